@@ -1,0 +1,244 @@
+/* The verbs bench queue, request, connections and memory; and those that children are started
+ * with. */
+#include "bench.h"
+
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define QUEUE_SIZE  100
+#define QUEUE_COUNT 5000000
+#define LARGE_SIZE  1024
+#define LARGE_COUNT 1000000
+
+int bench_transport (const cli_t *cli, bench_transport_t *transport)
+{
+    const char *text = cli_text (cli, "transport", "tcp");
+    if (!bench_transport_parse (text, transport))
+        return cli_misuse (cli, "--transport is tcp, ipc or inproc, not '%s'", text);
+    if (*transport == BENCH_INPROC && cli_has (cli, "connect"))
+        return cli_misuse (cli, "--transport inproc has its broker inside; leave --connect away");
+    return 0;
+}
+
+json_t *bench_row (const char *bench, bench_transport_t transport)
+{
+    static const char *const names[] = {"tcp", "ipc", "inproc"};
+    char zmq[32];
+    int major, minor, patch;
+    zmq_version (&major, &minor, &patch);
+    snprintf (zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
+    return json_pack ("{s:s, s:s, s:s, s:s}", "bench", bench, "transport", names[transport],
+                      "zferry", zf_version (), "libzmq", zmq);
+}
+
+/* -- verbs ------------------------------------------------------------------------------------- */
+
+static int run_queue (cli_t *cli)
+{
+    return bench_queue (cli, QUEUE_SIZE, QUEUE_COUNT);
+}
+
+static int run_request (cli_t *cli)
+{
+    return bench_request (cli);
+}
+
+static int run_connections (cli_t *cli)
+{
+    return bench_connections (cli);
+}
+
+static int run_memory (cli_t *cli)
+{
+    return bench_memory (cli);
+}
+
+static int run_large_queue (cli_t *cli)
+{
+    return bench_queue (cli, LARGE_SIZE, LARGE_COUNT);
+}
+
+/* All of them with their defaults. The first that fails is the last. */
+static int run_all (cli_t *cli)
+{
+    static int (*const steps[]) (cli_t * cli) = {
+        run_queue, run_large_queue, run_request, run_memory, run_connections,
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
+        if (i > 0 && !cli->json)
+            putchar ('\n');
+        rc = steps[i](cli);
+    }
+    return rc;
+}
+
+/* -- children ---------------------------------------------------------------------------------- */
+
+/* bench-child PARENT exec ARGS...: becomes the program with these arguments, and ends with the
+ * parent. */
+static int become (const cli_t *cli)
+{
+    char program[] = "zferry";
+    cli->args[1] = program; /* takes the place of "exec" */
+    execv ("/proc/self/exe", cli->args + 1);
+    return cli_fail (cli, EX_OSERR, "can't start the program again");
+}
+
+/* bench-child PARENT role ROLE INDEX */
+static int run_child (cli_t *cli)
+{
+    int rc = bench_child_begin (cli->args[0]);
+    if (rc != 0)
+        return cli_fail (cli, rc, "this verb is for zferry itself");
+    if (strcmp (cli->args[1], "exec") == 0)
+        return become (cli);
+    if (strcmp (cli->args[1], "role") == 0 && cli->arg_count == 4)
+        return bench_role_main (cli, cli->args[2], cli->args[3]);
+    return cli_misuse (cli, "'%s' is neither exec nor role", cli->args[1]);
+}
+
+/* -- tables ------------------------------------------------------------------------------------ */
+
+#define CONNECT_OPTION                                                        \
+    {                                                                         \
+        .name = "connect", .letter = 'c', .kind = CLI_TEXT, .value = "EP",    \
+        .help = "use the broker there instead of one started for the purpose" \
+    }
+
+#define SIZE_OPTION                                                                               \
+    {                                                                                             \
+        .name = "size", .letter = 's', .kind = CLI_SIZE, .value = "BYTES", .min = BENCH_BODY_MIN, \
+        .max = 8388608, .help = "bytes of a body (default 100)"                                   \
+    }
+
+static const cli_option_t queue_options[] = {
+    SIZE_OPTION,
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 10000000000,
+     .help = "records in all (default 5000000; with --rate: 5 s of them)"},
+    {.name = "producers",
+     .letter = 'p',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = BENCH_ROLES_MAX,
+     .help = "producers (default 1)"},
+    {.name = "workers",
+     .letter = 'w',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = BENCH_ROLES_MAX,
+     .help = "workers (default 1)"},
+    {.name = "transport",
+     .kind = CLI_TEXT,
+     .value = "T",
+     .help = "tcp, ipc or inproc: all in one process (default tcp)"},
+    {.name = "rate",
+     .letter = 'r',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000000000,
+     .help = "records a second, to see the latency (default: as fast as it goes)"},
+    CONNECT_OPTION,
+    {.name = "plant", .kind = CLI_TEXT, .value = "MISTAKES"},
+    {.name = NULL},
+};
+
+static const cli_option_t request_options[] = {
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 100000000,
+     .help = "requests on each side (default 20000)"},
+    SIZE_OPTION,
+    {.name = "transport", .kind = CLI_TEXT, .value = "T", .help = "tcp or ipc (default tcp)"},
+    CONNECT_OPTION,
+    {.name = NULL},
+};
+
+static const cli_option_t connections_options[] = {
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 64000,
+     .help = "clients (default 10000)"},
+    {.name = "seconds",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .help = "to measure (default 10)"},
+    {.name = NULL},
+};
+
+static const cli_option_t memory_options[] = {
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000000000,
+     .help = "records to queue (default 1000000)"},
+    SIZE_OPTION,
+    {.name = NULL},
+};
+
+const cli_verb_t verbs_bench[] = {
+    {.name = "bench",
+     .usage = "",
+     .summary = "Measure everything with default options",
+     .details = "Runs bench queue with 100 and 1024 bytes, then request, memory and connections.\n",
+     .example = "  zferry bench --json\n",
+     .run = run_all},
+    {.name = "bench queue",
+     .usage = "",
+     .summary = "Measure records a second through a broker, each one checked",
+     .details = "The broker, each producer and each worker are processes; one API call a record.\n"
+                "The clock runs from the first post to the last acknowledgement. Latency is from\n"
+                "post to receive; at full speed it is mostly the time spent in full buffers.\n",
+     .example = "  zferry bench queue --size 1KiB --count 1000000\n"
+                "  zferry bench queue --rate 10000\n",
+     .options = queue_options,
+     .run = run_queue},
+    {.name = "bench request",
+     .usage = "",
+     .summary = "Measure requests and their replies, beside bare libzmq",
+     .details =
+         "Client, broker and worker are processes; so are client, forwarder and worker on bare\n"
+         "libzmq, whose rounds alternate with ours.\n",
+     .example = "  zferry bench request --count 50000\n",
+     .options = request_options,
+     .run = run_request},
+    {.name = "bench connections",
+     .usage = "",
+     .summary = "Measure what idle clients cost a broker",
+     .example = "  zferry bench connections --count 10000 --seconds 10\n",
+     .options = connections_options,
+     .run = run_connections},
+    {.name = "bench memory",
+     .usage = "",
+     .summary = "Measure what a queued record costs a broker",
+     .example = "  zferry bench memory --count 1000000 --size 100\n",
+     .options = memory_options,
+     .run = run_memory},
+    {.name = "bench-child",
+     .usage = "PARENT exec|role ...",
+     .summary = "What the benches start",
+     .example = "",
+     .min_args = 2,
+     .max_args = -1,
+     .flags = CLI_HIDDEN,
+     .run = run_child},
+    {.name = NULL},
+};

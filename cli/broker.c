@@ -1,0 +1,126 @@
+/* zferry broker: a broker in the foreground. */
+#include "device.h"
+#include "policy.h"
+
+#include <stdlib.h>
+
+static const cli_option_t options[] = {
+    {.name = "bind",
+     .letter = 'b',
+     .kind = CLI_TEXT,
+     .value = "EP",
+     .repeat = true,
+     .help = "endpoint to listen on; may be repeated (default tcp://127.0.0.1:5555)"},
+    {.name = "memory",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 1,
+     .help = "records of all queues; beyond it overflow rules apply (default 1GiB)"},
+    {.name = "max-message",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 1024,
+     .max = UINT64_C (2) << 30,
+     .help = "a larger message closes its connection (default 16MiB)"},
+    {.name = "window",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 1024,
+     .help = "unconfirmed posts a client may have under way (default 4MiB)"},
+    {.name = "max-queues",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "default 10000"},
+    {.name = "max-sessions",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "peers with state here (default 65536)"},
+    {.name = "heartbeat",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "asked of workers; three missed and one is gone (default 500ms)"},
+    {.name = "mdp-heartbeat",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "the same for Majordomo workers (default 2500ms)"},
+    {.name = "client-idle",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "a silent client is forgotten after this (default 60s)"},
+    POLICY_OPTIONS,
+    DEVICE_OPTIONS,
+    {.name = NULL}};
+
+static void fill_limits (const cli_t *cli, zf_broker_options_t *broker)
+{
+    broker->memory_bytes = cli_number (cli, "memory", broker->memory_bytes);
+    broker->max_message_bytes = cli_number (cli, "max-message", broker->max_message_bytes);
+    broker->window_bytes = cli_number (cli, "window", broker->window_bytes);
+    broker->max_queues = (uint32_t)cli_number (cli, "max-queues", broker->max_queues);
+    broker->max_sessions = (uint32_t)cli_number (cli, "max-sessions", broker->max_sessions);
+    broker->heartbeat_ms = (uint32_t)cli_number (cli, "heartbeat", broker->heartbeat_ms);
+    broker->mdp_heartbeat_ms =
+        (uint32_t)cli_number (cli, "mdp-heartbeat", broker->mdp_heartbeat_ms);
+    broker->client_idle_ms = (uint32_t)cli_number (cli, "client-idle", broker->client_idle_ms);
+}
+
+static int start (const cli_t *cli, const zf_policy_t *policy, device_run_t *run,
+                  zf_device_t **device)
+{
+    zf_error_t err = {0};
+    zf_broker_options_t broker;
+    const char **endpoints = NULL;
+    zf_broker_defaults (&broker);
+    fill_limits (cli, &broker);
+    size_t count = cli_list (cli, "bind", &endpoints);
+    if (count > 0) {
+        broker.endpoints = endpoints;
+        broker.endpoint_count = count;
+    }
+    broker.policy = policy;
+    broker.on_event = device_event;
+    broker.arg = run;
+    int rc = zf_broker_start (device, &broker, &err);
+    free (endpoints);
+    return rc == 0 ? 0 : device_fail (cli, &err);
+}
+
+static int run_broker (cli_t *cli)
+{
+    zf_policy_t policy;
+    zf_device_t *device = NULL;
+    device_run_t run;
+    zf_policy_defaults (&policy);
+    int rc = policy_from_options (cli, &policy);
+    if (rc == 0)
+        rc = device_prepare (&run, cli);
+    if (rc == 0)
+        rc = start (cli, &policy, &run, &device);
+    return rc == 0 ? device_run (&run, &device, NULL) : rc;
+}
+
+const cli_verb_t verbs_broker[] = {
+    {.name = "broker",
+     .usage = "",
+     .summary = "Run a broker: queues and services, for native clients and Majordomo's",
+     .details = "Policy options are those of queues that nobody declares. The endpoints go to "
+                "stderr once they are\n"
+                "bound; with tcp://127.0.0.1:* the system chooses the port. Ends with the first "
+                "Ctrl-C, and says\n"
+                "what it did. Records are in memory: they survive the end of clients and workers, "
+                "not the broker's.\n",
+     .example = "  zferry broker\n"
+                "  zferry broker --bind tcp://*:5555 --bind ipc:///tmp/zferry --memory 4GiB\n",
+     .options = options,
+     .run = run_broker},
+    {.name = NULL}};

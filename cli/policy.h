@@ -1,0 +1,75 @@
+/* The options that make a queue's policy, shared by broker (for queues nobody declared) and
+ * queue declare. */
+#ifndef ZFERRY_CLI_POLICY_H
+#define ZFERRY_CLI_POLICY_H
+
+#include "cli.h"
+
+/* Options for both; in policy.c their meaning. */
+#define POLICY_OPTIONS                                                                \
+    {.name = "max-attempts",                                                          \
+     .kind = CLI_COUNT,                                                               \
+     .value = "N",                                                                    \
+     .max = UINT32_MAX,                                                               \
+     .help = "deliveries before a record is dead (default 5; 0: no limit)"},          \
+        {.name = "backoff-min",                                                       \
+         .kind = CLI_TIME,                                                            \
+         .value = "TIME",                                                             \
+         .max = UINT32_MAX,                                                           \
+         .help = "delay after the first failure, doubled with each (default 100ms)"}, \
+        {.name = "backoff-max",                                                       \
+         .kind = CLI_TIME,                                                            \
+         .value = "TIME",                                                             \
+         .max = UINT32_MAX,                                                           \
+         .help = "its ceiling (default 60s)"},                                        \
+        {.name = "lease",                                                             \
+         .kind = CLI_TIME,                                                            \
+         .value = "TIME",                                                             \
+         .min = 1,                                                                    \
+         .max = UINT32_MAX,                                                           \
+         .help = "a silent worker loses a record after this (default 30s)"},          \
+        {.name = "ttl",                                                               \
+         .kind = CLI_TIME,                                                            \
+         .value = "TIME",                                                             \
+         .help = "time to live of records that name none (default 0: for ever)"},     \
+        {.name = "max-length",                                                        \
+         .kind = CLI_COUNT,                                                           \
+         .value = "N",                                                                \
+         .help = "records in the queue (default 0: no cap)"},                         \
+        {.name = "max-bytes",                                                         \
+         .kind = CLI_SIZE,                                                            \
+         .value = "SIZE",                                                             \
+         .help = "bodies and properties in the queue (default 0: no cap)"},           \
+        {.name = "overflow",                                                          \
+         .kind = CLI_TEXT,                                                            \
+         .value = "RULE",                                                             \
+         .help = "at the cap: backpressure (the default), reject or drop-oldest"},    \
+        {.name = "dedup-window",                                                      \
+         .kind = CLI_TIME,                                                            \
+         .value = "TIME",                                                             \
+         .max = UINT32_MAX,                                                           \
+         .help = "an id is refused again for so long (default 2m; 0: never)"},        \
+        {.name = "priorities",                                                        \
+         .kind = CLI_COUNT,                                                           \
+         .value = "N",                                                                \
+         .min = 1,                                                                    \
+         .max = ZF_PRIORITIES_MAX,                                                    \
+         .help = "priority levels (default 1)"},                                      \
+        {.name = "ordered", .help = "records of one key one at a time, in order"},    \
+        {.name = "unordered", .help = "the opposite (the default)"},                  \
+    {                                                                                 \
+        .name = "dead-letter", .kind = CLI_TEXT, .value = "NAME",                     \
+        .help = "queue for dead records (default: QUEUE.dead; -: they are dropped)"   \
+    }
+
+/* Changes in *policy what options name. Returns 0 or an exit code, having said why. */
+int policy_from_options (const cli_t *cli, zf_policy_t *policy);
+
+/* The overflow rule in words. */
+const char *policy_overflow_name (zf_overflow_t overflow);
+
+/* The name of a queue's dead-letter queue, in words of at most ZF_NAME_MAX bytes; false if there
+ * is none. */
+bool policy_dead_letter (const zf_queue_info_t *info, char name[ZF_NAME_MAX + 1]);
+
+#endif

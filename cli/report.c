@@ -1,0 +1,176 @@
+/* What goes to stderr: errors, notes and the progress line; and the exit codes. */
+#include "cli.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { PROGRESS_EVERY_MS = 100, ENDPOINTS_TEXT = 400 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool progress_shown;       /* the progress line is on the screen */
+static uint64_t progress_next_ms; /* not redrawn before */
+
+/* -- the progress line ------------------------------------------------------------------------- */
+
+static void clear_locked (void)
+{
+    if (progress_shown)
+        fputs ("\r\033[K", stderr);
+    progress_shown = false;
+}
+
+void cli_progress_clear (void)
+{
+    pthread_mutex_lock (&lock);
+    clear_locked();
+    pthread_mutex_unlock (&lock);
+}
+
+void cli_progress (const cli_t *cli, const char *format, ...)
+{
+    uint64_t now_ms = cli_now_ms();
+    if (!cli->err_terminal || cli->quiet)
+        return;
+    pthread_mutex_lock (&lock);
+    if (now_ms >= progress_next_ms) {
+        va_list args;
+        va_start (args, format);
+        fputs ("\r\033[K", stderr);
+        vfprintf (stderr, format, args);
+        fflush (stderr);
+        va_end (args);
+        progress_shown = true;
+        progress_next_ms = now_ms + PROGRESS_EVERY_MS;
+    }
+    pthread_mutex_unlock (&lock);
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+/* Prints "zferry VERB: text; hint", in one write as stderr is not buffered. */
+static void ZF_PRINTF (2, 0)
+    print_line (const cli_t *cli, const char *format, va_list args, const char *tail)
+{
+    char line[1200];
+    const char *verb = cli != NULL ? cli->verb->name : NULL;
+    int n = verb != NULL ? snprintf (line, sizeof line, "zferry %s: ", verb)
+                         : snprintf (line, sizeof line, "zferry: ");
+    if (n < 0)
+        return;
+    vsnprintf (line + n, sizeof line - (size_t)n, format, args);
+    pthread_mutex_lock (&lock);
+    clear_locked();
+    fprintf (stderr, "%s%s\n", line, tail);
+    pthread_mutex_unlock (&lock);
+}
+
+int cli_fail (const cli_t *cli, int exit_code, const char *format, ...)
+{
+    va_list args;
+    va_start (args, format);
+    print_line (cli, format, args, "");
+    va_end (args);
+    return exit_code;
+}
+
+int cli_misuse (const cli_t *cli, const char *format, ...)
+{
+    char tail[80];
+    va_list args;
+    snprintf (tail, sizeof tail, "; see zferry %s --help", cli->verb->name);
+    va_start (args, format);
+    print_line (cli, format, args, tail);
+    va_end (args);
+    return EX_USAGE;
+}
+
+void cli_note (const cli_t *cli, const char *format, ...)
+{
+    char line[1200];
+    va_list args;
+    if (cli->quiet)
+        return;
+    va_start (args, format);
+    vsnprintf (line, sizeof line, format, args);
+    va_end (args);
+    pthread_mutex_lock (&lock);
+    clear_locked();
+    fprintf (stderr, "%s\n", line);
+    pthread_mutex_unlock (&lock);
+}
+
+/* -- codes of the library ---------------------------------------------------------------------- */
+
+typedef struct {
+    int code;         /* of the library */
+    int exit_code;    /* of the program */
+    const char *hint; /* what to do about it; NULL: nothing that we know */
+} treatment_t;
+
+static const treatment_t treatments[] = {
+    {ZF_E_INVAL, EX_USAGE, NULL},
+    {ZF_E_NOMEM, EX_OSERR, NULL},
+    {ZF_E_AGAIN, EX_TEMPFAIL, NULL},
+    {ZF_E_TIMEOUT, EX_TEMPFAIL, "give it longer with --timeout"},
+    {ZF_E_PROTO, EX_PROTOCOL, "is it a zferry broker that listens there?"},
+    {ZF_E_IO, EX_IOERR, NULL},
+    {ZF_E_ADDRESS, EX_USAGE, "endpoints look like tcp://127.0.0.1:5555 or ipc:///tmp/zferry"},
+    {ZF_E_CLOSED, EX_UNAVAILABLE, NULL},
+    {ZF_E_TOO_BIG, EX_DATAERR, "the broker's --max-message says how large a body may be"},
+    {ZF_E_FULL, EX_TEMPFAIL, "more workers empty it, a larger --max-length lets it grow"},
+    {ZF_E_BUSY, EX_TEMPFAIL, "without --fail-fast it would wait its turn"},
+    {ZF_E_NO_SERVICE, EX_UNAVAILABLE, "start one with zferry serve"},
+    {ZF_E_EXPIRED, EX_TEMPFAIL, "give it longer with --timeout or --ttl"},
+    {ZF_E_DEAD, EX_UNAVAILABLE, "zferry queue dead ls shows what was given up"},
+    {ZF_E_REJECTED, EX_DATAERR, NULL},
+    {ZF_E_STALE, EX_TEMPFAIL, NULL},
+    {ZF_E_NOT_FOUND, EX_NOINPUT, "zferry queue ls lists those that there are"},
+    {ZF_E_LIMIT, EX_TEMPFAIL, "the broker's --max-queues and --max-sessions set it"},
+    {ZF_E_VERSION, EX_PROTOCOL, "use the same version of zferry on both sides"},
+    {ZF_E_CORRUPT, EX_PROTOCOL, NULL}};
+
+static const treatment_t *treatment_of (int code)
+{
+    for (size_t i = 0; i < sizeof treatments / sizeof treatments[0]; i++)
+        if (treatments[i].code == code)
+            return &treatments[i];
+    return NULL;
+}
+
+int cli_exit_code (int code)
+{
+    const treatment_t *treatment = treatment_of (code);
+    return code == 0 ? EX_OK : treatment != NULL ? treatment->exit_code : EX_SOFTWARE;
+}
+
+static void list_endpoints (const cli_t *cli, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < cli->endpoint_count && used < size; i++) {
+        int n = snprintf (text + used, size - used, "%s%s", i > 0 ? ", " : "", cli->endpoints[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+int cli_fail_no_broker (const cli_t *cli)
+{
+    char endpoints[ENDPOINTS_TEXT];
+    char time[CLI_UNIT_TEXT];
+    list_endpoints (cli, endpoints, sizeof endpoints);
+    return cli_fail (cli, EX_UNAVAILABLE,
+                     "no broker answered at %s within %s; is one running? (zferry broker)",
+                     endpoints, cli_format_ms (cli->timeout_ms, time));
+}
+
+int cli_fail_call (const cli_t *cli, const zf_error_t *err, bool connected)
+{
+    const treatment_t *treatment = treatment_of (err->code);
+    const char *text = err->text[0] != '\0' ? err->text : zf_strerror (err->code);
+    if (err->code == ZF_E_TIMEOUT && !connected)
+        return cli_fail_no_broker (cli);
+    if (treatment == NULL || treatment->hint == NULL)
+        return cli_fail (cli, cli_exit_code (err->code), "%s", text);
+    return cli_fail (cli, treatment->exit_code, "%s; %s", text, treatment->hint);
+}

@@ -1,0 +1,57 @@
+#include "core/dedup.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+#include <xxhash.h>
+#include <zferry/error.h>
+
+struct zf_dedup_entry {
+    XXH128_hash_t hash;
+    uint64_t until_ms;                  /* forgotten then */
+    struct zf_dedup_entry *prev, *next; /* oldest first (utlist) */
+    UT_hash_handle hh;
+};
+
+static void forget (zf_dedup_t *dedup, zf_dedup_entry_t *entry)
+{
+    HASH_DEL (dedup->table, entry);
+    DL_DELETE (dedup->order, entry);
+    free (entry);
+}
+
+int zf_dedup_add (zf_dedup_t *dedup, zf_bytes_t id, uint64_t now_ms, uint64_t window_ms)
+{
+    zf_dedup_expire (dedup, now_ms);
+    XXH128_hash_t hash = XXH3_128bits (id.data, id.size);
+    zf_dedup_entry_t *entry;
+    HASH_FIND (hh, dedup->table, &hash, sizeof hash, entry);
+    if (entry != NULL)
+        return 0;
+    entry = calloc (1, sizeof *entry);
+    if (entry == NULL)
+        return ZF_E_NOMEM;
+    entry->hash = hash;
+    entry->until_ms = now_ms + window_ms;
+    HASH_ADD (hh, dedup->table, hash, sizeof entry->hash, entry);
+    if (entry->hh.tbl == NULL) {
+        free (entry);
+        return ZF_E_NOMEM;
+    }
+    DL_APPEND (dedup->order, entry);
+    if (HASH_COUNT (dedup->table) > ZF_DEDUP_MAX)
+        forget (dedup, dedup->order);
+    return 1;
+}
+
+uint64_t zf_dedup_expire (zf_dedup_t *dedup, uint64_t now_ms)
+{
+    while (dedup->order != NULL && dedup->order->until_ms <= now_ms)
+        forget (dedup, dedup->order);
+    return dedup->order != NULL ? dedup->order->until_ms : UINT64_MAX;
+}
+
+void zf_dedup_free (zf_dedup_t *dedup)
+{
+    while (dedup->order != NULL)
+        forget (dedup, dedup->order);
+}

@@ -1,0 +1,459 @@
+#include "core/engine.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+#define AWAY_MS 10000 /* a client without connection keeps its requests for so long */
+
+#define CONTAINER(pointer, type, member) ((type *) (void *) ((char *) (pointer) -offsetof (type, member)))
+
+void zf_engine_defaults (zf_engine_options_t *options)
+{
+    memset (options, 0, sizeof *options);
+    zf_policy_defaults (&options->policy);
+    options->memory_bytes = UINT64_C (1) << 30;
+    options->max_message_bytes = 16u << 20;
+    options->window_bytes = 4u << 20;
+    options->max_queues = 10000;
+    options->max_sessions = 65536;
+    options->heartbeat_ms = 500;
+    options->mdp_heartbeat_ms = 2500;
+    options->client_idle_ms = 60000;
+}
+
+zf_engine_t *zf_engine_new (const zf_engine_options_t *options)
+{
+    zf_engine_t *engine = calloc (1, sizeof *engine);
+    if (engine != NULL)
+        engine->options = *options;
+    return engine;
+}
+
+static void free_queue (zf_engine_t *engine, zf_queue_t *queue)
+{
+    HASH_DEL (engine->queues, queue);
+    zf_queue_free (queue);
+    free (queue);
+}
+
+static void free_session (zf_session_t *session)
+{
+    free (session->address);
+    free (session);
+}
+
+void zf_engine_free (zf_engine_t **engine_p)
+{
+    zf_engine_t *engine = *engine_p;
+    if (engine == NULL)
+        return;
+    *engine_p = NULL;
+    while (engine->sessions != NULL)
+        zf_session_release (engine->sessions);
+    zf_engine_sent (engine);
+    zf_queue_t *queue, *next;
+    HASH_ITER (hh, engine->queues, queue, next)
+        free_queue (engine, queue);
+    zf_effects_clear (engine);
+    zf_producers_free (&engine->atomics);
+    zf_timers_free (&engine->timers);
+    zf_writer_free (&engine->scratch);
+    zf_writer_free (&engine->arena);
+    free (engine->effects);
+    free (engine->outs);
+    free (engine);
+}
+
+/* -- queues --------------------------------------------------------------------------------------------- */
+
+zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name)
+{
+    zf_queue_t *queue = NULL;
+    HASH_FIND (hh, engine->queues, name.data, name.size, queue);
+    return queue;
+}
+
+/* 1..255 bytes without control characters; mmi.* belongs to Majordomo's management interface. */
+static bool is_name (zf_bytes_t name)
+{
+    const uint8_t *bytes = name.data;
+    if (name.size == 0 || name.size > ZF_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        if (bytes[i] < 0x20 || bytes[i] == 0x7f)
+            return false;
+    }
+    return name.size < 4 || memcmp (bytes, "mmi.", 4) != 0;
+}
+
+/* Room for one more queue, if need be by forgetting the one that was idle longest. */
+static bool make_room (zf_engine_t *engine)
+{
+    if (HASH_COUNT (engine->queues) < engine->options.max_queues)
+        return true;
+    zf_queue_t *queue = engine->idle;
+    if (queue == NULL || queue->is_dirty)
+        return false;
+    DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
+    free_queue (engine, queue);
+    return true;
+}
+
+static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name)
+{
+    zf_policy_t policy = engine->options.policy;
+    zf_dead_policy (name, &policy);
+    zf_queue_t *queue = calloc (1, sizeof *queue);
+    if (queue == NULL || zf_queue_init (queue, engine, name, &policy) != 0) {
+        free (queue);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR (hh, engine->queues, queue->name, queue->name_size, queue);
+    if (queue->hh.tbl == NULL) {
+        zf_queue_free (queue);
+        free (queue);
+        return NULL;
+    }
+    zf_engine_touch (queue);
+    return queue;
+}
+
+zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
+{
+    zf_queue_t *queue = zf_engine_find (engine, name);
+    *code = 0;
+    if (queue != NULL)
+        return queue;
+    if (!is_name (name))
+        *code = ZF_E_INVAL;
+    else if (!make_room (engine))
+        *code = ZF_E_LIMIT;
+    else if ((queue = make_queue (engine, name)) == NULL)
+        *code = ZF_E_NOMEM;
+    return queue;
+}
+
+void zf_engine_touch (zf_queue_t *queue)
+{
+    if (queue->is_dirty)
+        return;
+    queue->is_dirty = true;
+    DL_APPEND (queue->engine->dirty, queue);
+}
+
+/* Keeps the queue in the idle list exactly while it could be forgotten. */
+static void review (zf_engine_t *engine, zf_queue_t *queue)
+{
+    bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
+    if (idle == queue->is_idle)
+        return;
+    queue->is_idle = idle;
+    if (idle)
+        DL_APPEND2 (engine->idle, queue, idle_prev, idle_next);
+    else
+        DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
+}
+
+/* -- sessions ------------------------------------------------------------------------------------------- */
+
+static void name_session (zf_session_t *session)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t n = session->address_size < 12 ? session->address_size : 12;
+    char *at = session->name;
+    for (size_t i = 0; i < n; i++) {
+        *at++ = digits[session->address[i] >> 4];
+        *at++ = digits[session->address[i] & 15];
+    }
+    *at = '\0';
+}
+
+zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address, const zf_dialect_t *dialect)
+{
+    if (engine->counters.sessions >= engine->options.max_sessions) {
+        engine->counters.sessions_refused++;
+        return NULL;
+    }
+    zf_session_t *session = calloc (1, sizeof *session);
+    uint8_t *copy = malloc (address.size + 1);
+    if (session == NULL || copy == NULL) {
+        free (copy);
+        free (session);
+        return NULL;
+    }
+    memcpy (copy, address.data, address.size);
+    session->engine = engine;
+    session->host = host;
+    session->dialect = dialect;
+    session->address = copy;
+    session->address_size = address.size;
+    session->seen_ms = engine->now_ms;
+    session->timer.kind = ZF_TIMER_SESSION;
+    name_session (session);
+    DL_APPEND (engine->sessions, session);
+    engine->counters.sessions++;
+    zf_timers_set (&engine->timers, &session->timer, engine->now_ms + engine->options.client_idle_ms);
+    return session;
+}
+
+/* Takes away all that it holds here but its requests. */
+static void strip (zf_session_t *session)
+{
+    while (session->consumers != NULL)
+        zf_consumer_detach (session->consumers);
+    while (session->parked != NULL)
+        zf_parked_drop (session->parked);
+}
+
+void zf_session_release (zf_session_t *session)
+{
+    zf_engine_t *engine = session->engine;
+    zf_note_t *note, *next;
+    strip (session);
+    HASH_ITER (hh, session->requests, note, next)
+        zf_note_abandon (note);
+    if (session->greeted)
+        HASH_DEL (engine->greeted, session);
+    if (session->doomed)
+        LL_DELETE2 (engine->doomed, session, doomed_next);
+    zf_timers_cancel (&engine->timers, &session->timer);
+    DL_DELETE (engine->sessions, session);
+    engine->counters.sessions--;
+    session->gone = true;
+    DL_APPEND (engine->leaving, session);
+}
+
+void zf_engine_detach (zf_session_t *session)
+{
+    zf_engine_t *engine = session->engine;
+    session->host = NULL;
+    engine->counters.sessions_lost++;
+    strip (session);
+    if (!session->greeted || session->requests == NULL ||
+        zf_timers_set (&engine->timers, &session->timer, engine->now_ms + AWAY_MS) != 0)
+        zf_session_release (session);
+}
+
+void zf_session_end (zf_session_t *session, const char *why)
+{
+    zf_engine_t *engine = session->engine;
+    if (session->doomed)
+        return;
+    session->doomed = true;
+    session->why = why;
+    LL_PREPEND2 (engine->doomed, session, doomed_next);
+    if (session->host != NULL)
+        engine->counters.sessions_lost++;
+}
+
+static void reap (zf_engine_t *engine)
+{
+    while (engine->doomed != NULL) {
+        zf_session_t *session = engine->doomed;
+        if (session->host != NULL && session->dialect->farewell != NULL)
+            session->dialect->farewell (session);
+        zf_session_release (session);
+    }
+}
+
+void zf_session_succeed (zf_session_t *old, zf_session_t *session)
+{
+    zf_note_t *note, *next;
+    HASH_ITER (hh, old->requests, note, next)
+    {
+        zf_note_forget_asker (note);
+        zf_note_link (note, session);
+    }
+    zf_session_release (old);
+}
+
+/* -- asking and answering ------------------------------------------------------------------------------- */
+
+void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code, const char *reason)
+{
+    zf_answer_t answer = {.number = number, .code = code, .reason = zf_bytes_of (reason)};
+    answer.service = zf_bytes (queue->name, queue->name_size);
+    if (session->dialect->answer != NULL)
+        session->dialect->answer (session, &answer);
+}
+
+static int why_not_now (const zf_queue_t *queue, uint32_t flags)
+{
+    if ((flags & ZF_ASK_FAIL_FAST) == 0)
+        return 0;
+    return queue->consumers == 0 ? ZF_E_NO_SERVICE : queue->available == NULL ? ZF_E_BUSY : 0;
+}
+
+static int ask_one (zf_queue_t *queue, zf_intake_t *in, uint32_t i, uint32_t flags)
+{
+    int code = why_not_now (queue, flags);
+    if (code != 0)
+        return code;
+    zf_queue_admit (queue, in, i, 1, &code);
+    return code == ZF_E_FULL && queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE ? ZF_E_BUSY : code;
+}
+
+void zf_session_ask (zf_session_t *session, zf_queue_t *queue, zf_intake_t *in, uint32_t flags)
+{
+    for (uint32_t i = 0; i < in->batch.count; i++) {
+        uint64_t number = in->batch.first + i;
+        zf_note_t *pending;
+        HASH_FIND (hh, session->requests, &number, sizeof number, pending);
+        if (pending != NULL)
+            continue; /* sent again, and on its way already */
+        int code = ask_one (queue, in, i, flags);
+        if (code != 0)
+            zf_session_deny (session, queue, number, code, zf_strerror (code));
+    }
+}
+
+bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answer)
+{
+    zf_queue_t *queue = consumer->queue;
+    zf_run_t *run = zf_consumer_holds (consumer, id);
+    if (run == NULL)
+        return false;
+    uint32_t at = (uint32_t) (id - run->chunk->first);
+    zf_note_t *note = zf_chunk_note (run->chunk, at);
+    zf_session_t *asker = note != NULL ? note->asker : NULL;
+    if (asker != NULL && asker->host != NULL && asker->dialect->answer != NULL) {
+        answer->number = note->number;
+        answer->service = zf_bytes (queue->name, queue->name_size);
+        asker->dialect->answer (asker, answer);
+    } else if (note != NULL && note->asked) {
+        queue->engine->counters.answers_dropped++;
+    }
+    if (answer->more)
+        return true;
+    if (note != NULL)
+        zf_note_forget_asker (note);
+    if (zf_run_carve (queue, run, at, 1) != 0)
+        return true; /* no memory: the lease will run out, and it is done once more */
+    zf_run_unlink (queue, run);
+    queue->totals.acked++;
+    zf_run_finish (queue, run);
+    return true;
+}
+
+/* -- turns ---------------------------------------------------------------------------------------------- */
+
+static void fire (zf_timer_t *timer)
+{
+    zf_run_t *run = CONTAINER (timer, zf_run_t, timer);
+    zf_note_t *note = CONTAINER (timer, zf_note_t, timer);
+    zf_session_t *session = CONTAINER (timer, zf_session_t, timer);
+    switch (timer->kind) {
+    case ZF_TIMER_LEASE:
+        zf_run_lease_over (zf_run_queue (run), run);
+        break;
+    case ZF_TIMER_DELAY:
+        zf_run_delay_over (zf_run_queue (run), run);
+        break;
+    case ZF_TIMER_NOTE:
+        zf_note_expire (note);
+        break;
+    case ZF_TIMER_SESSION:
+        if (session->host == NULL)
+            zf_session_end (session, "did not come back");
+        else if (session->dialect->tick != NULL)
+            session->dialect->tick (session);
+        break;
+    case ZF_TIMER_TTL:
+        zf_queue_expire (CONTAINER (timer, zf_queue_t, ttl_timer));
+        break;
+    case ZF_TIMER_CHORES:
+        zf_queue_chores (CONTAINER (timer, zf_queue_t, chores_timer));
+        break;
+    default:
+        break;
+    }
+}
+
+void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms)
+{
+    if (now_ms > engine->now_ms)
+        engine->now_ms = now_ms;
+    zf_timer_t *timer;
+    while ((timer = zf_timers_pop (&engine->timers, engine->now_ms)) != NULL)
+        fire (timer);
+}
+
+void zf_engine_input (zf_session_t *session, zf_frame_t **frames, size_t count)
+{
+    zf_engine_t *engine = session->engine;
+    engine->counters.messages_in++;
+    if (session->doomed || session->gone)
+        return;
+    session->seen_ms = engine->now_ms;
+    session->dialect->input (session, frames, count);
+}
+
+void zf_engine_decide (zf_engine_t *engine)
+{
+    reap (engine);
+    zf_queue_t *last = engine->dirty != NULL ? engine->dirty->prev : NULL;
+    while (last != NULL) { /* those touched meanwhile are the next turn's */
+        zf_queue_t *queue = engine->dirty;
+        DL_DELETE (engine->dirty, queue);
+        queue->is_dirty = false;
+        zf_queue_unpark (queue);
+        zf_queue_dispatch (queue);
+        review (engine, queue);
+        if (queue == last)
+            break;
+    }
+    reap (engine);
+}
+
+void *zf_engine_left (zf_engine_t *engine)
+{
+    zf_session_t *session;
+    DL_FOREACH (engine->leaving, session)
+    {
+        void *host = session->host;
+        session->host = NULL;
+        if (host != NULL)
+            return host;
+    }
+    return NULL;
+}
+
+void zf_engine_sent (zf_engine_t *engine)
+{
+    zf_effects_clear (engine);
+    zf_session_t *session, *next;
+    DL_FOREACH_SAFE (engine->leaving, session, next)
+    {
+        DL_DELETE (engine->leaving, session);
+        free_session (session);
+    }
+}
+
+uint64_t zf_engine_deadline (const zf_engine_t *engine)
+{
+    if (engine->dirty != NULL || engine->doomed != NULL || engine->leaving != NULL)
+        return engine->now_ms;
+    return zf_timers_next (&engine->timers);
+}
+
+void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg)
+{
+    const zf_counters_t *c = &engine->counters;
+    fn (arg, "sessions", c->sessions);
+    fn (arg, "queues", HASH_COUNT (engine->queues));
+    fn (arg, "bytes", engine->bytes);
+    fn (arg, "messages_in", c->messages_in);
+    fn (arg, "messages_out", c->messages_out);
+    fn (arg, "peer_errors", c->peer_errors);
+    fn (arg, "corrupt", c->corrupt);
+    fn (arg, "stale", c->stale);
+    fn (arg, "answers_dropped", c->answers_dropped);
+    fn (arg, "abandoned", c->abandoned);
+    fn (arg, "sessions_lost", c->sessions_lost);
+    fn (arg, "sessions_refused", c->sessions_refused);
+    fn (arg, "peers_slow", c->peers_slow);
+    fn (arg, "notices_dropped", c->notices_dropped);
+}

@@ -1,0 +1,449 @@
+#include "core/engine.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+static size_t run_bytes (const zf_run_t *run)
+{
+    return zf_chunk_span (run->chunk, run->at, run->count).size;
+}
+
+zf_queue_t *zf_run_queue (const zf_run_t *run)
+{
+    return run->group->owner;
+}
+
+/* -- consumers ------------------------------------------------------------------------------------------ */
+
+static bool has_room (const zf_consumer_t *consumer)
+{
+    if (consumer->leased >= consumer->limit)
+        return false;
+    return consumer->leased == 0 || consumer->leased_bytes < ZF_LEASED_BYTES_MAX;
+}
+
+/* Keeps the consumer in the available list exactly while it has room. */
+static void update_availability (zf_consumer_t *consumer)
+{
+    zf_queue_t *queue = consumer->queue;
+    bool room = has_room (consumer);
+    if (room == consumer->is_available)
+        return;
+    consumer->is_available = room;
+    if (room) {
+        DL_APPEND (queue->available, consumer);
+        zf_engine_touch (queue);
+    } else {
+        DL_DELETE (queue->available, consumer);
+    }
+}
+
+zf_consumer_t *zf_consumer_find (zf_session_t *session, const zf_queue_t *queue)
+{
+    zf_consumer_t *consumer;
+    DL_FOREACH2 (session->consumers, consumer, session_next)
+    {
+        if (consumer->queue == queue)
+            return consumer;
+    }
+    return NULL;
+}
+
+zf_consumer_t *zf_consumer_attach (zf_session_t *session, zf_queue_t *queue, uint32_t limit)
+{
+    zf_consumer_t *consumer = zf_consumer_find (session, queue);
+    if (consumer == NULL) {
+        consumer = calloc (1, sizeof *consumer);
+        if (consumer == NULL)
+            return NULL;
+        consumer->queue = queue;
+        consumer->session = session;
+        queue->consumers++;
+        DL_APPEND2 (session->consumers, consumer, session_prev, session_next);
+        zf_notice (queue->engine, ZF_EVENT_WORKER_ON, "%s: %s", queue->name, session->name);
+    }
+    consumer->limit = limit < ZF_CREDIT_MAX ? limit : ZF_CREDIT_MAX;
+    update_availability (consumer);
+    return consumer;
+}
+
+void zf_consumer_detach (zf_consumer_t *consumer)
+{
+    zf_queue_t *queue = consumer->queue;
+    consumer->limit = 0;
+    update_availability (consumer);
+    while (consumer->runs != NULL) { /* from the last on, each before the others: the order stays */
+        zf_run_t *run = consumer->runs->prev;
+        zf_run_unlink (queue, run);
+        zf_run_return (queue, run, true);
+    }
+    queue->consumers--;
+    zf_session_t *session = consumer->session;
+    DL_DELETE2 (session->consumers, consumer, session_prev, session_next);
+    zf_notice (queue->engine, ZF_EVENT_WORKER_OFF, "%s: %s: %s", queue->name, session->name,
+               session->why != NULL ? session->why : "disconnected");
+    free (consumer);
+}
+
+/* -- runs ----------------------------------------------------------------------------------------------- */
+
+/* A copy of a run was split off: it goes into the same lists and gets the same deadline. */
+static int join_lists (void *arg, zf_run_t *original, zf_run_t *copy)
+{
+    zf_queue_t *queue = arg;
+    if (original->timer.slot != 0 &&
+        zf_timers_set (&queue->engine->timers, &copy->timer, original->timer.due_ms) != 0)
+        return ZF_E_NOMEM;
+    zf_run_t **list = NULL; /* HELD runs are single records and never split */
+    if (original->state == ZF_RUN_LEASED)
+        list = &original->consumer->runs;
+    else if (original->state == ZF_RUN_READY)
+        list = &original->group->ready;
+    if (list != NULL && copy->at > original->at)
+        DL_APPEND_ELEM (*list, original, copy);
+    else if (list != NULL)
+        DL_PREPEND_ELEM (*list, original, copy);
+    return 0;
+}
+
+int zf_run_carve (zf_queue_t *queue, zf_run_t *run, uint32_t at, uint32_t n)
+{
+    return zf_group_carve (run->group, run, at, n, join_lists, queue);
+}
+
+static void unlease (zf_queue_t *queue, zf_run_t *run)
+{
+    zf_consumer_t *consumer = run->consumer;
+    DL_DELETE (consumer->runs, run);
+    consumer->leased -= run->count;
+    consumer->leased_bytes -= run_bytes (run);
+    queue->leased -= run->count;
+    run->consumer = NULL;
+    update_availability (consumer);
+}
+
+void zf_run_unlink (zf_queue_t *queue, zf_run_t *run)
+{
+    zf_timers_cancel (&queue->engine->timers, &run->timer);
+    switch ((zf_run_state_t) run->state) {
+    case ZF_RUN_LEASED:
+        unlease (queue, run);
+        break;
+    case ZF_RUN_READY:
+        zf_group_dequeue (run->group, run);
+        break;
+    case ZF_RUN_DELAYED:
+        queue->delayed -= run->count;
+        break;
+    case ZF_RUN_HELD:
+        zf_key_leave (zf_chunk_note (run->chunk, run->at)->key, run);
+        break;
+    case ZF_RUN_GONE:
+        break;
+    }
+    run->prev = run->next = NULL;
+}
+
+void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
+{
+    size_t bytes = run_bytes (run);
+    if (run->chunk->notes != NULL)
+        zf_notes_drop (queue, run);
+    queue->length -= run->count;
+    queue->bytes -= bytes;
+    queue->engine->bytes -= bytes;
+    zf_group_settle (run->group, run);
+    if (queue->parked != NULL || queue->length == 0) /* room for others, or for another queue */
+        zf_engine_touch (queue);
+    if (queue->engine->starved != NULL)
+        zf_engine_touch (queue->engine->starved);
+}
+
+/* True if the time to live of the run's records is over. A record that expires by itself is cut out of its run at
+ * that moment (zf_note_expire), so that looking at the first one is enough. */
+bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run)
+{
+    const zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    if (note != NULL && note->own_ttl)
+        return note->expired;
+    uint64_t ttl = queue->policy.ttl_ms;
+    return ttl > 0 && queue->engine->now_ms - run->chunk->newest_ms >= ttl;
+}
+
+void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
+{
+    zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    if (zf_run_is_over (queue, run)) {
+        zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
+        return;
+    }
+    if (note != NULL && note->key != NULL && !run->fronts_key) {
+        if (!zf_note_front (note)) {
+            zf_key_wait (note->key, run);
+            return;
+        }
+        run->fronts_key = true;
+    }
+    zf_group_enqueue (run->group, run, first);
+    zf_engine_touch (queue);
+}
+
+void zf_run_return (zf_queue_t *queue, zf_run_t *run, bool counted)
+{
+    if (!counted && run->attempts > 0)
+        run->attempts--;
+    if (counted && queue->policy.max_attempts != 0 && run->attempts >= queue->policy.max_attempts)
+        zf_run_bury (queue, run, ZF_E_DEAD, zf_bytes_of ("attempts"));
+    else
+        zf_run_ready (queue, run, true);
+}
+
+void zf_run_lease_over (zf_queue_t *queue, zf_run_t *run)
+{
+    zf_run_unlink (queue, run);
+    zf_run_return (queue, run, true);
+}
+
+void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run)
+{
+    zf_run_unlink (queue, run);
+    zf_run_ready (queue, run, false);
+}
+
+/* -- handing out ---------------------------------------------------------------------------------------- */
+
+#define SET_ASIDE_MAX 1024 /* records that wait for their key, found in one go; the rest next turn */
+
+/* Up to max records that were handed out before or had to wait. */
+static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
+{
+    while (lane->group.ready != NULL) {
+        zf_run_t *run = lane->group.ready;
+        if (zf_run_is_over (queue, run)) {
+            zf_group_dequeue (&lane->group, run);
+            zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
+            continue;
+        }
+        if (run->count > max && zf_run_carve (queue, run, run->at, max) != 0)
+            return NULL;
+        zf_group_dequeue (&lane->group, run);
+        return run;
+    }
+    return NULL;
+}
+
+/* Records may travel in one run only if they are alike in this. */
+static uint32_t kind_of (const zf_note_t *note)
+{
+    return note != NULL ? (uint32_t) note->asked | (uint32_t) note->own_ttl << 1 : 0;
+}
+
+/* How many of the n records at the cursor have no ordering key and are alike. */
+static uint32_t alike (const zf_group_t *group, uint32_t n)
+{
+    uint32_t kind = kind_of (zf_chunk_note (group->chunk, group->at));
+    uint32_t i = 0;
+    while (i < n) {
+        const zf_note_t *note = zf_chunk_note (group->chunk, group->at + i);
+        if ((note != NULL && note->key != NULL) || kind_of (note) != kind)
+            break;
+        i++;
+    }
+    return i;
+}
+
+/* Up to max records that nobody had yet. */
+static zf_run_t *take_fresh (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
+{
+    zf_group_t *group = &lane->group;
+    for (int aside = 0; aside < SET_ASIDE_MAX; aside++) {
+        uint32_t n = zf_group_fresh (group);
+        if (n == 0)
+            return NULL;
+        if (n > max)
+            n = max;
+        if (group->chunk->notes != NULL)
+            n = alike (group, n);
+        if (n > 0)
+            return zf_group_pass (group, n, ZF_RUN_LEASED);
+        zf_note_t *note = zf_chunk_note (group->chunk, group->at);
+        bool front = zf_note_front (note);
+        zf_run_t *run = zf_group_pass (group, 1, front ? ZF_RUN_LEASED : ZF_RUN_HELD);
+        if (run == NULL)
+            return NULL;
+        run->fronts_key = front;
+        if (front)
+            return run;
+        zf_key_wait (note->key, run);
+    }
+    zf_engine_touch (queue);
+    return NULL;
+}
+
+static zf_run_t *take (zf_queue_t *queue, uint32_t max)
+{
+    for (uint32_t i = queue->policy.priorities; i-- > 0;) {
+        zf_lane_t *lane = &queue->lanes[i];
+        if (lane->log.length == 0)
+            continue;
+        zf_run_t *run = take_ready (queue, lane, max);
+        if (run == NULL)
+            run = take_fresh (queue, lane, max);
+        if (run != NULL)
+            return run;
+    }
+    return NULL;
+}
+
+static int lease (zf_consumer_t *consumer, zf_run_t *run)
+{
+    zf_queue_t *queue = consumer->queue;
+    uint64_t now = queue->engine->now_ms;
+    run->state = ZF_RUN_LEASED;
+    run->consumer = consumer;
+    run->attempts++;
+    run->since_ms = now;
+    run->timer.kind = ZF_TIMER_LEASE;
+    DL_APPEND (consumer->runs, run);
+    consumer->leased += run->count;
+    consumer->leased_bytes += run_bytes (run);
+    queue->leased += run->count;
+    update_availability (consumer);
+    int rc = zf_timers_set (&queue->engine->timers, &run->timer, now + queue->policy.lease_ms);
+    if (rc == 0)
+        rc = consumer->session->dialect->deliver (consumer, run);
+    if (rc != 0) {
+        zf_run_unlink (queue, run);
+        zf_run_return (queue, run, false);
+        return rc;
+    }
+    queue->totals.delivered += run->count;
+    queue->totals.redelivered += run->attempts > 1 ? run->count : 0;
+    return 0;
+}
+
+void zf_queue_dispatch (zf_queue_t *queue)
+{
+    while (queue->available != NULL) {
+        zf_consumer_t *consumer = queue->available;
+        zf_run_t *run = take (queue, consumer->limit - consumer->leased);
+        if (run == NULL || lease (consumer, run) != 0)
+            return;
+        if (consumer->is_available) { /* the next one's turn */
+            DL_DELETE (queue->available, consumer);
+            DL_APPEND (queue->available, consumer);
+        }
+    }
+}
+
+/* -- settling ------------------------------------------------------------------------------------------- */
+
+static uint64_t backoff (const zf_policy_t *policy, uint32_t attempts)
+{
+    uint64_t delay = policy->backoff_min_ms;
+    for (uint32_t i = 1; i < attempts && delay < policy->backoff_max_ms; i++)
+        delay *= 2;
+    return delay < policy->backoff_max_ms ? delay : policy->backoff_max_ms;
+}
+
+static void delay_run (zf_queue_t *queue, zf_run_t *run, uint64_t delay_ms)
+{
+    uint64_t now = queue->engine->now_ms;
+    uint64_t due = delay_ms < ZF_NEVER - now ? now + delay_ms : ZF_NEVER - 1;
+    run->timer.kind = ZF_TIMER_DELAY;
+    if (delay_ms == 0 || zf_timers_set (&queue->engine->timers, &run->timer, due) != 0) {
+        zf_run_ready (queue, run, false);
+        return;
+    }
+    run->state = ZF_RUN_DELAYED;
+    queue->delayed += run->count;
+}
+
+static void nack (zf_queue_t *queue, zf_run_t *run, int64_t delay_ms)
+{
+    const zf_policy_t *policy = &queue->policy;
+    if (policy->max_attempts != 0 && run->attempts >= policy->max_attempts)
+        zf_run_bury (queue, run, ZF_E_DEAD, zf_bytes_of ("attempts"));
+    else if (zf_run_is_over (queue, run))
+        zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
+    else
+        delay_run (queue, run, delay_ms >= 0 ? (uint64_t) delay_ms : backoff (policy, run->attempts));
+}
+
+static void ack (zf_queue_t *queue, zf_run_t *run)
+{
+    queue->totals.acked += run->count;
+    zf_run_answer (run, 0, zf_bytes (NULL, 0)); /* whoever asked gets an empty answer */
+    zf_run_finish (queue, run);
+}
+
+static void apply (zf_queue_t *queue, zf_run_t *run, const zf_verdict_t *verdict)
+{
+    if (verdict->verb == ZF_SETTLE_EXTEND) {
+        uint64_t lease_ms = verdict->delay_ms > 0 ? (uint64_t) verdict->delay_ms : 0;
+        zf_timers_set (&queue->engine->timers, &run->timer, queue->engine->now_ms + (uint32_t) lease_ms);
+        return;
+    }
+    zf_run_unlink (queue, run);
+    switch (verdict->verb) {
+    case ZF_SETTLE_ACK:
+        ack (queue, run);
+        break;
+    case ZF_SETTLE_NACK:
+        nack (queue, run, verdict->delay_ms);
+        break;
+    case ZF_SETTLE_REJECT:
+        zf_run_bury (queue, run, ZF_E_REJECTED, verdict->reason);
+        break;
+    case ZF_SETTLE_RELEASE:
+        zf_run_return (queue, run, false);
+        break;
+    case ZF_SETTLE_EXTEND:
+        break;
+    }
+}
+
+#define FOREIGN_MAX 4096 /* runs of others that one settlement may step over */
+
+static zf_group_t *group_of (zf_queue_t *queue, uint64_t id)
+{
+    uint64_t lane = id >> ZF_LANE_SHIFT;
+    return lane < queue->policy.priorities ? &queue->lanes[lane].group : NULL;
+}
+
+uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count, const zf_verdict_t *verdict)
+{
+    zf_queue_t *queue = consumer->queue;
+    zf_group_t *group = group_of (queue, first);
+    if (group == NULL || count > ZF_CREDIT_MAX)
+        return count;
+    uint64_t end = first + count;
+    uint64_t settled = 0;
+    int foreign = 0;
+    while (first < end && foreign < FOREIGN_MAX) {
+        zf_run_t *run = zf_group_from (group, first);
+        if (run == NULL || zf_run_first (run) >= end)
+            break;
+        uint64_t from = zf_run_first (run) > first ? zf_run_first (run) : first;
+        uint64_t to = zf_run_end (run) < end ? zf_run_end (run) : end;
+        first = to;
+        if (run->consumer != consumer) {
+            foreign++;
+            continue;
+        }
+        uint32_t at = (uint32_t) (from - run->chunk->first);
+        if (zf_run_carve (queue, run, at, (uint32_t) (to - from)) != 0)
+            break; /* no memory: the lease will run out */
+        settled += to - from;
+        apply (queue, run, verdict);
+    }
+    return count - settled;
+}
+
+zf_run_t *zf_consumer_holds (zf_consumer_t *consumer, uint64_t id)
+{
+    zf_group_t *group = group_of (consumer->queue, id);
+    zf_run_t *run = group != NULL ? zf_group_from (group, id) : NULL;
+    return run != NULL && run->consumer == consumer && zf_run_first (run) <= id ? run : NULL;
+}

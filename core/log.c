@@ -1,0 +1,190 @@
+#include "core/log.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+static zf_chunk_t *tail (const zf_log_t *log)
+{
+    return log->head != NULL ? log->head->prev : NULL;
+}
+
+static void free_chunk (zf_chunk_t *chunk)
+{
+    if (chunk->frame != NULL)
+        zf_frame_drop (chunk->frame);
+    else
+        free (chunk->data);
+    free (chunk->offsets);
+    free (chunk->notes);
+    free (chunk);
+}
+
+static zf_chunk_t *new_chunk (zf_log_t *log, uint64_t now_ms)
+{
+    zf_chunk_t *chunk = calloc (1, sizeof *chunk);
+    if (chunk == NULL)
+        return NULL;
+    chunk->size = ZF_BATCH_HEADER;
+    chunk->first = log->next;
+    chunk->oldest_ms = now_ms;
+    DL_APPEND (log->head, chunk);
+    log->closed = false;
+    return chunk;
+}
+
+static int grow_slots (zf_chunk_t *chunk)
+{
+    uint32_t slots = chunk->slots != 0 ? 2 * chunk->slots : 8;
+    uint32_t *offsets = realloc (chunk->offsets, slots * sizeof *offsets);
+    if (offsets == NULL)
+        return ZF_E_NOMEM;
+    chunk->offsets = offsets;
+    if (chunk->notes != NULL) {
+        zf_note_t **notes = realloc (chunk->notes, slots * sizeof (zf_note_t *));
+        if (notes == NULL)
+            return ZF_E_NOMEM;
+        chunk->notes = notes;
+        memset (notes + chunk->slots, 0, (slots - chunk->slots) * sizeof (zf_note_t *));
+    }
+    chunk->slots = slots;
+    return 0;
+}
+
+static int grow_data (zf_chunk_t *chunk, size_t size)
+{
+    size_t capacity = chunk->capacity != 0 ? chunk->capacity : 512;
+    while (capacity < size)
+        capacity *= 2;
+    if (size > ZF_CHUNK_BYTES) /* a single large record: no slack */
+        capacity = size;
+    uint8_t *data = realloc (chunk->data, capacity);
+    if (data == NULL)
+        return ZF_E_NOMEM;
+    chunk->data = data;
+    chunk->capacity = (uint32_t) capacity;
+    return 0;
+}
+
+/* A settled chunk at the tail is used again from its start. */
+static void rewind_chunk (zf_log_t *log, zf_chunk_t *chunk, uint64_t now_ms)
+{
+    chunk->count = 0;
+    chunk->size = ZF_BATCH_HEADER;
+    chunk->first = log->next;
+    chunk->oldest_ms = now_ms;
+}
+
+/* The chunk that takes a record of size bytes. */
+static zf_chunk_t *open_chunk (zf_log_t *log, size_t size, uint64_t now_ms)
+{
+    zf_chunk_t *chunk = tail (log);
+    if (chunk == NULL || chunk->frame != NULL)
+        return new_chunk (log, now_ms);
+    if (chunk->count == 0) {
+        rewind_chunk (log, chunk, now_ms);
+        return chunk;
+    }
+    if (log->closed || chunk->count == ZF_CHUNK_RECORDS || chunk->size + size > ZF_CHUNK_BYTES)
+        return new_chunk (log, now_ms);
+    return chunk;
+}
+
+int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_t *place)
+{
+    zf_chunk_t *chunk = open_chunk (log, encoded.size, now_ms);
+    if (chunk == NULL)
+        return ZF_E_NOMEM;
+    if (chunk->count == chunk->slots && grow_slots (chunk) != 0)
+        return ZF_E_NOMEM;
+    if (chunk->size + encoded.size > chunk->capacity &&
+        grow_data (chunk, chunk->size + encoded.size) != 0)
+        return ZF_E_NOMEM;
+    memcpy (chunk->data + chunk->size, encoded.data, encoded.size);
+    chunk->offsets[chunk->count] = chunk->size;
+    chunk->size += (uint32_t) encoded.size;
+    chunk->newest_ms = now_ms;
+    place->chunk = chunk;
+    place->at = chunk->count++;
+    chunk->live++;
+    log->next++;
+    log->length++;
+    log->bytes += encoded.size;
+    return 0;
+}
+
+int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,
+                  uint64_t now_ms, zf_chunk_t **out)
+{
+    zf_chunk_t *chunk = new_chunk (log, now_ms);
+    if (chunk == NULL)
+        return ZF_E_NOMEM;
+    chunk->frame = zf_frame_hold (frame);
+    chunk->data = frame->data;
+    chunk->offsets = offsets;
+    chunk->size = chunk->capacity = (uint32_t) frame->size;
+    chunk->count = chunk->slots = chunk->live = batch->count;
+    chunk->newest_ms = now_ms;
+    log->next += batch->count;
+    log->length += batch->count;
+    log->bytes += batch->size;
+    *out = chunk;
+    return 0;
+}
+
+bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes)
+{
+    chunk->live -= n;
+    log->length -= n;
+    log->bytes -= bytes;
+    return chunk->live == 0;
+}
+
+void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
+{
+    if (chunk == tail (log) && chunk->frame == NULL && chunk->capacity <= ZF_CHUNK_BYTES) {
+        rewind_chunk (log, chunk, chunk->newest_ms);
+        return;
+    }
+    DL_DELETE (log->head, chunk);
+    free_chunk (chunk);
+}
+
+void zf_log_free (zf_log_t *log)
+{
+    zf_chunk_t *chunk, *next;
+    DL_FOREACH_SAFE (log->head, chunk, next)
+        free_chunk (chunk);
+    memset (log, 0, sizeof *log);
+}
+
+static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
+{
+    return at < chunk->count ? chunk->offsets[at] : chunk->size;
+}
+
+zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
+{
+    uint32_t start = offset_of (chunk, at);
+    return zf_bytes (chunk->data + start, offset_of (chunk, at + n) - start);
+}
+
+zf_record_t zf_chunk_record (const zf_chunk_t *chunk, uint32_t at)
+{
+    zf_record_t record = {{NULL, 0}, {NULL, 0}};
+    zf_record_decode (chunk->data + chunk->offsets[at], chunk->data + chunk->size, &record);
+    return record;
+}
+
+int zf_chunk_set_note (zf_chunk_t *chunk, uint32_t at, zf_note_t *note)
+{
+    if (chunk->notes == NULL) {
+        if (note == NULL)
+            return 0;
+        chunk->notes = calloc (chunk->slots, sizeof (zf_note_t *));
+        if (chunk->notes == NULL)
+            return ZF_E_NOMEM;
+    }
+    chunk->notes[at] = note;
+    return 0;
+}

@@ -1,0 +1,562 @@
+#include "core/native.h"
+
+#include <stdlib.h>
+#include <zferry/error.h>
+
+#define LIVENESS 3 /* heartbeats a worker may miss */
+#define NUMBER_MAX (UINT64_C (1) << 62)
+
+void zf_control (zf_writer_t *w, unsigned command, size_t elements)
+{
+    zf_mp_put_array (w, elements);
+    zf_mp_put_uint (w, command);
+}
+
+/* -- to the peer ---------------------------------------------------------------------------------------- */
+
+static void send_bare (zf_session_t *session, unsigned command)
+{
+    zf_out_begin (session);
+    zf_control (zf_out_write (session), command, 1);
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+static void send_error (zf_session_t *session, int code, const char *text)
+{
+    zf_session_wrong (session, "%s", text);
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_ERROR, 3);
+    zf_mp_put_uint (w, (uint64_t) -code);
+    zf_mp_put_str (w, zf_bytes_of (text));
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+static void send_welcome (zf_session_t *session)
+{
+    const zf_engine_options_t *options = &session->engine->options;
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_WELCOME, 4);
+    zf_mp_put_uint (w, ZF_NATIVE_VERSION);
+    zf_mp_put_bin (w, zf_bytes (options->uuid, ZF_UUID_BYTES));
+    zf_mp_put_map (w, 4);
+    zf_mp_put_uint (w, ZF_OPTION_HEARTBEAT);
+    zf_mp_put_uint (w, options->heartbeat_ms);
+    zf_mp_put_uint (w, ZF_OPTION_IDLE);
+    zf_mp_put_uint (w, options->client_idle_ms);
+    zf_mp_put_uint (w, ZF_OPTION_WINDOW);
+    zf_mp_put_uint (w, options->window_bytes);
+    zf_mp_put_uint (w, ZF_OPTION_MAX_MESSAGE);
+    zf_mp_put_uint (w, options->max_message_bytes);
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+static void native_confirm (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count, int code)
+{
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_CONFIRM, 5);
+    zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
+    zf_mp_put_uint (w, first);
+    zf_mp_put_uint (w, count);
+    zf_mp_put_uint (w, (uint64_t) -code);
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+/* One frame with a batch of one record. */
+static void send_record (zf_session_t *session, const zf_record_t *record, uint64_t number)
+{
+    size_t size = ZF_BATCH_HEADER + zf_record_size (record->props.size, record->body.size);
+    uint8_t *batch = malloc (size);
+    if (batch != NULL) {
+        zf_record_encode (batch + ZF_BATCH_HEADER, record->props, record->body);
+        zf_batch_seal (batch, size, 1, record->props.size > 0 ? ZF_BATCH_HAS_PROPS : 0, number);
+    }
+    zf_out_give (session, batch, size);
+}
+
+static void native_answer (zf_session_t *session, const zf_answer_t *answer)
+{
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_REPLY, 5);
+    zf_mp_put_uint (w, answer->number);
+    zf_mp_put_uint (w, (uint64_t) -answer->code);
+    zf_mp_put_bool (w, answer->more);
+    zf_mp_put_str (w, answer->reason);
+    zf_out_written (session);
+    if (answer->code == 0 && answer->frame != NULL)
+        zf_out_share (session, answer->frame);
+    else if (answer->code == 0)
+        send_record (session, &answer->record, answer->number);
+    zf_out_end (session);
+}
+
+/* The run as a batch frame: the chunk's own frame if the run is all of it, else a copy. */
+static void send_run (zf_session_t *session, const zf_run_t *run)
+{
+    const zf_chunk_t *chunk = run->chunk;
+    if (chunk->frame != NULL && run->count == chunk->count) {
+        zf_out_share (session, chunk->frame);
+        return;
+    }
+    zf_bytes_t span = zf_chunk_span (chunk, run->at, run->count);
+    uint8_t *batch = malloc (ZF_BATCH_HEADER + span.size);
+    if (batch != NULL) {
+        memcpy (batch + ZF_BATCH_HEADER, span.data, span.size);
+        zf_batch_seal (batch, ZF_BATCH_HEADER + span.size, run->count, ZF_BATCH_HAS_PROPS, zf_run_first (run));
+    }
+    zf_out_give (session, batch, ZF_BATCH_HEADER + span.size);
+}
+
+static int native_deliver (zf_consumer_t *consumer, zf_run_t *run)
+{
+    zf_session_t *session = consumer->session;
+    zf_queue_t *queue = consumer->queue;
+    const zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_DELIVER, 6);
+    zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
+    zf_mp_put_uint (w, zf_run_first (run));
+    zf_mp_put_uint (w, run->attempts);
+    zf_mp_put_uint (w, queue->policy.lease_ms);
+    zf_mp_put_uint (w, note != NULL && note->asked ? ZF_DELIVER_WANTS_REPLY : 0);
+    zf_out_written (session);
+    send_run (session, run);
+    return zf_out_end (session);
+}
+
+static void native_farewell (zf_session_t *session)
+{
+    send_bare (session, ZF_CMD_RESET);
+}
+
+static uint64_t patience_ms (const zf_session_t *session)
+{
+    const zf_engine_options_t *options = &session->engine->options;
+    return session->consumers != NULL ? LIVENESS * (uint64_t) options->heartbeat_ms : options->client_idle_ms;
+}
+
+static void native_tick (zf_session_t *session)
+{
+    zf_engine_t *engine = session->engine;
+    uint64_t due = session->seen_ms + patience_ms (session);
+    if (due <= engine->now_ms)
+        zf_session_end (session, "silent");
+    else
+        zf_timers_set (&engine->timers, &session->timer, due);
+}
+
+/* -- from the peer -------------------------------------------------------------------------------------- */
+
+static void read_options (zf_session_t *session, zf_reader_t *r)
+{
+    uint32_t pairs = zf_mp_map (r);
+    for (uint32_t i = 0; i < pairs && !r->failed; i++) {
+        if (zf_mp_uint (r) != ZF_OPTION_NAME) {
+            zf_mp_skip (r);
+            continue;
+        }
+        zf_bytes_t name = zf_mp_bytes (r);
+        size_t n = name.size < sizeof session->name - 1 ? name.size : sizeof session->name - 1;
+        if (n == 0)
+            continue;
+        memcpy (session->name, name.data, n);
+        session->name[n] = '\0';
+        for (size_t k = 0; k < n; k++)
+            if ((unsigned char) session->name[k] < 0x20 || session->name[k] == 0x7f)
+                session->name[k] = '?';
+    }
+}
+
+static void greet (zf_session_t *session, const uint8_t *uuid)
+{
+    zf_engine_t *engine = session->engine;
+    zf_session_t *old;
+    HASH_FIND (hh, engine->greeted, uuid, ZF_UUID_BYTES, old);
+    memcpy (session->uuid, uuid, ZF_UUID_BYTES);
+    if (old != NULL) { /* the same peer on a new connection */
+        if (old->doomed) {
+            HASH_DEL (engine->greeted, old);
+            old->greeted = false;
+        } else {
+            zf_session_succeed (old, session);
+        }
+    }
+    HASH_ADD (hh, engine->greeted, uuid, ZF_UUID_BYTES, session);
+    session->greeted = session->hh.tbl != NULL;
+    if (!session->greeted)
+        zf_session_end (session, "out of memory");
+}
+
+static void on_hello (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    uint64_t version = zf_mp_uint (r);
+    zf_bytes_t uuid = zf_mp_bytes (r);
+    read_options (session, r);
+    if (r->failed || uuid.size != ZF_UUID_BYTES) {
+        send_error (session, ZF_E_PROTO, "HELLO is malformed");
+        return;
+    }
+    if (version < ZF_NATIVE_VERSION) {
+        send_error (session, ZF_E_VERSION, "this broker speaks version 1");
+        return;
+    }
+    if (session->greeted && memcmp (session->uuid, uuid.data, uuid.size) != 0) {
+        send_error (session, ZF_E_PROTO, "HELLO with another identity");
+        return;
+    }
+    if (!session->greeted)
+        greet (session, uuid.data);
+    send_welcome (session);
+}
+
+static void on_ping (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) r;
+    (void) body;
+    send_bare (session, ZF_CMD_PONG);
+}
+
+static void on_pong (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) session;
+    (void) r;
+    (void) body;
+}
+
+static void on_bye (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) r;
+    (void) body;
+    zf_session_end (session, "left");
+}
+
+/* Opens the batch of a command, or answers why it can't be. The caller frees it in any case. */
+static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, zf_intake_t *in)
+{
+    memset (in, 0, sizeof *in);
+    int rc = r->failed || body == NULL ? ZF_E_PROTO : zf_intake_open (in, body);
+    if (rc == 0 && in->batch.first > NUMBER_MAX)
+        rc = ZF_E_PROTO;
+    in->session = session;
+    if (rc == ZF_E_CORRUPT)
+        session->engine->counters.corrupt++;
+    if (rc != 0)
+        send_error (session, rc, rc == ZF_E_CORRUPT ? "batch: checksum mismatch" : "batch or its command is malformed");
+    return rc == 0;
+}
+
+static void on_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    zf_bytes_t name = zf_mp_bytes (r);
+    uint64_t low = zf_mp_uint (r);
+    zf_intake_t in;
+    if (open_batch (session, r, body, &in)) {
+        int code;
+        zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
+        zf_queue_t nowhere = {.name_size = name.size};
+        nowhere.name = (char *) (uintptr_t) name.data;
+        if (queue != NULL)
+            zf_queue_post (queue, &in, low);
+        else
+            native_confirm (session, &nowhere, in.batch.first, in.batch.count, code);
+    }
+    zf_intake_done (&in);
+}
+
+static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    zf_bytes_t name = zf_mp_bytes (r);
+    uint64_t ttl_ms = zf_mp_uint (r);
+    uint32_t flags = (uint32_t) zf_mp_uint (r);
+    zf_intake_t in;
+    if (open_batch (session, r, body, &in)) {
+        int code;
+        zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
+        zf_queue_t nowhere = {.name_size = 0};
+        in.asked = true;
+        in.ttl_ms = ttl_ms;
+        if (queue != NULL)
+            zf_session_ask (session, queue, &in, flags);
+        else
+            for (uint32_t i = 0; i < in.batch.count; i++)
+                zf_session_deny (session, &nowhere, in.batch.first + i, code, zf_strerror (code));
+    }
+    zf_intake_done (&in);
+}
+
+static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_bytes_t name = zf_mp_bytes (r);
+    uint64_t limit = zf_mp_uint (r);
+    int code = ZF_E_PROTO;
+    zf_engine_t *engine = session->engine;
+    zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (engine, name, &code);
+    if (queue == NULL) {
+        send_error (session, code, zf_strerror (code));
+        return;
+    }
+    if (zf_consumer_attach (session, queue, limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX) == NULL)
+        zf_session_end (session, "out of memory");
+    else
+        native_tick (session);
+}
+
+/* The session as a consumer of the queue that the command names, or NULL: it is not one, and that is counted. */
+static zf_consumer_t *read_consumer (zf_session_t *session, zf_reader_t *r)
+{
+    zf_bytes_t name = zf_mp_bytes (r);
+    zf_queue_t *queue = r->failed ? NULL : zf_engine_find (session->engine, name);
+    zf_consumer_t *consumer = queue != NULL ? zf_consumer_find (session, queue) : NULL;
+    if (consumer == NULL)
+        session->engine->counters.stale++;
+    return consumer;
+}
+
+static void settle_ranges (zf_consumer_t *consumer, zf_reader_t *r, const zf_verdict_t *verdict)
+{
+    zf_session_t *session = consumer->session;
+    while (!r->failed && zf_reader_left (r) > 0) {
+        uint64_t first = zf_mp_uint (r);
+        uint64_t count = zf_mp_uint (r);
+        if (!r->failed)
+            session->engine->counters.stale += zf_consumer_settle (consumer, first, count, verdict);
+    }
+    if (r->failed)
+        send_error (session, ZF_E_PROTO, "settlement is malformed");
+}
+
+static void on_ack (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_consumer_t *consumer = read_consumer (session, r);
+    zf_verdict_t verdict = {.verb = ZF_SETTLE_ACK};
+    if (consumer != NULL)
+        settle_ranges (consumer, r, &verdict);
+}
+
+static void on_release (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_consumer_t *consumer = read_consumer (session, r);
+    zf_verdict_t verdict = {.verb = ZF_SETTLE_RELEASE};
+    if (consumer != NULL)
+        settle_ranges (consumer, r, &verdict);
+}
+
+static void on_nack (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_consumer_t *consumer = read_consumer (session, r);
+    zf_verdict_t verdict = {.verb = ZF_SETTLE_NACK, .delay_ms = zf_mp_int (r)};
+    if (consumer != NULL)
+        settle_ranges (consumer, r, &verdict);
+}
+
+static void on_extend (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_consumer_t *consumer = read_consumer (session, r);
+    uint64_t lease_ms = zf_mp_uint (r);
+    zf_verdict_t verdict = {.verb = ZF_SETTLE_EXTEND};
+    verdict.delay_ms = lease_ms < UINT32_MAX ? (int64_t) lease_ms : UINT32_MAX;
+    if (consumer != NULL)
+        settle_ranges (consumer, r, &verdict);
+}
+
+static void on_reject (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_consumer_t *consumer = read_consumer (session, r);
+    zf_verdict_t verdict = {.verb = ZF_SETTLE_REJECT, .reason = zf_mp_bytes (r)};
+    if (consumer != NULL)
+        settle_ranges (consumer, r, &verdict);
+}
+
+static void on_answer (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    zf_consumer_t *consumer = read_consumer (session, r);
+    bool more = zf_mp_bool (r);
+    zf_intake_t in;
+    if (consumer == NULL)
+        return;
+    if (open_batch (session, r, body, &in)) {
+        const uint8_t *end = in.batch.records + in.batch.size;
+        for (uint32_t i = 0; i < in.batch.count; i++) {
+            zf_answer_t answer = {.more = more};
+            zf_record_decode (body->data + in.offsets[i], end, &answer.record);
+            if (in.batch.count == 1 && body->size > ZF_ADOPT_BYTES)
+                answer.frame = body;
+            if (!zf_session_answer (consumer, in.batch.first + i, &answer))
+                session->engine->counters.stale++;
+        }
+    }
+    zf_intake_done (&in);
+}
+
+/* -- atomic posts: all of it or nothing ----------------------------------------------------------------- */
+
+typedef struct {
+    zf_queue_t *queue;
+    uint32_t start; /* its first record in the batch */
+    uint32_t count;
+} segment_t;
+
+static void send_done (zf_session_t *session, uint64_t number, int code)
+{
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_DONE, 3);
+    zf_mp_put_uint (w, number);
+    zf_mp_put_uint (w, (uint64_t) -code);
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake_t *in, segment_t *segments,
+                          uint32_t n)
+{
+    uint32_t start = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        zf_bytes_t name = zf_mp_bytes (r);
+        uint64_t count = zf_mp_uint (r);
+        int code;
+        if (r->failed || count == 0 || count > in->batch.count - start)
+            return ZF_E_PROTO;
+        segments[i].queue = zf_engine_queue (session->engine, name, &code);
+        if (segments[i].queue == NULL)
+            return code;
+        segments[i].start = start;
+        segments[i].count = (uint32_t) count;
+        start += (uint32_t) count;
+    }
+    return start == in->batch.count ? 0 : ZF_E_PROTO;
+}
+
+/* Puts all segments, or none. A queue may be named more than once. */
+static int put_segments (zf_intake_t *in, const segment_t *segments, uint32_t n)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!zf_queue_want (segments[i].queue, in, segments[i].start, segments[i].count))
+            rc = ZF_E_FULL;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        segments[i].queue->wanted = segments[i].queue->wanted_bytes = 0;
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        if (zf_queue_put (segments[i].queue, in, segments[i].start, segments[i].count) < segments[i].count)
+            rc = ZF_E_NOMEM;
+    }
+    return rc;
+}
+
+static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r, zf_intake_t *in)
+{
+    zf_engine_t *engine = session->engine;
+    zf_producer_t *producer = zf_producers_get (&engine->atomics, session->uuid, engine->now_ms);
+    uint32_t n = zf_mp_array (r) / 2;
+    segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;
+    int rc = r->failed || n == 0 || n > ZF_SEGMENTS_MAX ? ZF_E_PROTO : 0;
+    if (rc == 0 && (producer == NULL || segments == NULL))
+        rc = ZF_E_NOMEM;
+    if (rc == 0) {
+        zf_producer_heard (producer, low);
+        uint64_t span;
+        if (number <= producer->last) {
+            send_done (session, number, zf_producer_outcome (producer, number, &span));
+            free (segments);
+            return;
+        }
+        rc = read_segments (session, r, in, segments, n);
+        if (rc == 0)
+            rc = put_segments (in, segments, n);
+        if (rc != 0 && zf_producer_refuse (producer, number, 1, rc) != 0)
+            zf_session_end (session, "does not listen to refusals");
+        producer->last = number;
+    }
+    free (segments);
+    send_done (session, number, rc);
+}
+
+static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    uint64_t number = zf_mp_uint (r);
+    uint64_t low = zf_mp_uint (r);
+    zf_intake_t in;
+    if (open_batch (session, r, body, &in)) {
+        if (number > 0 && number < NUMBER_MAX)
+            post_many (session, number, low, r, &in);
+        else
+            send_error (session, ZF_E_PROTO, "atomic post with a bad number");
+    }
+    zf_intake_done (&in);
+}
+
+static void on_admin (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_native_admin (session, r);
+}
+
+/* -- dispatch ------------------------------------------------------------------------------------------- */
+
+typedef void command_fn (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+
+static command_fn *const commands[] = {
+    [ZF_CMD_HELLO] = on_hello,     [ZF_CMD_PING] = on_ping,       [ZF_CMD_PONG] = on_pong,
+    [ZF_CMD_BYE] = on_bye,         [ZF_CMD_POST] = on_post,       [ZF_CMD_POST_MANY] = on_post_many,
+    [ZF_CMD_REQUEST] = on_request, [ZF_CMD_CONSUME] = on_consume, [ZF_CMD_ACK] = on_ack,
+    [ZF_CMD_NACK] = on_nack,       [ZF_CMD_REJECT] = on_reject,   [ZF_CMD_RELEASE] = on_release,
+    [ZF_CMD_EXTEND] = on_extend,   [ZF_CMD_ANSWER] = on_answer,   [ZF_CMD_ADMIN] = on_admin,
+};
+
+static bool native_matches (zf_frame_t **frames, size_t count)
+{
+    if (count == 1 && frames[0]->size == 0)
+        return true; /* the probe of a new connection */
+    return frames[0]->size > 0 && (frames[0]->data[0] & 0xf0) == 0x90;
+}
+
+static void native_input (zf_session_t *session, zf_frame_t **frames, size_t count)
+{
+    if (count == 1 && frames[0]->size == 0) {
+        send_bare (session, ZF_CMD_RESET);
+        return;
+    }
+    zf_reader_t r = zf_reader (zf_bytes (frames[0]->data, frames[0]->size));
+    uint32_t elements = zf_mp_array (&r);
+    uint64_t command = zf_mp_uint (&r);
+    if (r.failed || elements == 0 || count > 2 || frames[0]->size > ZF_CONTROL_MAX) {
+        send_error (session, ZF_E_PROTO, "not a control frame");
+        return;
+    }
+    if (command >= sizeof commands / sizeof commands[0] || commands[command] == NULL) {
+        send_error (session, ZF_E_PROTO, "unknown command");
+        return;
+    }
+    if (!session->greeted && command != ZF_CMD_HELLO) {
+        send_bare (session, ZF_CMD_RESET);
+        return;
+    }
+    commands[command](session, &r, count == 2 ? frames[1] : NULL);
+}
+
+const zf_dialect_t zf_dialect_native = {
+    .name = "native",
+    .matches = native_matches,
+    .input = native_input,
+    .deliver = native_deliver,
+    .confirm = native_confirm,
+    .answer = native_answer,
+    .tick = native_tick,
+    .farewell = native_farewell,
+};

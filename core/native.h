@@ -1,0 +1,74 @@
+/* The native protocol, as frames: DEALER to ROUTER, at most [control][batch] a message.
+ *
+ * A control frame is a msgpack array: the command, then its arguments; arguments behind those we know are skipped.
+ * docs/protocol.md is normative; this is its table.
+ *
+ *   both      PING                                          PONG
+ *   to peer   RESET                                         no session here: say HELLO
+ *             WELCOME version uuid {option: value}          ERROR code text
+ *   to broker HELLO version uuid {option: value}            BYE
+ *
+ *   post      POST queue low [batch]                     -> CONFIRM queue first count code
+ *             POST_MANY number low [queue, count]... [batch] -> DONE number code
+ *   ask       REQUEST service ttl_ms flags [batch]       -> REPLY first code more reason [batch]
+ *   work      CONSUME queue limit                        -> DELIVER queue first attempt lease_ms flags [batch]
+ *             ACK queue (first count)...                    NACK queue delay_ms (first count)...
+ *             REJECT queue reason (first count)...          RELEASE queue (first count)...
+ *             EXTEND queue lease_ms (first count)...        ANSWER queue more [batch]; its `first` is the record's id
+ *   look      ADMIN number verb queue argument           -> RESULT number code text more value [batch] */
+#ifndef ZF_CORE_NATIVE_H
+#define ZF_CORE_NATIVE_H
+
+#include "core/engine.h"
+#include "core/mp.h"
+
+#define ZF_NATIVE_VERSION 1
+#define ZF_CONTROL_MAX 65536 /* bytes of a control frame */
+#define ZF_SEGMENTS_MAX 1024 /* queues in one atomic post */
+
+enum {
+    ZF_CMD_HELLO = 1,
+    ZF_CMD_WELCOME = 2,
+    ZF_CMD_PING = 3,
+    ZF_CMD_PONG = 4,
+    ZF_CMD_BYE = 5,
+    ZF_CMD_RESET = 6,
+    ZF_CMD_ERROR = 7,
+    ZF_CMD_POST = 10,
+    ZF_CMD_CONFIRM = 11,
+    ZF_CMD_POST_MANY = 12,
+    ZF_CMD_DONE = 13,
+    ZF_CMD_REQUEST = 20,
+    ZF_CMD_REPLY = 21,
+    ZF_CMD_CONSUME = 30,
+    ZF_CMD_DELIVER = 31,
+    ZF_CMD_ACK = 32,
+    ZF_CMD_NACK = 33,
+    ZF_CMD_REJECT = 34,
+    ZF_CMD_RELEASE = 35,
+    ZF_CMD_EXTEND = 36,
+    ZF_CMD_ANSWER = 37,
+    ZF_CMD_ADMIN = 40,
+    ZF_CMD_RESULT = 41
+};
+
+/* Options of HELLO and WELCOME; those that are not known are skipped. */
+enum {
+    ZF_OPTION_NAME = 1,        /* HELLO: str, how the peer calls itself */
+    ZF_OPTION_HEARTBEAT = 2,   /* WELCOME: ms; a worker sends something at least this often */
+    ZF_OPTION_IDLE = 3,        /* WELCOME: ms; anybody else within this */
+    ZF_OPTION_WINDOW = 4,      /* WELCOME: bytes of unconfirmed posts */
+    ZF_OPTION_MAX_MESSAGE = 5  /* WELCOME: bytes of a frame */
+};
+
+enum { ZF_DELIVER_WANTS_REPLY = 1 };
+
+extern const zf_dialect_t zf_dialect_native;
+
+/* Begins a control frame of so many elements, command included. */
+void zf_control (zf_writer_t *w, unsigned command, size_t elements);
+
+/* native_admin.c: one ADMIN command, decoded up to its number. */
+void zf_native_admin (zf_session_t *session, zf_reader_t *r);
+
+#endif

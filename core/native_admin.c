@@ -1,0 +1,236 @@
+/* ADMIN number verb queue argument -> RESULT number code text more value [batch]
+ *
+ *   verb      argument   value
+ *   queues    nil        [info...]; in several RESULTs, more is true in all but the last
+ *   queue     nil        info
+ *   declare   policy     nil
+ *   peek      [from max] [[id attempts]...] and a batch of as many records
+ *   purge     nil        how many
+ *   requeue   max        how many (of the queue's dead letters; max 0: all)
+ *   discard   max        how many
+ *   stats     nil        {name: uint} */
+#include "core/info.h"
+#include "core/native.h"
+
+#include <stdlib.h>
+#include <zferry/error.h>
+
+#define QUEUES_A_RESULT 200
+#define PEEK_MAX 1000
+#define PEEK_BYTES (1u << 20)
+
+typedef struct {
+    zf_session_t *session;
+    uint64_t number;
+    zf_bytes_t queue_name;
+    zf_queue_t *queue; /* of that name; NULL: there is none */
+    zf_reader_t *r;    /* the argument */
+} call_t;
+
+static zf_writer_t *begin (const call_t *call, int code, const char *text, bool more)
+{
+    zf_out_begin (call->session);
+    zf_writer_t *w = zf_out_write (call->session);
+    zf_control (w, ZF_CMD_RESULT, 6);
+    zf_mp_put_uint (w, call->number);
+    zf_mp_put_uint (w, (uint64_t) -code);
+    zf_mp_put_str (w, zf_bytes_of (text));
+    zf_mp_put_bool (w, more);
+    return w;
+}
+
+static void end (const call_t *call)
+{
+    zf_out_written (call->session);
+    zf_out_end (call->session);
+}
+
+static void fail (const call_t *call, int code, const char *text)
+{
+    zf_mp_put_uint (begin (call, code, text, false), 0);
+    end (call);
+}
+
+static void number_result (const call_t *call, uint64_t value)
+{
+    zf_mp_put_uint (begin (call, 0, "", false), value);
+    end (call);
+}
+
+static void on_queues (const call_t *call)
+{
+    zf_engine_t *engine = call->session->engine;
+    zf_queue_t *queue = engine->queues;
+    size_t left = HASH_COUNT (engine->queues);
+    do {
+        size_t n = left < QUEUES_A_RESULT ? left : QUEUES_A_RESULT;
+        left -= n;
+        zf_writer_t *w = begin (call, 0, "", left > 0);
+        zf_mp_put_array (w, n);
+        for (; n > 0; n--) {
+            zf_queue_info_t info;
+            zf_queue_describe (queue, &info);
+            zf_info_encode (w, &info);
+            queue = queue->hh.next;
+        }
+        end (call);
+    } while (left > 0);
+}
+
+static void on_queue (const call_t *call)
+{
+    zf_queue_info_t info;
+    zf_queue_describe (call->queue, &info);
+    zf_info_encode (begin (call, 0, "", false), &info);
+    end (call);
+}
+
+static void on_declare (const call_t *call)
+{
+    zf_engine_t *engine = call->session->engine;
+    zf_policy_t policy;
+    int code;
+    zf_policy_defaults (&policy);
+    if (zf_policy_decode (call->r, &policy) != 0) {
+        fail (call, ZF_E_INVAL, "a value of the policy is out of range");
+        return;
+    }
+    zf_queue_t *queue = zf_engine_queue (engine, call->queue_name, &code);
+    if (queue == NULL) {
+        fail (call, code, zf_strerror (code));
+        return;
+    }
+    code = zf_queue_set_policy (queue, &policy);
+    if (code == ZF_E_BUSY) {
+        fail (call, ZF_E_INVAL, "priorities can change only while the queue is empty");
+        return;
+    }
+    queue->declared = true;
+    zf_engine_touch (queue);
+    number_result (call, 0);
+}
+
+static size_t collect (const call_t *call, uint64_t from, uint64_t max, zf_writer_t *ids, zf_writer_t *batch)
+{
+    zf_sight_t sight;
+    size_t n = 0;
+    zf_writer_reserve (batch, ZF_BATCH_HEADER);
+    while (n < max && n < PEEK_MAX && batch->size < PEEK_BYTES && zf_queue_peek (call->queue, from, &sight)) {
+        size_t size = zf_record_size (sight.record.props.size, sight.record.body.size);
+        uint8_t *at = zf_writer_reserve (batch, size);
+        if (at == NULL)
+            break;
+        zf_record_encode (at, sight.record.props, sight.record.body);
+        zf_mp_put_array (ids, 2);
+        zf_mp_put_uint (ids, sight.id);
+        zf_mp_put_uint (ids, sight.attempts);
+        from = sight.id + 1;
+        n++;
+    }
+    return n;
+}
+
+static void on_peek (const call_t *call)
+{
+    zf_writer_t ids = {0};
+    zf_writer_t batch = {0};
+    uint32_t two = zf_mp_array (call->r);
+    uint64_t from = zf_mp_uint (call->r);
+    uint64_t max = zf_mp_uint (call->r);
+    if (two != 2 || call->r->failed) {
+        fail (call, ZF_E_PROTO, "peek takes [from max]");
+        return;
+    }
+    size_t n = collect (call, from, max, &ids, &batch);
+    zf_writer_t *w = begin (call, 0, "", false);
+    zf_mp_put_array (w, n);
+    zf_write_bytes (w, ids.data, ids.size);
+    zf_out_written (call->session);
+    if (n > 0 && !batch.failed) {
+        zf_batch_seal (batch.data, batch.size, (uint32_t) n, ZF_BATCH_HAS_PROPS, from);
+        zf_out_give (call->session, batch.data, batch.size);
+    } else {
+        zf_writer_free (&batch);
+    }
+    zf_out_end (call->session);
+    zf_writer_free (&ids);
+}
+
+static void on_purge (const call_t *call)
+{
+    number_result (call, zf_queue_purge (call->queue, UINT64_MAX));
+}
+
+static uint64_t read_max (const call_t *call)
+{
+    uint64_t max = zf_mp_uint (call->r);
+    return call->r->failed || max == 0 ? UINT64_MAX : max;
+}
+
+static void on_requeue (const call_t *call)
+{
+    zf_queue_t *dead = zf_dead_queue (call->queue, false);
+    number_result (call, dead != NULL ? zf_queue_revive (dead, call->queue, read_max (call)) : 0);
+}
+
+static void on_discard (const call_t *call)
+{
+    zf_queue_t *dead = zf_dead_queue (call->queue, false);
+    number_result (call, dead != NULL ? zf_queue_purge (dead, read_max (call)) : 0);
+}
+
+static void count_one (void *arg, const char *name, uint64_t value)
+{
+    zf_writer_t *w = arg;
+    zf_mp_put_str (w, zf_bytes_of (name));
+    zf_mp_put_uint (w, value);
+}
+
+static void count_names (void *arg, const char *name, uint64_t value)
+{
+    (void) name;
+    (void) value;
+    ++*(size_t *) arg;
+}
+
+static void on_stats (const call_t *call)
+{
+    size_t n = 0;
+    zf_engine_stats (call->session->engine, count_names, &n);
+    zf_writer_t *w = begin (call, 0, "", false);
+    zf_mp_put_map (w, n);
+    zf_engine_stats (call->session->engine, count_one, w);
+    end (call);
+}
+
+static const struct {
+    const char *name;
+    void (*run) (const call_t *call);
+    bool needs_queue;
+} verbs[] = {
+    {"queues", on_queues, false}, {"queue", on_queue, true},     {"declare", on_declare, false},
+    {"peek", on_peek, true},      {"purge", on_purge, true},     {"requeue", on_requeue, true},
+    {"discard", on_discard, true}, {"stats", on_stats, false},
+};
+
+void zf_native_admin (zf_session_t *session, zf_reader_t *r)
+{
+    call_t call = {.session = session, .number = zf_mp_uint (r), .r = r};
+    zf_bytes_t verb = zf_mp_bytes (r);
+    call.queue_name = zf_mp_bytes (r);
+    if (r->failed) {
+        fail (&call, ZF_E_PROTO, "ADMIN is malformed");
+        return;
+    }
+    call.queue = zf_engine_find (session->engine, call.queue_name);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (!zf_bytes_equal (verb, zf_bytes_of (verbs[i].name)))
+            continue;
+        if (verbs[i].needs_queue && call.queue == NULL)
+            fail (&call, ZF_E_NOT_FOUND, "no such queue");
+        else
+            verbs[i].run (&call);
+        return;
+    }
+    fail (&call, ZF_E_INVAL, "no such verb");
+}

@@ -1,0 +1,234 @@
+#include "core/engine.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+#include <xxhash.h>
+#include <zferry/error.h>
+
+/* An ordering key with records in the queue. One of them at most is out of the line: ready, delayed or leased. */
+struct zf_key {
+    XXH128_hash_t hash;
+    uint64_t records;  /* notes that point here */
+    bool busy;         /* one of its records is out of the line */
+    zf_run_t *waiting; /* the line: HELD runs of one record, first come first (utlist) */
+    UT_hash_handle hh;
+};
+
+static zf_key_t *hold_key (zf_queue_t *queue, zf_bytes_t bytes)
+{
+    XXH128_hash_t hash = XXH3_128bits (bytes.data, bytes.size);
+    zf_key_t *key;
+    HASH_FIND (hh, queue->keys, &hash, sizeof hash, key);
+    if (key == NULL) {
+        key = calloc (1, sizeof *key);
+        if (key == NULL)
+            return NULL;
+        key->hash = hash;
+        HASH_ADD (hh, queue->keys, hash, sizeof key->hash, key);
+        if (key->hh.tbl == NULL) {
+            free (key);
+            return NULL;
+        }
+    }
+    key->records++;
+    return key;
+}
+
+static void drop_key (zf_queue_t *queue, zf_key_t *key)
+{
+    if (--key->records > 0)
+        return;
+    HASH_DEL (queue->keys, key);
+    free (key);
+}
+
+void zf_keys_free (zf_queue_t *queue)
+{
+    zf_key_t *key, *next;
+    HASH_ITER (hh, queue->keys, key, next)
+    {
+        HASH_DEL (queue->keys, key);
+        free (key);
+    }
+}
+
+bool zf_note_front (zf_note_t *note)
+{
+    if (note->key->busy)
+        return false;
+    note->key->busy = true;
+    return true;
+}
+
+void zf_key_wait (zf_key_t *key, zf_run_t *run)
+{
+    run->state = ZF_RUN_HELD;
+    DL_APPEND (key->waiting, run);
+}
+
+void zf_key_leave (zf_key_t *key, zf_run_t *run)
+{
+    DL_DELETE (key->waiting, run);
+}
+
+/* The record that had the key's turn is done: the next one in line has it. Whether its time is over is looked at
+ * when it is handed out: here it would recurse through a whole line of expired ones. */
+static void advance_key (zf_queue_t *queue, zf_key_t *key)
+{
+    zf_run_t *next = key->waiting;
+    key->busy = next != NULL;
+    if (next == NULL)
+        return;
+    zf_run_unlink (queue, next);
+    next->fronts_key = true;
+    zf_group_enqueue (next->group, next, false);
+    zf_engine_touch (queue);
+}
+
+bool zf_note_link (zf_note_t *note, zf_session_t *asker)
+{
+    note->asker = asker;
+    HASH_ADD (hh, asker->requests, number, sizeof note->number, note);
+    if (note->hh.tbl != NULL)
+        return true;
+    note->asker = NULL;
+    return false;
+}
+
+void zf_note_forget_asker (zf_note_t *note)
+{
+    if (note->asker == NULL)
+        return;
+    HASH_DEL (note->asker->requests, note);
+    note->asker = NULL;
+}
+
+static void free_note (zf_queue_t *queue, zf_note_t *note)
+{
+    zf_timers_cancel (&queue->engine->timers, &note->timer);
+    zf_note_forget_asker (note);
+    if (note->key != NULL)
+        drop_key (queue, note->key);
+    zf_chunk_set_note (note->chunk, note->at, NULL);
+    free (note);
+}
+
+static int fill_note (zf_queue_t *queue, zf_note_t *note, const zf_props_view_t *props, const zf_intake_t *in,
+                      uint64_t ttl_ms)
+{
+    uint64_t now = queue->engine->now_ms;
+    if (props->key.size > 0 && queue->policy.ordered) {
+        note->key = hold_key (queue, props->key);
+        if (note->key == NULL)
+            return ZF_E_NOMEM;
+    }
+    note->asked = in != NULL && in->asked;
+    if (note->asked && !zf_note_link (note, in->session))
+        return ZF_E_NOMEM;
+    if (ttl_ms > 0 && ttl_ms < ZF_NEVER - now)
+        return zf_timers_set (&queue->engine->timers, &note->timer, now + ttl_ms);
+    return 0;
+}
+
+int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_props_view_t *props,
+                  const zf_intake_t *in, uint64_t number)
+{
+    bool asked = in != NULL && in->asked;
+    uint64_t ttl_ms = props->ttl_ms > 0 ? props->ttl_ms : asked ? in->ttl_ms : 0;
+    bool keyed = props->key.size > 0 && queue->policy.ordered;
+    if (asked && ttl_ms == 0) /* whoever asked is to be told on time */
+        ttl_ms = queue->policy.ttl_ms;
+    if (!asked && ttl_ms == 0 && !keyed)
+        return 0;
+    zf_note_t *note = calloc (1, sizeof *note);
+    if (note == NULL)
+        return ZF_E_NOMEM;
+    note->timer.kind = ZF_TIMER_NOTE;
+    note->queue = queue;
+    note->chunk = place.chunk;
+    note->at = place.at;
+    note->lane = lane;
+    note->number = number;
+    note->own_ttl = ttl_ms > 0;
+    int rc = zf_chunk_set_note (place.chunk, place.at, note);
+    if (rc == 0)
+        rc = fill_note (queue, note, props, in, ttl_ms);
+    if (rc != 0)
+        free_note (queue, note);
+    return rc;
+}
+
+void zf_notes_drop (zf_queue_t *queue, zf_run_t *run)
+{
+    for (uint32_t at = run->at; at < run->at + run->count; at++) {
+        zf_note_t *note = run->chunk->notes[at];
+        if (note == NULL)
+            continue;
+        zf_key_t *key = note->key;
+        note->key = NULL;
+        free_note (queue, note);
+        if (key == NULL)
+            continue;
+        if (run->fronts_key)
+            advance_key (queue, key);
+        drop_key (queue, key);
+    }
+}
+
+void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason)
+{
+    if (run->chunk->notes == NULL)
+        return;
+    for (uint32_t at = run->at; at < run->at + run->count; at++) {
+        zf_note_t *note = run->chunk->notes[at];
+        if (note == NULL || note->asker == NULL)
+            continue;
+        zf_session_t *asker = note->asker;
+        zf_answer_t answer = {.number = note->number, .code = code, .reason = reason};
+        answer.service = zf_bytes (note->queue->name, note->queue->name_size);
+        zf_note_forget_asker (note);
+        if (asker->dialect->answer != NULL && asker->host != NULL)
+            asker->dialect->answer (asker, &answer);
+    }
+}
+
+/* Makes the noted record a run of its own, whatever state it is in. NULL: out of memory. */
+static zf_run_t *single_out (zf_note_t *note)
+{
+    zf_queue_t *queue = note->queue;
+    zf_group_t *group = &queue->lanes[note->lane].group;
+    uint64_t id = note->chunk->first + note->at;
+    zf_run_t *run = zf_group_from (group, id);
+    if (run == NULL || zf_run_first (run) > id) /* it is fresh */
+        return zf_group_mark (group, note->chunk, note->at, 1, ZF_RUN_GONE);
+    return zf_run_carve (queue, run, note->at, 1) == 0 ? run : NULL;
+}
+
+void zf_note_abandon (zf_note_t *note)
+{
+    zf_queue_t *queue = note->queue;
+    zf_note_forget_asker (note);
+    queue->engine->counters.abandoned++;
+    zf_run_t *run = single_out (note);
+    if (run == NULL || run->state == ZF_RUN_LEASED)
+        return; /* a worker has it: let it finish */
+    zf_run_unlink (queue, run);
+    zf_run_drop (queue, run, ZF_E_CLOSED);
+}
+
+void zf_note_expire (zf_note_t *note)
+{
+    zf_queue_t *queue = note->queue;
+    zf_run_t *run = single_out (note);
+    if (run == NULL) {
+        zf_timers_set (&queue->engine->timers, &note->timer, queue->engine->now_ms + 1000);
+        return;
+    }
+    if (run->state == ZF_RUN_LEASED) { /* the worker may finish, but nobody gets it after that */
+        note->expired = true;
+        zf_run_answer (run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
+        return;
+    }
+    zf_run_unlink (queue, run);
+    zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
+}

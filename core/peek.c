@@ -1,0 +1,66 @@
+/* Looking at a queue without changing it. */
+#include "core/engine.h"
+
+#include <utlist.h>
+
+static bool sight_at (zf_lane_t *lane, zf_chunk_t *chunk, uint32_t at, zf_sight_t *sight)
+{
+    uint64_t id = chunk->first + at;
+    zf_run_t *run = zf_group_from (&lane->group, id);
+    bool in_run = run != NULL && zf_run_first (run) <= id;
+    const zf_chunk_t *cursor = lane->group.chunk;
+    bool fresh = cursor != NULL && id >= cursor->first + lane->group.at;
+    if (in_run ? run->state == ZF_RUN_GONE : !fresh)
+        return false;
+    sight->id = id;
+    sight->record = zf_chunk_record (chunk, at);
+    sight->attempts = in_run ? run->attempts : 0;
+    sight->state = in_run ? (zf_run_state_t) run->state : ZF_RUN_GONE;
+    return true;
+}
+
+static bool peek_lane (zf_lane_t *lane, uint64_t id, zf_sight_t *sight)
+{
+    zf_chunk_t *chunk;
+    DL_FOREACH (lane->log.head, chunk)
+    {
+        if (chunk->first + chunk->count <= id)
+            continue;
+        uint32_t at = id > chunk->first ? (uint32_t) (id - chunk->first) : 0;
+        for (; at < chunk->count; at++) {
+            if (sight_at (lane, chunk, at, sight))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool zf_queue_peek (zf_queue_t *queue, uint64_t id, zf_sight_t *sight)
+{
+    for (uint64_t i = id >> ZF_LANE_SHIFT; i < queue->policy.priorities; i++) {
+        if (peek_lane (&queue->lanes[i], id, sight))
+            return true;
+    }
+    return false;
+}
+
+void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info)
+{
+    uint64_t oldest = ZF_NEVER;
+    *info = queue->totals;
+    memcpy (info->name, queue->name, queue->name_size + 1);
+    info->policy = queue->policy;
+    info->declared = queue->declared;
+    info->length = queue->length;
+    info->bytes = queue->bytes;
+    info->leased = queue->leased;
+    info->delayed = queue->delayed;
+    info->parked = queue->parked_count;
+    info->workers = queue->consumers;
+    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+        const zf_chunk_t *head = queue->lanes[i].log.head;
+        if (head != NULL && head->live > 0 && head->oldest_ms < oldest)
+            oldest = head->oldest_ms;
+    }
+    info->oldest_ms = oldest != ZF_NEVER ? queue->engine->now_ms - oldest : 0;
+}

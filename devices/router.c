@@ -1,0 +1,400 @@
+#include "devices/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#define FRAMES_MAX (ZF_FRAMES_MAX + 8) /* of one message: a body and its envelope */
+#define MESSAGES_A_TURN 512
+#define BYTES_A_TURN (8u << 20)
+
+/* Somebody on the other side of the socket. */
+typedef struct {
+    zf_router_t *router;
+    zf_session_t *session;
+    int fd;           /* of its connection, -1: none (inproc) */
+    uint8_t *address; /* routing id */
+    UT_hash_handle hh;         /* by address */
+    UT_hash_handle hh_fd;      /* by fd, if it has one */
+} peer_t;
+
+/* A received frame, for the engine. */
+typedef struct {
+    zf_frame_t frame; /* first: the engine gives it back by this */
+    zmq_msg_t message;
+} received_t;
+
+struct zf_router {
+    zf_engine_t *engine;
+    zf_socket_t socket;
+    zf_socket_t monitor;
+    const zf_dialect_t *const *dialects;
+    peer_t *peers;                   /* by routing id (uthash) */
+    peer_t *connections;             /* by descriptor (uthash) */
+    received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
+};
+
+/* -- frames --------------------------------------------------------------------------------------------- */
+
+static void release_received (zf_frame_t *frame)
+{
+    received_t *received = (received_t *) (void *) frame;
+    zmq_msg_close (&received->message);
+    free (received);
+}
+
+static received_t *new_received (void)
+{
+    received_t *received = calloc (1, sizeof *received);
+    if (received != NULL)
+        received->frame.release = release_received;
+    return received;
+}
+
+/* Receives one frame into slot i. Returns 1 if more follow, 0 if not, -1: nothing there, or no memory. */
+static int receive_frame (zf_router_t *self, size_t i)
+{
+    if (self->frames[i] == NULL)
+        self->frames[i] = new_received ();
+    received_t *received = self->frames[i];
+    if (received == NULL)
+        return -1;
+    zmq_msg_init (&received->message);
+    if (zmq_msg_recv (&received->message, self->socket.raw, ZMQ_DONTWAIT) < 0)
+        return -1;
+    received->frame.holders = 1;
+    received->frame.data = zmq_msg_data (&received->message);
+    received->frame.size = zmq_msg_size (&received->message);
+    return zmq_msg_more (&received->message);
+}
+
+/* Gives slot i back; what the engine holds it keeps. */
+static void recycle_frame (zf_router_t *self, size_t i)
+{
+    received_t *received = self->frames[i];
+    if (received->frame.holders > 1) {
+        zf_frame_drop (&received->frame);
+        self->frames[i] = NULL;
+        return;
+    }
+    zmq_msg_close (&received->message);
+}
+
+/* -- peers ---------------------------------------------------------------------------------------------- */
+
+static const zf_dialect_t *recognise (const zf_router_t *self, zf_frame_t **frames, size_t count)
+{
+    for (size_t i = 0; self->dialects[i] != NULL; i++) {
+        const zf_dialect_t *dialect = self->dialects[i];
+        if (dialect->matches == NULL || dialect->matches (frames, count))
+            return dialect;
+    }
+    return NULL;
+}
+
+static void unlink_connection (peer_t *peer)
+{
+    if (peer->fd >= 0)
+        HASH_DELETE (hh_fd, peer->router->connections, peer);
+    peer->fd = -1;
+}
+
+static void drop_peer (peer_t *peer)
+{
+    unlink_connection (peer);
+    HASH_DEL (peer->router->peers, peer);
+    free (peer->address);
+    free (peer);
+}
+
+/* The connection of the peer is gone: the engine must not send to it any more. */
+static void lose_peer (peer_t *peer)
+{
+    zf_session_t *session = peer->session;
+    drop_peer (peer);
+    zf_engine_detach (session);
+}
+
+static peer_t *find_connection (zf_router_t *self, int fd)
+{
+    peer_t *peer = NULL;
+    HASH_FIND (hh_fd, self->connections, &fd, sizeof fd, peer);
+    return peer;
+}
+
+/* The peer speaks over this descriptor now. Whoever did before is gone: the system gives a number again only
+ * when it is free. */
+static void link_connection (peer_t *peer, int fd)
+{
+    zf_router_t *self = peer->router;
+    if (peer->fd == fd)
+        return;
+    peer_t *before = find_connection (self, fd);
+    if (before != NULL)
+        lose_peer (before);
+    unlink_connection (peer);
+    if (fd < 0)
+        return;
+    peer->fd = fd;
+    HASH_ADD (hh_fd, self->connections, fd, sizeof peer->fd, peer);
+    if (peer->hh_fd.tbl == NULL)
+        peer->fd = -1; /* no memory: only its silence will tell */
+}
+
+static peer_t *add_peer (zf_router_t *self, zf_bytes_t address, const zf_dialect_t *dialect)
+{
+    peer_t *peer = calloc (1, sizeof *peer);
+    uint8_t *copy = malloc (address.size + 1);
+    if (peer == NULL || copy == NULL) {
+        free (peer);
+        free (copy);
+        return NULL;
+    }
+    memcpy (copy, address.data, address.size);
+    peer->router = self;
+    peer->fd = -1;
+    peer->address = copy;
+    HASH_ADD_KEYPTR (hh, self->peers, peer->address, address.size, peer);
+    if (peer->hh.tbl == NULL) {
+        free (copy);
+        free (peer);
+        return NULL;
+    }
+    peer->session = zf_engine_attach (self->engine, peer, address, dialect);
+    if (peer->session == NULL) {
+        drop_peer (peer);
+        return NULL;
+    }
+    return peer;
+}
+
+static peer_t *find_peer (zf_router_t *self, zf_bytes_t address)
+{
+    peer_t *peer;
+    HASH_FIND (hh, self->peers, address.data, address.size, peer);
+    return peer;
+}
+
+void zf_router_forget (void *host)
+{
+    drop_peer (host);
+}
+
+/* -- in ------------------------------------------------------------------------------------------------- */
+
+static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
+{
+    zf_frame_t *frames[FRAMES_MAX];
+    for (size_t i = 0; i < count; i++)
+        frames[i] = &self->frames[i]->frame;
+    peer_t *peer = find_peer (self, address);
+    if (peer == NULL) {
+        const zf_dialect_t *dialect = recognise (self, frames, count);
+        if (dialect == NULL) {
+            self->engine->counters.peer_errors++;
+            zf_notice (self->engine, ZF_EVENT_PEER_ERROR, "a message of %zu frames in no known protocol", count);
+            return;
+        }
+        zf_router_reap (self); /* news of a connection that had this descriptor before: they came before this */
+        peer = add_peer (self, address, dialect);
+    }
+    if (peer == NULL)
+        return;
+    link_connection (peer, fd);
+    zf_engine_input (peer->session, frames, count);
+}
+
+static void discard_rest (zf_router_t *self)
+{
+    int more = 1;
+    while (more == 1) {
+        zmq_msg_t frame;
+        zmq_msg_init (&frame);
+        more = zmq_msg_recv (&frame, self->socket.raw, ZMQ_DONTWAIT) < 0 ? 0 : zmq_msg_more (&frame);
+        zmq_msg_close (&frame);
+    }
+}
+
+/* Receives the frames of a message into the slots. Returns how many it took; *whole: these are all. */
+static size_t receive_frames (zf_router_t *self, bool *whole)
+{
+    size_t count = 0;
+    int more = 1;
+    while (more == 1 && count < FRAMES_MAX) {
+        more = receive_frame (self, count);
+        if (more >= 0)
+            count++;
+    }
+    *whole = more == 0;
+    if (more != 0)
+        discard_rest (self);
+    return count;
+}
+
+/* Receives and handles one message. Returns its bytes, or -1: there was none. */
+static int64_t collect_one (zf_router_t *self)
+{
+    zmq_msg_t address;
+    zmq_msg_init (&address);
+    if (zmq_msg_recv (&address, self->socket.raw, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close (&address);
+        return -1;
+    }
+    bool whole = false;
+    size_t count = zmq_msg_more (&address) ? receive_frames (self, &whole) : 0;
+    zf_bytes_t id = zf_bytes (zmq_msg_data (&address), zmq_msg_size (&address));
+    if (whole)
+        handle (self, id, zmq_msg_get (&address, ZMQ_SRCFD), count);
+    else
+        self->engine->counters.peer_errors++;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += (int64_t) self->frames[i]->frame.size;
+        recycle_frame (self, i);
+    }
+    zmq_msg_close (&address);
+    return bytes;
+}
+
+bool zf_router_collect (zf_router_t *self)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN; i++) {
+        int64_t size = collect_one (self);
+        if (size < 0)
+            return false;
+        bytes += size;
+    }
+    return true;
+}
+
+void zf_router_reap (zf_router_t *self)
+{
+    int fd;
+    while ((fd = zf_socket_lost (&self->monitor)) >= 0) {
+        peer_t *peer = find_connection (self, fd);
+        if (peer != NULL)
+            lose_peer (peer);
+    }
+}
+
+/* -- out ------------------------------------------------------------------------------------------------ */
+
+static void free_given (void *data, void *hint)
+{
+    (void) hint;
+    free (data);
+}
+
+/* Makes the message of a frame, without a copy where that is possible. */
+static int make_message (zmq_msg_t *message, zf_out_t *out)
+{
+    if (out->shared != NULL && out->shared->release == release_received) {
+        received_t *received = (received_t *) (void *) out->shared;
+        zmq_msg_init (message);
+        return zmq_msg_copy (message, &received->message);
+    }
+    if (out->owned) {
+        void *data = (void *) (uintptr_t) out->data;
+        int rc = zmq_msg_init_data (message, data, out->size, free_given, NULL);
+        out->owned = rc != 0;
+        return rc;
+    }
+    int rc = zmq_msg_init_size (message, out->size);
+    if (rc == 0 && out->size > 0)
+        memcpy (zmq_msg_data (message), out->data, out->size);
+    return rc;
+}
+
+/* Sends a message. Returns 0, or the error number of the first frame; later frames cannot fail but for memory. */
+static int send_effect (peer_t *peer, zf_effect_t *effect)
+{
+    void *raw = peer->router->socket.raw;
+    if (zmq_send (raw, peer->address, peer->hh.keylen, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return zmq_errno ();
+    for (size_t i = 0; i < effect->count; i++) {
+        int more = i + 1 < effect->count ? ZMQ_SNDMORE : 0;
+        zmq_msg_t message;
+        if (make_message (&message, &effect->frames[i]) != 0)
+            zmq_msg_init (&message); /* no memory: the peer sees a broken message and says so */
+        if (zmq_msg_send (&message, raw, more | ZMQ_DONTWAIT) < 0)
+            zmq_msg_close (&message);
+    }
+    return 0;
+}
+
+void zf_router_send (zf_effect_t *effect)
+{
+    peer_t *peer = effect->session->host;
+    int error = send_effect (peer, effect);
+    if (error == 0)
+        return;
+    if (error == EAGAIN) { /* it does not read: it may start again when it does */
+        peer->router->engine->counters.peers_slow++;
+        zf_notice (peer->router->engine, ZF_EVENT_PEER_ERROR, "%s: does not read its messages",
+                   effect->session->name);
+    }
+    lose_peer (peer);
+}
+
+/* -- life ----------------------------------------------------------------------------------------------- */
+
+static int bind_all (zf_router_t *self, const zf_router_options_t *options, zf_bound_fn *bound, void *arg,
+                     zf_error_t *err)
+{
+    for (size_t i = 0; i < options->endpoint_count; i++) {
+        char endpoint[256];
+        int rc = zf_socket_bind (&self->socket, options->endpoints[i], endpoint, sizeof endpoint, err);
+        if (rc != 0)
+            return rc;
+        if (bound (arg, endpoint) != 0)
+            return zf_error_set (err, ZF_E_NOMEM, "bind %s: out of memory", endpoint);
+    }
+    return 0;
+}
+
+int zf_router_open (zf_router_t **router, zf_engine_t *engine, const zf_router_options_t *options,
+                    zf_bound_fn *bound, void *arg, zf_error_t *err)
+{
+    *router = NULL;
+    zf_router_t *self = calloc (1, sizeof *self);
+    if (self == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    self->engine = engine;
+    self->dialects = options->dialects;
+    int rc = zf_socket_router (&self->socket, options->max_message_bytes, err);
+    if (rc == 0)
+        rc = zf_socket_monitor (&self->monitor, &self->socket, err);
+    if (rc == 0)
+        rc = bind_all (self, options, bound, arg, err);
+    if (rc != 0)
+        zf_router_close (&self);
+    *router = self;
+    return rc;
+}
+
+void zf_router_close (zf_router_t **router)
+{
+    zf_router_t *self = *router;
+    if (self == NULL)
+        return;
+    *router = NULL;
+    peer_t *peer, *next;
+    HASH_ITER (hh, self->peers, peer, next)
+        lose_peer (peer);
+    zf_socket_close (&self->monitor);
+    zf_socket_close (&self->socket);
+    for (size_t i = 0; i < FRAMES_MAX; i++)
+        free (self->frames[i]);
+    free (self);
+}
+
+void *zf_router_socket (zf_router_t *self)
+{
+    return self->socket.raw;
+}
+
+void *zf_router_monitor (zf_router_t *self)
+{
+    return self->monitor.raw;
+}

@@ -1,0 +1,206 @@
+#include "devices/shell.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <pthread.h>
+
+#define EVENTS_A_SECOND 20
+#define ENDPOINTS_MAX 64
+#define WAIT_MAX_MS 60000
+
+typedef struct {
+    zf_stat_fn *fn;
+    void *arg;
+} stats_call_t;
+
+struct zf_device {
+    zactor_t *actor;
+    pthread_mutex_t lock; /* one command at a time */
+    zf_engine_t *engine;
+    zf_router_t *routers[ZF_PORTS_MAX];
+    size_t router_count;
+    char *endpoints[ENDPOINTS_MAX]; /* as bound */
+    size_t endpoint_count;
+    zf_event_fn *on_event;
+    void *arg;
+    uint64_t second;  /* of the clock, for the rate of events */
+    uint32_t events;  /* told in this second */
+};
+
+/* -- the turn ------------------------------------------------------------------------------------------- */
+
+static void tell (zf_device_t *self, zf_event_t event, const char *text)
+{
+    uint64_t second = zf_clock_ms () / 1000;
+    if (second != self->second)
+        self->events = 0;
+    self->second = second;
+    if (self->on_event == NULL)
+        return;
+    if (self->events++ < EVENTS_A_SECOND)
+        self->on_event (self->arg, event, text);
+    else
+        self->engine->counters.notices_dropped++;
+}
+
+static bool collect (zf_device_t *self)
+{
+    bool more = false;
+    for (size_t i = 0; i < self->router_count; i++) {
+        zf_router_reap (self->routers[i]);
+        more |= zf_router_collect (self->routers[i]);
+    }
+    return more;
+}
+
+static void send_effects (zf_device_t *self)
+{
+    zf_effect_t effect;
+    void *host;
+    while (zf_engine_effect (self->engine, &effect))
+        zf_router_send (&effect);
+    while ((host = zf_engine_left (self->engine)) != NULL)
+        zf_router_forget (host);
+    zf_engine_sent (self->engine);
+    for (size_t i = 0; i < self->engine->notice_count; i++)
+        tell (self, self->engine->notices[i].event, self->engine->notices[i].text);
+    self->engine->notice_count = 0;
+}
+
+/* Returns true if there is more to collect at once. */
+static bool turn (zf_device_t *self)
+{
+    zf_engine_tick (self->engine, zf_clock_ms ());
+    bool more = collect (self);
+    zf_engine_decide (self->engine);
+    send_effects (self);
+    return more;
+}
+
+/* Waits for input, a command or the engine's next deadline. Returns true if there is a command. */
+static bool await (zf_device_t *self, zsock_t *pipe, bool no_wait)
+{
+    zmq_pollitem_t items[1 + 2 * ZF_PORTS_MAX] = {{zsock_resolve (pipe), 0, ZMQ_POLLIN, 0}};
+    int count = 1;
+    for (size_t i = 0; i < self->router_count; i++) {
+        items[count++] = (zmq_pollitem_t){zf_router_socket (self->routers[i]), 0, ZMQ_POLLIN, 0};
+        items[count++] = (zmq_pollitem_t){zf_router_monitor (self->routers[i]), 0, ZMQ_POLLIN, 0};
+    }
+    uint64_t now = zf_clock_ms ();
+    uint64_t due = zf_engine_deadline (self->engine);
+    uint64_t timeout = no_wait || due <= now ? 0 : due - now;
+    zmq_poll (items, count, (long) (timeout < WAIT_MAX_MS ? timeout : WAIT_MAX_MS));
+    return (items[0].revents & ZMQ_POLLIN) != 0;
+}
+
+/* Returns false if the device is to stop. */
+static bool obey (zf_device_t *self, zsock_t *pipe)
+{
+    char *command = NULL;
+    void *argument = NULL;
+    if (zsock_recv (pipe, "sp", &command, &argument) != 0)
+        return false;
+    bool go_on = command != NULL && strcmp (command, "$TERM") != 0;
+    if (go_on) {
+        stats_call_t *call = argument;
+        zf_engine_stats (self->engine, call->fn, call->arg);
+        zsock_signal (pipe, 0);
+    }
+    zstr_free (&command);
+    return go_on;
+}
+
+static void run (zsock_t *pipe, void *arg)
+{
+    zf_device_t *self = arg;
+    zsock_signal (pipe, 0);
+    bool more = false;
+    while (!await (self, pipe, more) || obey (self, pipe))
+        more = turn (self);
+}
+
+/* -- life ----------------------------------------------------------------------------------------------- */
+
+static int add_endpoint (void *arg, const char *endpoint)
+{
+    zf_device_t *self = arg;
+    if (self->endpoint_count == ENDPOINTS_MAX)
+        return ZF_E_LIMIT;
+    char *copy = strdup (endpoint);
+    if (copy == NULL)
+        return ZF_E_NOMEM;
+    self->endpoints[self->endpoint_count++] = copy;
+    return 0;
+}
+
+static int open_ports (zf_device_t *self, const zf_shell_options_t *options, zf_error_t *err)
+{
+    zf_engine_options_t engine = options->engine;
+    int rc = zf_random (engine.uuid, sizeof engine.uuid, err);
+    if (rc != 0)
+        return rc;
+    self->engine = zf_engine_new (&engine);
+    if (self->engine == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    zf_engine_tick (self->engine, zf_clock_ms ());
+    for (size_t i = 0; i < options->port_count && rc == 0; i++) {
+        rc = zf_router_open (&self->routers[i], self->engine, &options->ports[i], add_endpoint, self, err);
+        self->router_count += rc == 0;
+    }
+    return rc;
+}
+
+int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err)
+{
+    *device = NULL;
+    zf_device_t *self = calloc (1, sizeof *self);
+    if (self == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    pthread_mutex_init (&self->lock, NULL);
+    self->on_event = options->on_event;
+    self->arg = options->arg;
+    int rc = open_ports (self, options, err);
+    for (size_t i = 0; rc == 0 && i < self->endpoint_count; i++)
+        tell (self, ZF_EVENT_LISTENING, self->endpoints[i]);
+    if (rc == 0) {
+        self->actor = zactor_new (run, self);
+        if (self->actor == NULL)
+            rc = zf_error_set (err, ZF_E_NOMEM, "start a thread: %s", strerror (errno));
+    }
+    *device = self;
+    if (rc != 0)
+        zf_device_stop (device);
+    return rc;
+}
+
+void zf_device_stop (zf_device_t **device)
+{
+    zf_device_t *self = device != NULL ? *device : NULL;
+    if (self == NULL)
+        return;
+    *device = NULL;
+    zactor_destroy (&self->actor);
+    for (size_t i = 0; i < self->router_count; i++)
+        zf_router_close (&self->routers[i]);
+    zf_engine_free (&self->engine);
+    for (size_t i = 0; i < self->endpoint_count; i++)
+        free (self->endpoints[i]);
+    pthread_mutex_destroy (&self->lock);
+    free (self);
+}
+
+const char *zf_device_endpoint (const zf_device_t *self, size_t i)
+{
+    return i < self->endpoint_count ? self->endpoints[i] : NULL;
+}
+
+int zf_device_stats (zf_device_t *self, zf_stat_fn *fn, void *arg)
+{
+    stats_call_t call = {fn, arg};
+    pthread_mutex_lock (&self->lock);
+    int rc = zsock_send (self->actor, "sp", "STATS", &call);
+    if (rc == 0)
+        rc = zsock_wait (self->actor);
+    pthread_mutex_unlock (&self->lock);
+    return rc == 0 ? 0 : ZF_E_CLOSED;
+}

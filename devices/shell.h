@@ -1,0 +1,24 @@
+/* The shell of a device: an engine, its routers, and a thread that turns.
+ *
+ * A turn has four phases, always in this order: collect (drain the sockets, with a budget), decide (the engine), commit (nothing
+ * to do as long as nothing is durable), send. */
+#ifndef ZF_DEVICES_SHELL_H
+#define ZF_DEVICES_SHELL_H
+
+#include "devices/router.h"
+#include <zferry/device.h>
+
+#define ZF_PORTS_MAX 2
+
+typedef struct {
+    zf_engine_options_t engine; /* uuid is filled in by start */
+    zf_router_options_t ports[ZF_PORTS_MAX];
+    size_t port_count;
+    zf_event_fn *on_event; /* may be NULL */
+    void *arg;
+} zf_shell_options_t;
+
+/* Makes the engine, binds all ports, starts the thread. */
+int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err);
+
+#endif

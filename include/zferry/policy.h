@@ -1,0 +1,39 @@
+/* The policy of a queue: what the broker does with its records. */
+#ifndef ZFERRY_POLICY_H
+#define ZFERRY_POLICY_H
+
+#include <zferry/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What happens to a post when the queue is at its cap. */
+typedef enum {
+    ZF_OVERFLOW_BACKPRESSURE = 0, /* posts wait unconfirmed for room; requests get ZF_E_BUSY */
+    ZF_OVERFLOW_REJECT = 1,       /* what does not fit is refused with ZF_E_FULL */
+    ZF_OVERFLOW_DROP_OLDEST = 2   /* the oldest records not in flight are dropped, and counted */
+} zf_overflow_t;
+
+typedef struct {
+    size_t struct_size;       /* set by zf_policy_defaults(); leave alone */
+    uint32_t max_attempts;    /* deliveries before the record is dead; default 5, 0: no limit */
+    uint32_t backoff_min_ms;  /* delay after the first nack, doubled with each; default 100 */
+    uint32_t backoff_max_ms;  /* its ceiling; default 60,000 */
+    uint32_t lease_ms;        /* a worker has a record so long, unless extended; 30,000 */
+    uint64_t ttl_ms;          /* time to live of records that name none; default 0: for ever */
+    uint64_t max_length;      /* records; default 0: no cap of its own */
+    uint64_t max_bytes;       /* bodies and properties; default 0: no cap of its own */
+    zf_overflow_t overflow;   /* default ZF_OVERFLOW_BACKPRESSURE */
+    uint32_t dedup_window_ms; /* an id is refused again for so long; default 120,000, 0: never */
+    uint32_t priorities;      /* levels, 1..10; default 1 */
+    bool ordered;             /* records of one key one at a time, in order; default false */
+    char dead_letter[ZF_NAME_MAX + 1]; /* default "": NAME.dead; "-": none, they are dropped */
+} zf_policy_t;
+
+ZF_API void zf_policy_defaults (zf_policy_t *policy);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

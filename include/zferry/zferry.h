@@ -1,0 +1,29 @@
+/* zferry: brokerless messaging patterns and devices on ZeroMQ. This includes everything public. */
+#ifndef ZFERRY_H
+#define ZFERRY_H
+
+#include <zferry/admin.h>
+#include <zferry/balancer.h>
+#include <zferry/broker.h>
+#include <zferry/client.h>
+#include <zferry/device.h>
+#include <zferry/error.h>
+#include <zferry/message.h>
+#include <zferry/policy.h>
+#include <zferry/worker.h>
+
+#define ZFERRY_VERSION_MAJOR 0
+#define ZFERRY_VERSION_MINOR 1
+#define ZFERRY_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library that runs: "0.1.0". */
+ZF_API const char *zf_version (void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

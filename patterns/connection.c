@@ -1,0 +1,275 @@
+#include "patterns/connection.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <zferry/error.h>
+
+#define HELLO_AGAIN_MS 1000
+#define HEARTBEAT_MS 500             /* until a WELCOME says otherwise */
+#define IDLE_MS 60000
+#define MESSAGE_MAX (UINT64_C (1) << 31) /* the broker chooses; this only stops nonsense */
+
+int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
+{
+    zf_handle_t *handle = connection->handle;
+    connection->state = ZF_CONNECTION_OPENING;
+    connection->opened_ms = zf_clock_ms ();
+    connection->heartbeat_ms = HEARTBEAT_MS;
+    connection->idle_ms = IDLE_MS;
+    connection->max_message_bytes = MESSAGE_MAX;
+    int rc = zf_socket_dealer (&connection->socket, MESSAGE_MAX, err);
+    if (rc == 0)
+        rc = zf_socket_connect (&connection->socket, handle->endpoints[connection->endpoint], err);
+    size_t size = sizeof connection->fd;
+    if (rc == 0 && zmq_getsockopt (connection->socket.raw, ZMQ_FD, &connection->fd, &size) != 0)
+        rc = zf_error_set (err, ZF_E_IO, "%s", zmq_strerror (zmq_errno ()));
+    if (rc != 0)
+        zf_socket_close (&connection->socket);
+    else if (handle->loop_fd >= 0) {
+        struct epoll_event event = {.events = EPOLLIN};
+        epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, connection->fd, &event);
+    }
+    return rc;
+}
+
+/* -- out ------------------------------------------------------------------------------------------------ */
+
+/* Sends handle->control and the body; the session's state does not matter. */
+static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
+{
+    zf_handle_t *handle = connection->handle;
+    zf_writer_t *control = &handle->control;
+    handle->touched = true;
+    if (control->failed || connection->socket.raw == NULL)
+        return false;
+    int flags = ZMQ_DONTWAIT | (body != NULL ? ZMQ_SNDMORE : 0);
+    if (zmq_send (connection->socket.raw, control->data, control->size, flags) < 0)
+        return false;
+    if (body != NULL && zmq_msg_send (body, connection->socket.raw, ZMQ_DONTWAIT) < 0)
+        return false;
+    return true;
+}
+
+bool zf_connection_send (zf_connection_t *connection, zmq_msg_t *body)
+{
+    if (connection->state != ZF_CONNECTION_READY || !send_now (connection, body))
+        return false;
+    uint64_t now = zf_clock_ms ();
+    connection->sent_ms = now;
+    if (connection->asked_ms == 0)
+        connection->asked_ms = now;
+    return true;
+}
+
+void zf_connection_ping (zf_connection_t *connection)
+{
+    zf_handle_control (connection->handle, ZF_CMD_PING, 1);
+    if (zf_connection_send (connection, NULL))
+        connection->pings++;
+}
+
+static void say_hello (zf_connection_t *connection)
+{
+    zf_handle_t *handle = connection->handle;
+    zf_writer_t *w = zf_handle_control (handle, ZF_CMD_HELLO, 4);
+    zf_mp_put_uint (w, ZF_NATIVE_VERSION);
+    zf_mp_put_bin (w, zf_bytes (handle->uuid, sizeof handle->uuid));
+    zf_mp_put_map (w, handle->name[0] != '\0');
+    if (handle->name[0] != '\0') {
+        zf_mp_put_uint (w, ZF_OPTION_NAME);
+        zf_mp_put_str (w, zf_bytes_of (handle->name));
+    }
+    connection->state = ZF_CONNECTION_GREETING;
+    connection->hello_ms = zf_clock_ms ();
+    send_now (connection, NULL);
+    handle->tick_due_ms = 0;
+}
+
+/* -- the session ---------------------------------------------------------------------------------------- */
+
+static void lose_session (zf_connection_t *connection)
+{
+    if (connection->state != ZF_CONNECTION_READY)
+        return;
+    connection->state = ZF_CONNECTION_OPENING;
+    connection->opened_ms = zf_clock_ms ();
+    connection->asked_ms = 0;
+    connection->epoch++;
+    connection->handle->ops->lost (connection);
+    connection->handle->tick_due_ms = 0;
+}
+
+static void on_reset (zf_connection_t *connection)
+{
+    /* More than one may be under way, for messages that an ended session had sent: only the first counts. */
+    if (connection->state == ZF_CONNECTION_GREETING)
+        return;
+    lose_session (connection);
+    say_hello (connection);
+}
+
+static void read_option (zf_connection_t *connection, zf_reader_t *r)
+{
+    switch (zf_mp_uint (r)) {
+    case ZF_OPTION_HEARTBEAT:
+        connection->heartbeat_ms = zf_mp_uint (r);
+        break;
+    case ZF_OPTION_IDLE:
+        connection->idle_ms = zf_mp_uint (r);
+        break;
+    case ZF_OPTION_WINDOW:
+        connection->window_bytes = zf_mp_uint (r);
+        break;
+    case ZF_OPTION_MAX_MESSAGE:
+        connection->max_message_bytes = zf_mp_uint (r);
+        break;
+    default:
+        zf_mp_skip (r);
+    }
+}
+
+static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
+{
+    zf_mp_uint (r); /* version: ours, as we offered no other */
+    zf_mp_bytes (r);
+    uint32_t pairs = zf_mp_map (r);
+    for (uint32_t i = 0; i < pairs && !r->failed; i++)
+        read_option (connection, r);
+    if (r->failed || connection->state != ZF_CONNECTION_GREETING)
+        return;
+    if (connection->heartbeat_ms == 0)
+        connection->heartbeat_ms = HEARTBEAT_MS;
+    connection->state = ZF_CONNECTION_READY;
+    connection->handle->reconnects += connection->epoch > 0;
+    connection->epoch++;
+    connection->pings = connection->pongs = 0;
+    connection->handle->tick_due_ms = 0;
+    connection->handle->ops->ready (connection);
+}
+
+/* -- in ------------------------------------------------------------------------------------------------- */
+
+static void handle_message (zf_connection_t *connection, zmq_msg_t *control, zmq_msg_t *body)
+{
+    zf_reader_t r = zf_reader (zf_bytes (zmq_msg_data (control), zmq_msg_size (control)));
+    zf_mp_array (&r);
+    uint64_t command = zf_mp_uint (&r);
+    if (r.failed)
+        return;
+    connection->heard_ms = zf_clock_ms ();
+    connection->asked_ms = 0;
+    switch (command) {
+    case ZF_CMD_RESET:
+        on_reset (connection);
+        break;
+    case ZF_CMD_WELCOME:
+        on_welcome (connection, &r);
+        break;
+    case ZF_CMD_PONG:
+        connection->pongs++;
+        break;
+    case ZF_CMD_PING:
+        zf_handle_control (connection->handle, ZF_CMD_PONG, 1);
+        zf_connection_send (connection, NULL);
+        break;
+    default:
+        if (connection->state == ZF_CONNECTION_READY)
+            connection->handle->ops->message (connection, command, &r, body);
+    }
+}
+
+/* Receives the second frame of a message, and drops any behind it. */
+static bool receive_body (zf_connection_t *connection, zmq_msg_t *body)
+{
+    zmq_msg_init (body);
+    if (zmq_msg_recv (body, connection->socket.raw, ZMQ_DONTWAIT) < 0)
+        return false;
+    bool more = zmq_msg_more (body);
+    while (more) {
+        zmq_msg_t rest;
+        zmq_msg_init (&rest);
+        more = zmq_msg_recv (&rest, connection->socket.raw, ZMQ_DONTWAIT) >= 0 && zmq_msg_more (&rest);
+        zmq_msg_close (&rest);
+    }
+    return true;
+}
+
+bool zf_connection_pump (zf_connection_t *connection)
+{
+    bool any = false;
+    while (connection->socket.raw != NULL) {
+        zmq_msg_t control, body;
+        zmq_msg_init (&control);
+        if (zmq_msg_recv (&control, connection->socket.raw, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close (&control);
+            break;
+        }
+        bool has_body = zmq_msg_more (&control) && receive_body (connection, &body);
+        handle_message (connection, &control, has_body ? &body : NULL);
+        if (has_body)
+            zmq_msg_close (&body);
+        zmq_msg_close (&control);
+        any = true;
+    }
+    return any;
+}
+
+bool zf_connection_readable (zf_connection_t *connection)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    if (connection->socket.raw == NULL)
+        return false;
+    zmq_getsockopt (connection->socket.raw, ZMQ_EVENTS, &events, &size);
+    return (events & ZMQ_POLLIN) != 0;
+}
+
+/* -- time ----------------------------------------------------------------------------------------------- */
+
+/* A fresh socket, to the next endpoint if this connection may choose. */
+static void reopen (zf_connection_t *connection)
+{
+    zf_handle_t *handle = connection->handle;
+    lose_session (connection);
+    if (handle->connection_count == 1)
+        connection->endpoint = (connection->endpoint + 1) % handle->endpoint_count;
+    zf_socket_close (&connection->socket);
+    zf_connection_open (connection, NULL); /* if it fails, it is tried again like one that does not answer */
+}
+
+static uint64_t tick_ready (zf_connection_t *connection, uint64_t now_ms)
+{
+    zf_handle_t *handle = connection->handle;
+    bool urgent = handle->ops->urgent (handle);
+    uint64_t interval = urgent ? connection->heartbeat_ms : connection->idle_ms / 3;
+    if (connection->sent_ms + interval <= now_ms)
+        zf_connection_ping (connection);
+    uint64_t due = connection->sent_ms + interval;
+    if (due <= now_ms)
+        due = now_ms + interval; /* the socket is full */
+    if (connection->asked_ms == 0)
+        return due;
+    uint64_t patience = connection->asked_ms + handle->failover_ms;
+    if (patience <= now_ms && (urgent || now_ms - connection->asked_ms >= connection->idle_ms / 3))
+        reopen (connection);
+    else if (patience > now_ms && patience < due)
+        due = patience;
+    return due;
+}
+
+uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)
+{
+    if (connection->state == ZF_CONNECTION_READY)
+        return tick_ready (connection, now_ms);
+    uint64_t due = connection->opened_ms + connection->handle->failover_ms;
+    if (due <= now_ms) {
+        reopen (connection);
+        return now_ms + connection->handle->failover_ms;
+    }
+    if (connection->state == ZF_CONNECTION_OPENING)
+        return due;
+    if (connection->hello_ms + HELLO_AGAIN_MS <= now_ms)
+        say_hello (connection);
+    uint64_t again = connection->hello_ms + HELLO_AGAIN_MS;
+    return again < due ? again : due;
+}

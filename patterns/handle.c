@@ -1,0 +1,373 @@
+#include "patterns/handle.h"
+
+#include "patterns/connection.h"
+#include "patterns/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+#define ATTENDED_MS 100 /* between the keeper's looks at a handle that is being called */
+#define PAUSE_MAX_MS 16 /* and at one with unfinished business where nothing happens */
+
+uint64_t zf_deadline (int64_t timeout_ms)
+{
+    return timeout_ms < 0 ? ZF_NEVER : zf_clock_ms () + (uint64_t) timeout_ms;
+}
+
+/* -- waking --------------------------------------------------------------------------------------------- */
+
+static void wake_poller (zf_handle_t *handle)
+{
+    uint64_t one = 1;
+    ssize_t written = write (handle->wake_fd, &one, sizeof one);
+    (void) written; /* the counter is full: it is awake */
+}
+
+static void heed_wake (zf_handle_t *handle)
+{
+    uint64_t count;
+    ssize_t got = read (handle->wake_fd, &count, sizeof count);
+    (void) got; /* it may have been read by somebody else */
+}
+
+/* Followers that are done go on. */
+static void serve_waiters (zf_handle_t *handle)
+{
+    zf_waiter_t *waiter;
+    DL_FOREACH (handle->waiters, waiter)
+    {
+        if (waiter->done (waiter->arg))
+            pthread_cond_signal (&waiter->turn);
+    }
+}
+
+/* Our use of a socket may have swallowed the signal that a poller waits for; and we may have received what it, or the
+ * application's loop, waits for. */
+static void hint_pollers (zf_handle_t *handle)
+{
+    bool wake = handle->leader != NULL && handle->leader->done (handle->leader->arg);
+    wake |= handle->loop_fd >= 0 && handle->ops->news (handle);
+    for (size_t i = 0; handle->touched && !wake && i < handle->connection_count; i++)
+        wake = zf_connection_readable (&handle->connections[i]);
+    if (wake)
+        wake_poller (handle);
+}
+
+/* -- callbacks ------------------------------------------------------------------------------------------ */
+
+void zf_handle_call (zf_handle_t *handle, zf_callback_t *callback)
+{
+    DL_APPEND (handle->callbacks, callback);
+}
+
+/* Lets go of the lock around each; one thread at a time makes them, in order. */
+static void make_callbacks (zf_handle_t *handle)
+{
+    if (handle->calling)
+        return;
+    handle->calling = true;
+    while (handle->callbacks != NULL) {
+        zf_callback_t *callback = handle->callbacks;
+        DL_DELETE (handle->callbacks, callback);
+        pthread_mutex_unlock (&handle->lock);
+        callback->run (callback);
+        pthread_mutex_lock (&handle->lock);
+        callback->finish (handle, callback);
+    }
+    handle->calling = false;
+    if (handle->waiters != NULL)
+        serve_waiters (handle);
+}
+
+/* -- entering and leaving ------------------------------------------------------------------------------- */
+
+void zf_handle_enter (zf_handle_t *handle)
+{
+    pthread_mutex_lock (&handle->lock);
+    handle->calls++;
+}
+
+void zf_handle_leave (zf_handle_t *handle)
+{
+    if (handle->callbacks != NULL)
+        make_callbacks (handle);
+    if (handle->waiters != NULL && handle->leader == NULL)
+        pthread_cond_signal (&handle->waiters->turn);
+    if (handle->leader != NULL || handle->loop_fd >= 0)
+        hint_pollers (handle);
+    handle->touched = false;
+    if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) && handle->ops->unfinished (handle)) {
+        atomic_store (&handle->keeper_soon, true);
+        zf_keeper_soon (handle);
+    }
+    pthread_mutex_unlock (&handle->lock);
+}
+
+static bool pump_all (zf_handle_t *handle)
+{
+    bool any = false;
+    for (size_t i = 0; i < handle->connection_count; i++)
+        any |= zf_connection_pump (&handle->connections[i]);
+    handle->touched = true;
+    if (any && handle->waiters != NULL)
+        serve_waiters (handle);
+    return any;
+}
+
+void zf_handle_pump (zf_handle_t *handle)
+{
+    pump_all (handle);
+}
+
+/* What is due by time, on all connections and for the pattern. */
+static void tick (zf_handle_t *handle, uint64_t now_ms)
+{
+    uint64_t due = handle->ops->tick (handle, now_ms);
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        uint64_t next = zf_connection_tick (&handle->connections[i], now_ms);
+        due = next < due ? next : due;
+    }
+    handle->tick_due_ms = due;
+    if (handle->waiters != NULL)
+        serve_waiters (handle);
+}
+
+/* -- waiting -------------------------------------------------------------------------------------------- */
+
+static void init_turn (pthread_cond_t *turn)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (turn, &attributes);
+    pthread_condattr_destroy (&attributes);
+}
+
+/* Somebody else polls: wait for a signal. */
+static void follow (zf_handle_t *handle, zf_waiter_t *self, uint64_t deadline_ms)
+{
+    init_turn (&self->turn);
+    DL_APPEND (handle->waiters, self);
+    struct timespec until = {(time_t) (deadline_ms / 1000), (long) (deadline_ms % 1000) * 1000000};
+    if (deadline_ms == ZF_NEVER)
+        pthread_cond_wait (&self->turn, &handle->lock);
+    else
+        pthread_cond_timedwait (&self->turn, &handle->lock, &until);
+    DL_DELETE (handle->waiters, self);
+    pthread_cond_destroy (&self->turn);
+}
+
+/* Nobody polls: do it, without the lock. */
+static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint64_t deadline_ms)
+{
+    struct pollfd fds[ZF_ENDPOINTS_MAX + 1] = {{handle->wake_fd, POLLIN, 0}};
+    size_t count = 1;
+    for (size_t i = 0; i < handle->connection_count; i++)
+        fds[count++] = (struct pollfd){handle->connections[i].fd, POLLIN, 0};
+    uint64_t until = handle->tick_due_ms < deadline_ms ? handle->tick_due_ms : deadline_ms;
+    uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
+    handle->leader = self;
+    handle->touched = false;
+    pthread_mutex_unlock (&handle->lock);
+    poll (fds, count, timeout < 60000 ? (int) timeout : 60000);
+    if (fds[0].revents != 0)
+        heed_wake (handle);
+    pthread_mutex_lock (&handle->lock);
+    handle->leader = NULL;
+}
+
+int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms)
+{
+    zf_waiter_t self = {.done = done, .arg = arg};
+    for (;;) {
+        zf_handle_pump (handle);
+        uint64_t now = zf_clock_ms ();
+        if (now >= handle->tick_due_ms && handle->leader == NULL)
+            tick (handle, now);
+        if (handle->callbacks != NULL)
+            make_callbacks (handle);
+        if (done (arg))
+            return 0;
+        if (now >= deadline_ms)
+            return ZF_E_TIMEOUT;
+        if (handle->leader != NULL)
+            follow (handle, &self, deadline_ms);
+        else
+            lead (handle, &self, now, deadline_ms);
+    }
+}
+
+/* -- the keeper's and the loop's entrance ---------------------------------------------------------------- */
+
+/* When to look again at a handle with unfinished business. */
+static uint64_t pause_ms (zf_handle_t *handle, bool progress)
+{
+    uint64_t pause = 2 * handle->keeper_pause_ms;
+    if (progress || pause == 0)
+        pause = 1;
+    handle->keeper_pause_ms = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+    return handle->keeper_pause_ms;
+}
+
+uint64_t zf_handle_keep (zf_handle_t *handle, uint64_t now_ms)
+{
+    bool attended = handle->leader != NULL || handle->calls != handle->keeper_calls;
+    bool progress = attended;
+    handle->keeper_calls = handle->calls;
+    if (handle->leader == NULL && (!attended || now_ms >= handle->tick_due_ms)) {
+        progress |= pump_all (handle);
+        tick (handle, now_ms);
+    }
+    bool unfinished = handle->ops->unfinished (handle);
+    uint64_t due = handle->tick_due_ms;
+    uint64_t soon = now_ms + pause_ms (handle, progress);
+    if (attended)
+        due = now_ms + ATTENDED_MS;
+    if (unfinished && soon < due)
+        due = soon;
+    atomic_store (&handle->keeper_soon, unfinished);
+    zf_handle_leave (handle);
+    return due;
+}
+
+int zf_handle_fd (zf_handle_t *handle)
+{
+    zf_handle_enter (handle);
+    if (handle->loop_fd < 0) {
+        handle->loop_fd = epoll_create1 (EPOLL_CLOEXEC);
+        struct epoll_event event = {.events = EPOLLIN};
+        if (handle->loop_fd >= 0)
+            epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, handle->wake_fd, &event);
+        for (size_t i = 0; handle->loop_fd >= 0 && i < handle->connection_count; i++)
+            epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, handle->connections[i].fd, &event);
+        handle->touched = true;
+    }
+    int fd = handle->loop_fd >= 0 ? handle->loop_fd : ZF_E_IO;
+    zf_handle_leave (handle);
+    return fd;
+}
+
+int zf_handle_process (zf_handle_t *handle)
+{
+    zf_handle_enter (handle);
+    heed_wake (handle);
+    zf_handle_pump (handle);
+    uint64_t now = zf_clock_ms ();
+    if (now >= handle->tick_due_ms && handle->leader == NULL)
+        tick (handle, now);
+    if (handle->callbacks != NULL)
+        make_callbacks (handle);
+    zf_handle_pump (handle); /* the callbacks may have used the sockets */
+    handle->touched = false;
+    bool wake = handle->leader != NULL && handle->leader->done (handle->leader->arg);
+    if (wake)
+        wake_poller (handle);
+    pthread_mutex_unlock (&handle->lock);
+    return 0;
+}
+
+/* -- life ----------------------------------------------------------------------------------------------- */
+
+static int copy_endpoints (zf_handle_t *handle, const zf_handle_options_t *options, zf_error_t *err)
+{
+    if (options->endpoint_count == 0 || options->endpoint_count > ZF_ENDPOINTS_MAX)
+        return zf_error_set (err, ZF_E_INVAL, "1 to %d endpoints are needed", ZF_ENDPOINTS_MAX);
+    handle->endpoints = calloc (options->endpoint_count, sizeof (char *));
+    handle->name = strdup (options->name != NULL ? options->name : "");
+    if (handle->endpoints == NULL || handle->name == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < options->endpoint_count; i++) {
+        handle->endpoints[i] = strdup (options->endpoints[i]);
+        if (handle->endpoints[i] == NULL)
+            return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+        handle->endpoint_count++;
+    }
+    return 0;
+}
+
+static int open_connections (zf_handle_t *handle, bool all, zf_error_t *err)
+{
+    size_t count = all ? handle->endpoint_count : 1;
+    handle->connections = calloc (count, sizeof *handle->connections);
+    if (handle->connections == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        zf_connection_t *connection = &handle->connections[i];
+        connection->handle = handle;
+        connection->endpoint = i;
+        int rc = zf_connection_open (connection, err);
+        if (rc != 0)
+            return rc;
+        handle->connection_count++;
+    }
+    return 0;
+}
+
+int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops, const zf_handle_options_t *options,
+                    zf_error_t *err)
+{
+    handle->ops = ops;
+    handle->failover_ms = options->failover_ms;
+    handle->loop_fd = -1;
+    pthread_mutex_init (&handle->lock, NULL);
+    handle->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int rc = handle->wake_fd >= 0 ? 0 : zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
+    if (rc == 0)
+        rc = zf_random (handle->uuid, sizeof handle->uuid, err);
+    if (rc == 0)
+        rc = copy_endpoints (handle, options, err);
+    if (rc == 0)
+        rc = open_connections (handle, options->all, err);
+    if (rc == 0 && zf_keeper_add (handle) != 0)
+        rc = zf_error_set (err, ZF_E_NOMEM, "no thread for the keeper");
+    handle->is_kept = rc == 0;
+    return rc;
+}
+
+void zf_handle_bye (zf_handle_t *handle)
+{
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        zf_handle_control (handle, ZF_CMD_BYE, 1);
+        zf_connection_send (&handle->connections[i], NULL);
+    }
+}
+
+void zf_handle_stop (zf_handle_t *handle)
+{
+    if (handle->is_kept)
+        zf_keeper_remove (handle);
+    handle->is_kept = false;
+}
+
+void zf_handle_shut (zf_handle_t *handle)
+{
+    zf_handle_stop (handle);
+    for (size_t i = 0; i < handle->connection_count; i++)
+        zf_socket_close (&handle->connections[i].socket);
+    free (handle->connections);
+    for (size_t i = 0; i < handle->endpoint_count; i++)
+        free (handle->endpoints[i]);
+    free (handle->endpoints);
+    free (handle->name);
+    zf_writer_free (&handle->control);
+    if (handle->loop_fd >= 0)
+        close (handle->loop_fd);
+    if (handle->wake_fd >= 0)
+        close (handle->wake_fd);
+    pthread_mutex_destroy (&handle->lock);
+}
+
+zf_writer_t *zf_handle_control (zf_handle_t *handle, unsigned command, size_t elements)
+{
+    handle->control.size = 0;
+    handle->control.failed = false;
+    zf_control (&handle->control, command, elements);
+    return &handle->control;
+}

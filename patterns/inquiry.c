@@ -1,0 +1,96 @@
+#include "patterns/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+static void send_inquiry (zf_client_t *self, zf_inquiry_t *inquiry)
+{
+    zf_writer_t *control = &self->handle.control;
+    zmq_msg_t body;
+    if (inquiry->body != NULL && zf_buffer_message (inquiry->body, &body) != 0)
+        return;
+    control->size = 0;
+    zf_write_bytes (control, inquiry->control, inquiry->control_size);
+    if (!zf_connection_send (zf_client_connection (self), inquiry->body != NULL ? &body : NULL) &&
+        inquiry->body != NULL)
+        zmq_msg_close (&body);
+}
+
+void zf_inquiries_resend (zf_client_t *self)
+{
+    zf_inquiry_t *inquiry;
+    DL_FOREACH (self->inquiries, inquiry)
+    {
+        if (!inquiry->done)
+            send_inquiry (self, inquiry);
+    }
+}
+
+static zf_inquiry_t *find (zf_client_t *self, uint64_t number)
+{
+    zf_inquiry_t *inquiry;
+    DL_FOREACH (self->inquiries, inquiry)
+    {
+        if (inquiry->number == number && !inquiry->done)
+            return inquiry;
+    }
+    return NULL;
+}
+
+void zf_inquiries_on_done (zf_client_t *self, zf_reader_t *r)
+{
+    zf_inquiry_t *inquiry = find (self, zf_mp_uint (r));
+    uint64_t code = zf_mp_uint (r);
+    if (inquiry == NULL || r->failed || code > 1000)
+        return;
+    inquiry->code = -(int) code;
+    inquiry->done = true;
+    if (code != 0)
+        zf_error_set (inquiry->err, inquiry->code, "%s", zf_strerror (inquiry->code));
+}
+
+void zf_inquiries_on_result (zf_client_t *self, zf_reader_t *r, zmq_msg_t *body)
+{
+    zf_inquiry_t *inquiry = find (self, zf_mp_uint (r));
+    uint64_t code = zf_mp_uint (r);
+    zf_bytes_t text = zf_mp_bytes (r);
+    bool more = zf_mp_bool (r);
+    if (inquiry == NULL || r->failed || code > 1000)
+        return;
+    inquiry->code = -(int) code;
+    if (code != 0)
+        zf_error_set (inquiry->err, inquiry->code, "%.*s", (int) (text.size < 200 ? text.size : 200), (const char *) text.data);
+    else if (inquiry->answer != NULL)
+        inquiry->code = inquiry->answer (inquiry, r, body);
+    if (code == 0 && inquiry->code != 0)
+        zf_error_set (inquiry->err, inquiry->code, "the broker's answer: %s", zf_strerror (inquiry->code));
+    inquiry->done = !more || inquiry->code != 0;
+}
+
+static bool is_done (void *arg)
+{
+    const zf_inquiry_t *inquiry = arg;
+    return inquiry->done;
+}
+
+int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
+{
+    zf_writer_t *control = &self->handle.control;
+    inquiry->control = malloc (control->size);
+    if (control->failed || inquiry->control == NULL) {
+        free (inquiry->control);
+        return zf_error_set (inquiry->err, ZF_E_NOMEM, "out of memory");
+    }
+    memcpy (inquiry->control, control->data, control->size);
+    inquiry->control_size = control->size;
+    DL_APPEND (self->inquiries, inquiry);
+    send_inquiry (self, inquiry);
+    int rc = zf_handle_wait (&self->handle, is_done, inquiry, zf_deadline (self->timeout_ms));
+    DL_DELETE (self->inquiries, inquiry);
+    free (inquiry->control);
+    if (rc != 0)
+        return zf_client_timed_out (self, inquiry->err);
+    return inquiry->code;
+}

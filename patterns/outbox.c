@@ -1,0 +1,308 @@
+#include "patterns/outbox.h"
+
+#include "core/props.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+#include <zferry/error.h>
+
+#define EAGER_BATCHES 4 /* while fewer are under way a batch is sent however small it is */
+#define FIRST_BYTES 512 /* room of a queue's first batch */
+
+static zf_connection_t *connection_of (const zf_outboxes_t *outboxes)
+{
+    return &outboxes->handle->connections[0];
+}
+
+static zf_outbox_t *make_outbox (zf_outboxes_t *outboxes, const char *queue, size_t size)
+{
+    zf_outbox_t *outbox = calloc (1, sizeof *outbox);
+    if (outbox == NULL)
+        return NULL;
+    outbox->name = strdup (queue);
+    outbox->name_size = size;
+    outbox->next = 1;
+    outbox->usual_bytes = FIRST_BYTES;
+    if (outbox->name != NULL)
+        HASH_ADD_KEYPTR (hh, outboxes->table, outbox->name, size, outbox);
+    if (outbox->name == NULL || outbox->hh.tbl == NULL) {
+        free (outbox->name);
+        free (outbox);
+        return NULL;
+    }
+    return outbox;
+}
+
+zf_outbox_t *zf_outbox_for (zf_outboxes_t *outboxes, const char *queue)
+{
+    zf_outbox_t *outbox = outboxes->recent;
+    if (outbox != NULL && strcmp (outbox->name, queue) == 0)
+        return outbox;
+    size_t size = strlen (queue);
+    HASH_FIND (hh, outboxes->table, queue, size, outbox);
+    if (outbox == NULL)
+        outbox = make_outbox (outboxes, queue, size);
+    outboxes->recent = outbox;
+    return outbox;
+}
+
+bool zf_outbox_has_room (const zf_outboxes_t *outboxes, size_t bytes)
+{
+    uint64_t window = connection_of (outboxes)->window_bytes;
+    if (window == 0 || window > outboxes->window_bytes)
+        window = outboxes->window_bytes;
+    return outboxes->unconfirmed_bytes == 0 || outboxes->unconfirmed_bytes + bytes <= window;
+}
+
+uint64_t zf_outbox_low (const zf_outbox_t *outbox)
+{
+    const zf_outgoing_t *oldest = outbox->closed;
+    if (oldest != NULL)
+        return oldest->first + oldest->done;
+    return outbox->open != NULL ? outbox->open->first : outbox->next;
+}
+
+/* -- sending -------------------------------------------------------------------------------------------- */
+
+static bool send_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch)
+{
+    zf_connection_t *connection = connection_of (outboxes);
+    zmq_msg_t body;
+    if (connection->state != ZF_CONNECTION_READY || zf_buffer_message (batch->buffer, &body) != 0)
+        return false;
+    zf_writer_t *w = zf_handle_control (connection->handle, ZF_CMD_POST, 3);
+    zf_mp_put_str (w, zf_bytes (outbox->name, outbox->name_size));
+    zf_mp_put_uint (w, zf_outbox_low (outbox));
+    batch->is_sent = zf_connection_send (connection, &body);
+    if (!batch->is_sent)
+        zmq_msg_close (&body);
+    else
+        outboxes->batches++;
+    return batch->is_sent;
+}
+
+/* No more records for the open batch: it is sealed, and sent unless others have to go before it. */
+static void close_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox)
+{
+    zf_outgoing_t *batch = outbox->open;
+    outbox->open = NULL;
+    outbox->usual_bytes = batch->buffer->size;
+    zf_batch_seal (batch->buffer->data, batch->buffer->size, batch->count, batch->flags, batch->first);
+    DL_APPEND (outbox->closed, batch);
+    outbox->closed_count++;
+    if (outboxes->stalled || !send_batch (outboxes, outbox, batch))
+        outboxes->stalled = true;
+}
+
+void zf_outbox_retry (zf_outboxes_t *outboxes)
+{
+    zf_outbox_t *outbox, *next;
+    if (!outboxes->stalled || connection_of (outboxes)->state != ZF_CONNECTION_READY)
+        return;
+    HASH_ITER (hh, outboxes->table, outbox, next)
+    {
+        zf_outgoing_t *batch;
+        DL_FOREACH (outbox->closed, batch)
+        {
+            if (!batch->is_sent && !send_batch (outboxes, outbox, batch))
+                return;
+        }
+    }
+    outboxes->stalled = false;
+}
+
+void zf_outbox_resend (zf_outboxes_t *outboxes)
+{
+    zf_outbox_t *outbox, *next;
+    HASH_ITER (hh, outboxes->table, outbox, next)
+    {
+        zf_outgoing_t *batch;
+        DL_FOREACH (outbox->closed, batch)
+            batch->is_sent = false;
+    }
+    outboxes->stalled = true;
+    zf_outbox_retry (outboxes);
+    zf_outbox_flush (outboxes);
+}
+
+void zf_outbox_flush (zf_outboxes_t *outboxes)
+{
+    zf_outbox_t *outbox, *next;
+    HASH_ITER (hh, outboxes->table, outbox, next)
+    {
+        if (outbox->open != NULL)
+            close_batch (outboxes, outbox);
+    }
+}
+
+/* -- adding --------------------------------------------------------------------------------------------- */
+
+static zf_outgoing_t *open_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, size_t bytes)
+{
+    zf_outgoing_t *batch = calloc (1, sizeof *batch);
+    size_t room = outbox->usual_bytes + outbox->usual_bytes / 4;
+    if (room > outboxes->batch_bytes)
+        room = outboxes->batch_bytes;
+    if (room < ZF_BATCH_HEADER + bytes)
+        room = ZF_BATCH_HEADER + bytes;
+    if (batch != NULL)
+        batch->buffer = zf_buffer_new (room);
+    if (batch == NULL || batch->buffer == NULL) {
+        free (batch);
+        return NULL;
+    }
+    batch->buffer->size = ZF_BATCH_HEADER;
+    batch->first = outbox->next;
+    return batch;
+}
+
+/* The open batch with room for so many bytes; NULL: out of memory. */
+static zf_outgoing_t *batch_with_room (zf_outboxes_t *outboxes, zf_outbox_t *outbox, size_t bytes)
+{
+    zf_outgoing_t *batch = outbox->open;
+    if (batch != NULL && batch->buffer->size + bytes > batch->buffer->capacity) {
+        size_t more = 2 * (size_t) batch->buffer->capacity;
+        if (more > outboxes->batch_bytes)
+            more = outboxes->batch_bytes;
+        if (batch->buffer->size + bytes <= more) {
+            zf_buffer_t *grown = zf_buffer_grow (batch->buffer, more);
+            if (grown == NULL)
+                return NULL;
+            batch->buffer = grown;
+        } else {
+            close_batch (outboxes, outbox);
+            batch = NULL;
+        }
+    }
+    if (batch == NULL)
+        batch = outbox->open = open_batch (outboxes, outbox, bytes);
+    return batch;
+}
+
+int zf_outbox_add (zf_outboxes_t *outboxes, zf_outbox_t *outbox, const void *body, size_t size,
+                   const zf_props_t *props, uint64_t *number)
+{
+    zf_bytes_t encoded = zf_bytes (outboxes->scratch.data, outboxes->scratch.size);
+    size_t bytes = zf_record_size (encoded.size, size);
+    zf_outgoing_t *batch = batch_with_room (outboxes, outbox, bytes);
+    if (batch == NULL)
+        return ZF_E_NOMEM;
+    zf_body_write (batch->buffer->data + batch->buffer->size, encoded, body, size, props);
+    batch->buffer->size += (uint32_t) bytes;
+    batch->count++;
+    if (encoded.size > 0)
+        batch->flags = ZF_BATCH_HAS_PROPS;
+    *number = outbox->next++;
+    outboxes->unconfirmed++;
+    outboxes->unconfirmed_bytes += bytes;
+    if (outbox->closed_count < EAGER_BATCHES || batch->buffer->size >= outboxes->batch_bytes ||
+        batch->count == ZF_BATCH_RECORDS_MAX)
+        close_batch (outboxes, outbox);
+    return 0;
+}
+
+/* -- outcomes ------------------------------------------------------------------------------------------- */
+
+/* Bytes of n records of the batch from index i on. */
+static size_t record_bytes (const zf_outgoing_t *batch, uint32_t i, uint32_t n)
+{
+    const uint8_t *data = batch->buffer->data;
+    const uint8_t *at = data + ZF_BATCH_HEADER;
+    if (i == 0 && n == batch->count)
+        return batch->buffer->size - ZF_BATCH_HEADER;
+    const uint8_t *from = at;
+    for (uint32_t k = 0; k < i + n && at != NULL; k++) {
+        zf_record_t record;
+        if (k == i)
+            from = at;
+        at = zf_record_decode (at, data + batch->buffer->size, &record);
+    }
+    return at != NULL ? (size_t) (at - from) : 0;
+}
+
+/* Callers that wait for one of these learn of it; they are not counted for a flush. Returns how many. */
+static uint64_t tell_blocked (zf_outbox_t *outbox, uint64_t first, uint64_t count, int code)
+{
+    uint64_t told = 0;
+    zf_blocked_t *blocked;
+    DL_FOREACH (outbox->blocked, blocked)
+    {
+        if (blocked->number < first || blocked->number >= first + count)
+            continue;
+        blocked->done = true;
+        blocked->code = code;
+        told++;
+    }
+    return told;
+}
+
+static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch, uint32_t n, int code)
+{
+    uint64_t first = batch->first + batch->done;
+    outboxes->unconfirmed -= n;
+    outboxes->unconfirmed_bytes -= record_bytes (batch, batch->done, n);
+    batch->done += n;
+    uint64_t told = tell_blocked (outbox, first, n, code);
+    if (code == 0)
+        outboxes->confirmed += n;
+    else
+        outboxes->refused += n;
+    if (code != 0 && told < n && outboxes->refusal == 0)
+        outboxes->refusal = code;
+    outboxes->outcome (outboxes->arg, outbox, first, n, code);
+    if (batch->done < batch->count)
+        return;
+    DL_DELETE (outbox->closed, batch);
+    outbox->closed_count--;
+    zf_buffer_drop (batch->buffer);
+    free (batch);
+}
+
+/* Outcomes come in the order of the numbers; what is behind us already was told twice (it was sent twice). */
+static void settle_range (zf_outboxes_t *outboxes, zf_outbox_t *outbox, uint64_t first, uint64_t end, int code)
+{
+    for (;;) {
+        zf_outgoing_t *batch = outbox->closed;
+        if (batch == NULL || batch->first + batch->done < first || batch->first + batch->done >= end)
+            return;
+        uint64_t behind = batch->first + batch->count < end ? batch->first + batch->count : end;
+        settle (outboxes, outbox, batch, (uint32_t) (behind - batch->first - batch->done), code);
+    }
+}
+
+void zf_outbox_on_confirm (zf_outboxes_t *outboxes, zf_reader_t *r)
+{
+    zf_bytes_t name = zf_mp_bytes (r);
+    uint64_t first = zf_mp_uint (r);
+    uint64_t count = zf_mp_uint (r);
+    uint64_t code = zf_mp_uint (r);
+    zf_outbox_t *outbox = NULL;
+    if (r->failed || count > ZF_BATCH_RECORDS_MAX || code > 1000)
+        return;
+    HASH_FIND (hh, outboxes->table, name.data, name.size, outbox);
+    if (outbox == NULL)
+        return;
+    settle_range (outboxes, outbox, first, first + count, -(int) code);
+    if (outbox->open != NULL && outbox->closed_count < EAGER_BATCHES)
+        close_batch (outboxes, outbox);
+}
+
+void zf_outbox_free (zf_outboxes_t *outboxes)
+{
+    zf_outbox_t *outbox, *next;
+    HASH_ITER (hh, outboxes->table, outbox, next)
+    {
+        zf_outgoing_t *batch, *behind;
+        if (outbox->open != NULL)
+            DL_APPEND (outbox->closed, outbox->open);
+        DL_FOREACH_SAFE (outbox->closed, batch, behind)
+        {
+            zf_buffer_drop (batch->buffer);
+            free (batch);
+        }
+        HASH_DEL (outboxes->table, outbox);
+        free (outbox->name);
+        free (outbox);
+    }
+    zf_writer_free (&outboxes->scratch);
+}

@@ -1,0 +1,517 @@
+#include "patterns/worker.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <zferry/error.h>
+
+static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
+
+static zf_worker_t *worker_of (zf_handle_t *handle)
+{
+    return (zf_worker_t *) (void *) handle;
+}
+
+static uint64_t now_ns (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+/* -- credit and acks ------------------------------------------------------------------------------------ */
+
+/* What the worker wants to hold now, from each broker. */
+static uint32_t wanted_credit (const zf_worker_t *self)
+{
+    if (self->draining)
+        return 0;
+    if (self->fixed_credit != 0)
+        return self->fixed_credit;
+    uint64_t callers = self->stats.held + self->callers_waiting; /* none of them may have to wait for the others */
+    return callers > self->credit.credit ? (uint32_t) callers : self->credit.credit;
+}
+
+static zf_acks_t *acks_of (zf_worker_t *self, const zf_connection_t *connection)
+{
+    return &self->acks[connection - self->handle.connections];
+}
+
+static void tell_credit (zf_worker_t *self, zf_connection_t *connection, uint32_t credit)
+{
+    zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_CONSUME, 3);
+    zf_mp_put_str (w, zf_bytes (self->queue, self->queue_size));
+    zf_mp_put_uint (w, credit);
+    if (zf_connection_send (connection, NULL))
+        acks_of (self, connection)->limit_told = credit;
+}
+
+/* Tells the brokers if the credit they know is too small, or much too large. */
+static void update_credit (zf_worker_t *self)
+{
+    uint32_t wanted = wanted_credit (self);
+    for (size_t i = 0; i < self->handle.connection_count; i++) {
+        uint32_t told = self->acks[i].limit_told;
+        if (wanted > told || wanted < told / 2 || (wanted == 0 && told > 0))
+            tell_credit (self, &self->handle.connections[i], wanted);
+    }
+}
+
+static void send_acks (zf_worker_t *self, zf_connection_t *connection)
+{
+    zf_acks_t *acks = acks_of (self, connection);
+    if (acks->ranges == 0)
+        return;
+    zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_ACK, 2 + 2 * (size_t) acks->ranges);
+    zf_mp_put_str (w, zf_bytes (self->queue, self->queue_size));
+    for (uint32_t i = 0; i < acks->ranges; i++) {
+        zf_mp_put_uint (w, acks->first[i]);
+        zf_mp_put_uint (w, acks->count[i]);
+    }
+    if (!zf_connection_send (connection, NULL))
+        return; /* the socket is full: the next time */
+    acks->ranges = 0;
+    acks->records = 0;
+}
+
+static void flush (zf_worker_t *self)
+{
+    for (size_t i = 0; i < self->handle.connection_count; i++)
+        send_acks (self, &self->handle.connections[i]);
+}
+
+/* Adds a record to the acks on their way. Returns false if there is no room for another range. */
+static bool add_ack (zf_acks_t *acks, uint64_t id)
+{
+    uint32_t last = acks->ranges - 1;
+    if (acks->ranges > 0 && acks->first[last] + acks->count[last] == id) {
+        acks->count[last]++;
+    } else {
+        if (acks->ranges == ZF_ACKS_MAX)
+            return false;
+        acks->first[acks->ranges] = id;
+        acks->count[acks->ranges] = 1;
+        acks->ranges++;
+    }
+    acks->records++;
+    return true;
+}
+
+/* -- handle operations ---------------------------------------------------------------------------------- */
+
+static void on_ready (zf_connection_t *connection)
+{
+    zf_worker_t *self = worker_of (connection->handle);
+    tell_credit (self, connection, wanted_credit (self));
+}
+
+static void on_lost (zf_connection_t *connection)
+{
+    zf_delivery_forget (worker_of (connection->handle), connection);
+}
+
+static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r, zmq_msg_t *body)
+{
+    if (command == ZF_CMD_DELIVER)
+        zf_delivery_take (worker_of (connection->handle), connection, r, body);
+}
+
+static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
+{
+    zf_worker_t *self = worker_of (handle);
+    flush (self);
+    update_credit (self);
+    return zf_delivery_extend (self, now_ms);
+}
+
+static bool always (zf_handle_t *handle)
+{
+    (void) handle;
+    return true;
+}
+
+static bool has_acks (zf_handle_t *handle)
+{
+    const zf_worker_t *self = worker_of (handle);
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        if (self->acks[i].ranges > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_records (zf_handle_t *handle)
+{
+    return worker_of (handle)->ready != NULL;
+}
+
+static const zf_handle_ops_t worker_ops = {
+    .ready = on_ready,
+    .lost = on_lost,
+    .message = on_message,
+    .tick = on_tick,
+    .urgent = always,
+    .unfinished = has_acks,
+    .news = has_records,
+};
+
+/* -- life ----------------------------------------------------------------------------------------------- */
+
+void zf_worker_defaults (zf_worker_options_t *options)
+{
+    memset (options, 0, sizeof *options);
+    options->struct_size = sizeof *options;
+    options->endpoints = default_endpoints;
+    options->endpoint_count = 1;
+    options->max_hold_ms = 30 * 60 * 1000;
+    options->failover_ms = 3000;
+}
+
+static int check (const char *queue, const zf_worker_options_t *options, zf_error_t *err)
+{
+    size_t size = queue != NULL ? strnlen (queue, ZF_NAME_MAX + 1) : 0;
+    if (size == 0 || size > ZF_NAME_MAX)
+        return zf_error_set (err, ZF_E_INVAL, "the name of a queue has 1 to %d bytes", ZF_NAME_MAX);
+    if (options->struct_size != sizeof *options)
+        return zf_error_set (err, ZF_E_INVAL, "worker options: set them up with zf_worker_defaults ()");
+    if (options->failover_ms == 0)
+        return zf_error_set (err, ZF_E_INVAL, "worker options: failover_ms is 0");
+    return 0;
+}
+
+int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_options_t *options, zf_error_t *err)
+{
+    zf_worker_options_t defaults;
+    *worker = NULL;
+    if (options == NULL) {
+        zf_worker_defaults (&defaults);
+        options = &defaults;
+    }
+    int rc = check (queue, options, err);
+    if (rc != 0)
+        return rc;
+    zf_worker_t *self = calloc (1, sizeof *self);
+    if (self == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    self->queue = strdup (queue);
+    self->queue_size = strlen (queue);
+    self->fixed_credit = options->credit;
+    self->max_hold_ms = options->max_hold_ms;
+    self->acks = calloc (options->endpoint_count + 1, sizeof *self->acks);
+    zf_credit_init (&self->credit, now_ns ());
+    zf_handle_options_t handle = {options->endpoints, options->endpoint_count, options->name,
+                                  options->failover_ms, true};
+    if (self->queue == NULL || self->acks == NULL)
+        rc = zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    else
+        rc = zf_handle_open (&self->handle, &worker_ops, &handle, err);
+    if (rc != 0) {
+        zf_worker_close (&self);
+        return zf_error_wrap (err, rc, "open a worker on %s", queue);
+    }
+    *worker = self;
+    return 0;
+}
+
+void zf_worker_close (zf_worker_t **worker)
+{
+    zf_worker_t *self = worker != NULL ? *worker : NULL;
+    if (self == NULL)
+        return;
+    *worker = NULL;
+    if (self->handle.ops != NULL) {
+        zf_handle_stop (&self->handle);
+        zf_handle_enter (&self->handle);
+        flush (self);
+        zf_delivery_release (self);
+        zf_handle_bye (&self->handle);
+        zf_handle_leave (&self->handle);
+        zf_handle_shut (&self->handle);
+    }
+    zf_delivery_free_all (self);
+    free (self->acks);
+    free (self->queue);
+    free (self);
+}
+
+/* -- receiving ------------------------------------------------------------------------------------------ */
+
+static bool can_go_on (void *arg)
+{
+    const zf_worker_t *self = arg;
+    return self->ready != NULL || self->draining;
+}
+
+/* Waits for a record; what was done before is told first, and the time is not counted as work. */
+static int await_record (zf_worker_t *self, int timeout_ms)
+{
+    flush (self);
+    self->callers_waiting += timeout_ms != 0;
+    update_credit (self);
+    uint64_t start = now_ns ();
+    int rc = zf_handle_wait (&self->handle, can_go_on, self, zf_deadline (timeout_ms));
+    zf_credit_waited (&self->credit, now_ns () - start);
+    self->callers_waiting -= timeout_ms != 0;
+    return rc;
+}
+
+int zf_worker_recv (zf_worker_t *self, zf_message_t *message, int timeout_ms, zf_error_t *err)
+{
+    memset (message, 0, sizeof *message);
+    zf_handle_enter (&self->handle);
+    int rc = 0;
+    uint64_t deadline = 0;
+    if (self->ready == NULL && timeout_ms > 0)
+        deadline = zf_deadline (timeout_ms);
+    while (rc == 0 && !self->draining && !zf_delivery_next (self, message)) {
+        int left = timeout_ms;
+        if (timeout_ms > 0) {
+            uint64_t now = zf_clock_ms ();
+            left = deadline > now ? (int) (deadline - now) : 0;
+        }
+        rc = await_record (self, left);
+    }
+    if (self->draining)
+        rc = zf_error_set (err, ZF_E_CLOSED, "the worker is draining");
+    else if (rc != 0 && timeout_ms == 0)
+        rc = ZF_E_AGAIN;
+    else if (rc != 0)
+        zf_error_set (err, rc, "no record of %s in time", self->queue);
+    zf_handle_leave (&self->handle);
+    return rc;
+}
+
+/* -- settling ------------------------------------------------------------------------------------------- */
+
+/* Something was settled: credit may change, and acks may have to go. */
+static void after_settling (zf_worker_t *self, const zf_acks_t *acks)
+{
+    bool changed = false;
+    if (self->fixed_credit == 0 && (self->ready == NULL || acks->records % 64 == 0))
+        changed = zf_credit_settled (&self->credit, 0, now_ns ());
+    if (acks->records * 2 >= acks->limit_told)
+        flush (self);
+    if (changed)
+        update_credit (self);
+}
+
+int zf_worker_ack (zf_worker_t *self, zf_message_t *message)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    zf_handle_enter (&self->handle);
+    zf_connection_t *connection = zf_delivery_settle (self, message);
+    if (connection != NULL) {
+        zf_acks_t *acks = acks_of (self, connection);
+        if (!add_ack (acks, message->id)) {
+            send_acks (self, connection);
+            add_ack (acks, message->id); /* if the socket is full, the lease runs out */
+        }
+        self->stats.acked++;
+        self->credit.settled++;
+        after_settling (self, acks);
+    }
+    zf_handle_leave (&self->handle);
+    memset (message, 0, sizeof *message);
+    return connection != NULL ? 0 : ZF_E_STALE;
+}
+
+/* Begins a settlement of this one record that is sent at once, after the acks before it; its own argument, then the
+ * record are still to be written. */
+static zf_writer_t *begin (zf_worker_t *self, zf_connection_t *connection, unsigned command, size_t elements)
+{
+    send_acks (self, connection);
+    zf_writer_t *w = zf_handle_control (&self->handle, command, elements);
+    zf_mp_put_str (w, zf_bytes (self->queue, self->queue_size));
+    return w;
+}
+
+static void end (zf_worker_t *self, zf_connection_t *connection, uint64_t id)
+{
+    zf_mp_put_uint (&self->handle.control, id);
+    zf_mp_put_uint (&self->handle.control, 1);
+    zf_connection_send (connection, NULL);
+}
+
+int zf_worker_nack (zf_worker_t *self, zf_message_t *message, int64_t delay_ms)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    zf_handle_enter (&self->handle);
+    zf_connection_t *connection = zf_delivery_settle (self, message);
+    if (connection != NULL) {
+        zf_mp_put_int (begin (self, connection, ZF_CMD_NACK, 5), delay_ms < 0 ? -1 : delay_ms);
+        end (self, connection, message->id);
+        self->stats.nacked++;
+        self->credit.settled++;
+        after_settling (self, acks_of (self, connection));
+    }
+    zf_handle_leave (&self->handle);
+    memset (message, 0, sizeof *message);
+    return connection != NULL ? 0 : ZF_E_STALE;
+}
+
+int zf_worker_reject (zf_worker_t *self, zf_message_t *message, const char *reason)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    zf_handle_enter (&self->handle);
+    zf_connection_t *connection = zf_delivery_settle (self, message);
+    if (connection != NULL) {
+        zf_bytes_t words = zf_bytes (reason, reason != NULL ? strnlen (reason, 200) : 0);
+        zf_mp_put_str (begin (self, connection, ZF_CMD_REJECT, 5), words);
+        end (self, connection, message->id);
+        self->stats.rejected++;
+        self->credit.settled++;
+        after_settling (self, acks_of (self, connection));
+    }
+    zf_handle_leave (&self->handle);
+    memset (message, 0, sizeof *message);
+    return connection != NULL ? 0 : ZF_E_STALE;
+}
+
+int zf_worker_extend (zf_worker_t *self, const zf_message_t *message, uint32_t lease_ms)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    zf_handle_enter (&self->handle);
+    zf_connection_t *connection = zf_delivery_holder (self, message);
+    if (connection != NULL) {
+        zf_mp_put_uint (begin (self, connection, ZF_CMD_EXTEND, 5), lease_ms);
+        end (self, connection, message->id);
+    }
+    zf_handle_leave (&self->handle);
+    return connection != NULL ? 0 : ZF_E_STALE;
+}
+
+/* Builds the batch with the answer. Returns 0, ZF_E_TOO_BIG, ZF_E_INVAL, ZF_E_NOMEM. */
+static int build_answer (zf_connection_t *connection, uint64_t id, const void *body, size_t size, const zf_props_t *props,
+                         zmq_msg_t *message)
+{
+    zf_buffer_t *buffer;
+    int rc = zf_buffer_record (&buffer, body, size, props, id);
+    if (rc == 0 && buffer->size > connection->max_message_bytes)
+        rc = ZF_E_TOO_BIG;
+    if (rc == 0)
+        rc = zf_buffer_message (buffer, message);
+    zf_buffer_drop (buffer);
+    return rc;
+}
+
+static int answer (zf_worker_t *self, const zf_message_t *message, const void *body, size_t size,
+                   const zf_props_t *props, bool more)
+{
+    zf_connection_t *connection = zf_delivery_holder (self, message);
+    zmq_msg_t batch;
+    if (connection == NULL)
+        return ZF_E_STALE;
+    int rc = build_answer (connection, message->id, body, size, props, &batch);
+    if (rc != 0)
+        return rc;
+    zf_mp_put_bool (begin (self, connection, ZF_CMD_ANSWER, 3), more);
+    if (!zf_connection_send (connection, &batch))
+        zmq_msg_close (&batch);
+    return 0;
+}
+
+int zf_worker_reply_part (zf_worker_t *self, const zf_message_t *message, const void *body, size_t size,
+                          const zf_props_t *props)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    if ((message->flags & ZF_MESSAGE_WANTS_REPLY) == 0)
+        return 0;
+    zf_handle_enter (&self->handle);
+    int rc = answer (self, message, body, size, props, true);
+    zf_handle_leave (&self->handle);
+    return rc;
+}
+
+int zf_worker_reply (zf_worker_t *self, zf_message_t *message, const void *body, size_t size, const zf_props_t *props)
+{
+    if (message->owner == NULL)
+        return ZF_E_INVAL;
+    if ((message->flags & ZF_MESSAGE_WANTS_REPLY) == 0)
+        return zf_worker_ack (self, message);
+    zf_handle_enter (&self->handle);
+    int rc = answer (self, message, body, size, props, false);
+    if (rc == 0 || rc == ZF_E_STALE) {
+        zf_connection_t *connection = zf_delivery_settle (self, message);
+        memset (message, 0, sizeof *message);
+        self->stats.acked += rc == 0;
+        self->credit.settled++;
+        if (connection != NULL)
+            after_settling (self, acks_of (self, connection));
+    }
+    zf_handle_leave (&self->handle);
+    return rc;
+}
+
+/* -- the worker itself ---------------------------------------------------------------------------------- */
+
+int zf_worker_set_credit (zf_worker_t *self, uint32_t credit)
+{
+    zf_handle_enter (&self->handle);
+    self->fixed_credit = credit;
+    update_credit (self);
+    zf_handle_leave (&self->handle);
+    return 0;
+}
+
+static bool has_drained (void *arg)
+{
+    const zf_worker_t *self = arg;
+    if (self->stats.held > 0)
+        return false;
+    for (size_t i = 0; i < self->handle.connection_count; i++) {
+        const zf_connection_t *connection = &self->handle.connections[i];
+        if (connection->state == ZF_CONNECTION_READY && (self->acks[i].ranges > 0 || connection->pongs < connection->pings))
+            return false;
+    }
+    return true;
+}
+
+static bool holds_none (void *arg)
+{
+    const zf_worker_t *self = arg;
+    return self->stats.held == 0;
+}
+
+int zf_worker_drain (zf_worker_t *self, int timeout_ms, zf_error_t *err)
+{
+    uint64_t deadline = zf_deadline (timeout_ms);
+    zf_handle_enter (&self->handle);
+    self->draining = true;
+    update_credit (self);
+    zf_delivery_release (self);
+    int rc = zf_handle_wait (&self->handle, holds_none, self, deadline);
+    flush (self);
+    for (size_t i = 0; i < self->handle.connection_count; i++)
+        zf_connection_ping (&self->handle.connections[i]); /* its answer comes after all else was dealt with */
+    if (rc == 0)
+        rc = zf_handle_wait (&self->handle, has_drained, self, deadline);
+    if (rc != 0)
+        zf_error_set (err, rc, "%llu records of %s are not settled", (unsigned long long) self->stats.held, self->queue);
+    zf_handle_leave (&self->handle);
+    return rc;
+}
+
+int zf_worker_fd (zf_worker_t *self)
+{
+    return zf_handle_fd (&self->handle);
+}
+
+int zf_worker_process (zf_worker_t *self)
+{
+    return zf_handle_process (&self->handle);
+}
+
+void zf_worker_stats (zf_worker_t *self, zf_worker_stats_t *stats)
+{
+    zf_handle_enter (&self->handle);
+    *stats = self->stats;
+    stats->credit = wanted_credit (self);
+    stats->connected = 0;
+    for (size_t i = 0; i < self->handle.connection_count; i++)
+        stats->connected += self->handle.connections[i].state == ZF_CONNECTION_READY;
+    zf_handle_leave (&self->handle);
+}

@@ -1,0 +1,179 @@
+"""bench: what it prints, that its check finds mistakes, and that it leaves nothing behind."""
+
+import os
+
+import rig
+from rig import run
+
+COMMON = {"bench", "transport", "zferry", "libzmq"}
+QUEUE = COMMON | {
+    "size", "count", "msgs_per_s", "confirmed_per_s", "p50_us", "p99_us", "broker_cpu_us_per_msg",
+    "broker_peak_rss_mb", "lost", "duplicated", "reordered", "damaged", "producers", "workers",
+}
+REQUEST = COMMON | {
+    "size", "count", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us", "ratio_p50", "ratio_p99",
+}
+
+
+class BenchCase(rig.Case):
+    def bench(self, *args, code=0, **how):
+        result = run("bench", *args, "--json", **how)
+        self.assertEqual(result.code, code, result.err)
+        return result.rows()[0]
+
+
+class Queue(BenchCase):
+    def check(self, row, count):
+        self.assertLessEqual(QUEUE, set(row))
+        self.assertEqual(row["count"], count)
+        for mistake in ("lost", "duplicated", "reordered", "damaged", "refused"):
+            self.assertEqual(row[mistake], 0, mistake)
+        for figure in ("msgs_per_s", "confirmed_per_s", "p50_us"):
+            self.assertGreater(row[figure], 0, figure)
+        self.assertGreaterEqual(row["p99_us"], row["p50_us"])
+
+    def test_queue_over_tcp_checks_every_record(self):
+        row = self.bench("queue", "--count", "20000")
+        self.check(row, 20000)
+        self.assertEqual((row["transport"], row["size"]), ("tcp", 100))
+        self.assertGreater(row["broker_cpu_us_per_msg"], 0)
+        self.assertGreater(row["broker_peak_rss_mb"], 1)
+
+    def test_queue_over_ipc_removes_its_socket(self):
+        folder = self.folder()
+        row = self.bench("queue", "--count", "20000", "--transport", "ipc",
+                         env=rig.environment(TMPDIR=folder))
+        self.check(row, 20000)
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_queue_in_one_process(self):
+        self.check(self.bench("queue", "--count", "20000", "--transport", "inproc"), 20000)
+
+    def test_queue_with_several_producers_and_workers(self):
+        row = self.bench("queue", "--count", "20001", "--producers", "3", "--workers", "2")
+        self.check(row, 20001)
+        self.assertEqual((row["producers"], row["workers"]), (3, 2))
+
+    def test_queue_with_more_producers_than_records(self):
+        self.check(self.bench("queue", "--count", "2", "--producers", "3"), 2)
+
+    def test_queue_with_large_and_least_bodies(self):
+        self.check(self.bench("queue", "--count", "300", "--size", "64KiB"), 300)
+        self.check(self.bench("queue", "--count", "300", "--size", "16"), 300)
+
+    def test_paced_queue_keeps_the_rate(self):
+        row = self.bench("queue", "--count", "500", "--rate", "1000")
+        self.check(row, 500)
+        self.assertLess(row["msgs_per_s"], 1100)  # 499 intervals of 1 ms, and the last record's way
+
+    def test_queue_at_a_broker_of_ours(self):
+        self.broker()
+        row = self.bench("queue", "--count", "20000", "--connect", self.endpoint)
+        self.check(row, 20000)
+        self.assertIsNone(row["broker_cpu_us_per_msg"])
+        self.assertIsNone(row["broker_peak_rss_mb"])
+
+    def test_planted_loss_is_found(self):
+        row = self.bench("queue", "--count", "20000", "--plant", "lost", code=70)
+        self.assertEqual((row["lost"], row["duplicated"], row["reordered"]), (1, 0, 0))
+
+    def test_planted_duplicate_is_found(self):
+        row = self.bench("queue", "--count", "20000", "--plant", "duplicated")
+        self.assertEqual((row["lost"], row["duplicated"], row["reordered"]), (0, 1, 0))
+
+    def test_planted_disorder_is_found(self):
+        row = self.bench("queue", "--count", "20000", "--plant", "reordered")
+        self.assertEqual((row["lost"], row["duplicated"], row["reordered"]), (0, 0, 1))
+
+    def test_interrupted_queue_finishes_what_it_has_posted(self):
+        process = self.start("bench", "queue", "--rate", "1000", "--count", "1000000", terminal="both")
+        process.out.wait_for(r"K[1-9]\d* of 1000000 records")
+        rig.interrupt(process)
+        process.out.wait_for(r"lost *(\x1b\[0m)? *0\r")
+        self.assertEqual(process.wait(), 0)
+
+    def test_no_broker_is_said_in_words(self):
+        endpoint = self.nobody()
+        result = run("bench", "queue", "--count", "10", "--connect", endpoint)
+        self.assertFails(result, 69, f"zferry bench queue: no broker answered at {endpoint} within 5 s;"
+                         " is one running? (zferry broker)")
+
+    def test_dead_bench_leaves_no_process(self):
+        process = self.start("bench", "queue", "--rate", "100", "--count", "1000000", terminal="both")
+        process.out.wait_for(r"K[1-9]\d* of 1000000 records")
+        family = children(process.popen.pid)
+        self.assertEqual(len(family), 3)
+        process.popen.kill()
+        rig.until(lambda: not any(alive(pid) for pid in family), f"end of {family}")
+
+
+class Others(BenchCase):
+    def check_request(self, row, count):
+        self.assertLessEqual(REQUEST, set(row))
+        self.assertEqual((row["count"], row["wrong"]), (count, 0))
+        for figure in ("p50", "p99"):
+            self.assertGreater(row[f"raw_{figure}_us"], 0)
+            ratio = row[f"{figure}_us"] / row[f"raw_{figure}_us"]
+            self.assertAlmostEqual(row[f"ratio_{figure}"], ratio, delta=0.01 * ratio + 0.001)
+
+    def test_request_beside_bare_libzmq(self):
+        self.check_request(self.bench("request", "--count", "105"), 105)
+
+    def test_request_over_ipc_removes_its_sockets(self):
+        folder = self.folder()
+        row = self.bench("request", "--count", "105", "--size", "2KiB", "--transport", "ipc",
+                         env=rig.environment(TMPDIR=folder))
+        self.check_request(row, 105)
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_connections_stay(self):
+        row = self.bench("connections", "--count", "41", "--seconds", "300ms")
+        self.assertEqual((row["count"], row["connected"]), (41, 41))
+        self.assertGreaterEqual(row["broker_cpu_percent"], 0)
+        self.assertGreater(row["broker_rss_mb"], 1)
+
+    def test_memory_beside_the_payload(self):
+        row = self.bench("memory", "--count", "20000", "--size", "200")
+        self.assertEqual((row["count"], row["payload_mb"]), (20000, 4.0))
+        self.assertGreater(row["broker_rss_mb"], row["broker_rss_before_mb"])
+        self.assertAlmostEqual(row["overhead_bytes_per_record"], row["overhead_mb"] * 1e6 / 20000, delta=6)
+
+    def test_mistakes_are_said_in_words(self):
+        for args, text in (
+            (("queue", "--transport", "foo"), "--transport is tcp, ipc or inproc, not 'foo'"),
+            (("queue", "--transport", "inproc", "--connect", "tcp://127.0.0.1:1"),
+             "--transport inproc has its broker inside; leave --connect away"),
+            (("request", "--transport", "inproc"), "--transport is tcp or ipc: it takes three processes"),
+            (("queue", "--size", "15"), "--size is from 16 B to 8 MiB, not '15'"),
+            (("queue", "--producers", "65"), "--producers is from 1 to 64, not '65'"),
+        ):
+            verb = f"bench {args[0]}"
+            self.assertFails(run("bench", *args), 64, f"zferry {verb}: {text}; see zferry {verb} --help")
+
+    def test_child_verb_is_not_for_people(self):
+        result = run("bench-child", "1", "role", "worker", "0")
+        self.assertFails(result, 64, "zferry bench-child: this verb is for zferry itself")
+
+    def test_table_on_a_terminal(self):
+        process = self.start("bench", "queue", "--count", "2000", terminal="both")
+        process.out.wait_for(r"damaged *(\x1b\[0m)? *0\r")
+        self.assertEqual(process.wait(), 0)
+        self.assertNotIn("{", process.out.text())
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def alive(pid):
+    """A process that is there and not a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    rig.main()

@@ -1,0 +1,268 @@
+#include "tests/core/audit.h"
+
+#include "core/lru.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+/* Prints what does not hold, and where, and aborts. */
+#define CHECK(condition) check (condition, #condition, __LINE__)
+
+static void check (bool holds, const char *what, int line)
+{
+    if (holds)
+        return;
+    fprintf (stderr, "audit.c:%d: the engine's books do not agree: %s\n", line, what);
+    abort ();
+}
+
+/* What the runs and chunks of a queue add up to. */
+typedef struct {
+    uint64_t length; /* live records */
+    uint64_t bytes;
+    uint64_t leased;
+    uint64_t delayed;
+    uint64_t ready_runs;
+    uint64_t keyed; /* notes with a key */
+} sums_t;
+
+static void audit_timer (const zf_engine_t *engine, const zf_timer_t *timer)
+{
+    if (timer->slot == 0)
+        return;
+    CHECK (timer->slot <= engine->timers.count);
+    CHECK (engine->timers.heap[timer->slot] == timer);
+}
+
+static void audit_timers (const zf_engine_t *engine)
+{
+    const zf_timers_t *timers = &engine->timers;
+    for (uint32_t slot = 1; slot <= timers->count; slot++) {
+        CHECK (timers->heap[slot]->slot == slot);
+        CHECK (slot == 1 || timers->heap[slot / 2]->due_ms <= timers->heap[slot]->due_ms);
+        CHECK (timers->heap[slot]->kind >= ZF_TIMER_LEASE);
+        CHECK (timers->heap[slot]->kind <= ZF_TIMER_CHORES);
+    }
+}
+
+static bool in_list (const zf_run_t *list, const zf_run_t *run)
+{
+    const zf_run_t *each;
+    DL_FOREACH (list, each)
+        if (each == run)
+            return true;
+    return false;
+}
+
+/* A record that nobody has had yet, and that no run holds. */
+static bool is_fresh (const zf_group_t *group, const zf_chunk_t *chunk, uint32_t at)
+{
+    return group->chunk != NULL && chunk->first + at >= group->chunk->first + group->at;
+}
+
+static void audit_run (const zf_queue_t *queue, const zf_group_t *group, const zf_run_t *run,
+                       sums_t *sums)
+{
+    const zf_engine_t *engine = queue->engine;
+    CHECK (run->group == group && run->count > 0);
+    CHECK (run->at + run->count <= run->chunk->count);
+    audit_timer (engine, &run->timer);
+    CHECK ((run->consumer != NULL) == (run->state == ZF_RUN_LEASED));
+    CHECK (!run->fronts_key || run->count == 1);
+    switch ((zf_run_state_t) run->state) {
+    case ZF_RUN_LEASED:
+        CHECK (run->consumer->queue == queue && run->timer.slot != 0);
+        CHECK (in_list (run->consumer->runs, run));
+        sums->leased += run->count;
+        break;
+    case ZF_RUN_READY:
+        CHECK (run->timer.slot == 0);
+        sums->ready_runs++;
+        break;
+    case ZF_RUN_DELAYED:
+        CHECK (run->timer.slot != 0 && run->timer.kind == ZF_TIMER_DELAY);
+        sums->delayed += run->count;
+        break;
+    case ZF_RUN_HELD:
+        CHECK (run->count == 1 && run->timer.slot == 0);
+        CHECK (zf_chunk_note (run->chunk, run->at)->key != NULL);
+        break;
+    case ZF_RUN_GONE:
+        CHECK (is_fresh (group, run->chunk, run->at) && run->timer.slot == 0);
+        break;
+    }
+}
+
+static void audit_notes (const zf_queue_t *queue, uint8_t lane, const zf_chunk_t *chunk,
+                         sums_t *sums)
+{
+    for (uint32_t at = 0; chunk->notes != NULL && at < chunk->slots; at++) {
+        const zf_note_t *note = chunk->notes[at];
+        if (note == NULL)
+            continue;
+        CHECK (at < chunk->count && note->chunk == chunk && note->at == at);
+        CHECK (note->queue == queue && note->lane == lane);
+        CHECK (note->asker == NULL || note->asked);
+        audit_timer (queue->engine, &note->timer);
+        sums->keyed += note->key != NULL;
+    }
+}
+
+/* Live records of a chunk: those in runs that are not GONE, and the fresh ones outside of all runs. */
+static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sums)
+{
+    uint32_t live = 0;
+    uint64_t bytes = 0;
+    const zf_run_t *run = zf_group_from (group, chunk->first);
+    for (uint32_t at = 0; at < chunk->count; at++) {
+        while (run != NULL && zf_run_end (run) <= chunk->first + at)
+            run = zf_group_next (group, (zf_run_t *) (uintptr_t) run);
+        bool in_run = run != NULL && zf_run_first (run) <= chunk->first + at;
+        if (in_run ? run->state == ZF_RUN_GONE : !is_fresh (group, chunk, at))
+            continue;
+        live++;
+        bytes += zf_chunk_span (chunk, at, 1).size;
+    }
+    CHECK (live == chunk->live);
+    CHECK (live > 0 || chunk->next == NULL); /* only the last may be empty */
+    CHECK (chunk->count <= chunk->slots || chunk->count == 0);
+    sums->length += live;
+    sums->bytes += bytes;
+}
+
+static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums)
+{
+    zf_lane_t *lane = &queue->lanes[number];
+    uint64_t before = sums->length;
+    uint64_t ready_before = sums->ready_runs;
+    uint64_t bytes_before = sums->bytes;
+    uint32_t ahead = 0;
+    uint64_t end = 0;
+    zf_run_t *run = zf_group_from (&lane->group, 0);
+    for (; run != NULL; run = zf_group_next (&lane->group, run)) {
+        CHECK (zf_run_first (run) >= end);
+        end = zf_run_end (run);
+        ahead += is_fresh (&lane->group, run->chunk, run->at);
+        audit_run (queue, &lane->group, run, sums);
+    }
+    CHECK (ahead == lane->group.ahead);
+    uint64_t ready = 0;
+    DL_FOREACH (lane->group.ready, run)
+    {
+        CHECK (run->state == ZF_RUN_READY);
+        ready++;
+    }
+    CHECK (ready == sums->ready_runs - ready_before);
+    const zf_chunk_t *chunk;
+    DL_FOREACH (lane->log.head, chunk)
+    {
+        audit_notes (queue, number, chunk, sums);
+        audit_chunk (&lane->group, chunk, sums);
+    }
+    CHECK (sums->length - before == lane->log.length);
+    CHECK (sums->bytes - bytes_before == lane->log.bytes);
+}
+
+static void audit_parked (const zf_queue_t *queue)
+{
+    uint64_t count = 0;
+    const zf_parked_t *parked;
+    DL_FOREACH (queue->parked, parked)
+    {
+        CHECK (parked->queue == queue && parked->start < parked->in.batch.count);
+        count += parked->in.batch.count - parked->start;
+    }
+    CHECK (count == queue->parked_count);
+}
+
+static void audit_queue (const zf_queue_t *queue)
+{
+    sums_t sums = {0};
+    for (uint32_t i = 0; i < queue->policy.priorities; i++)
+        audit_lane (queue, (uint8_t) i, &sums);
+    CHECK (sums.length == queue->length && sums.bytes == queue->bytes);
+    CHECK (sums.leased == queue->leased && sums.delayed == queue->delayed);
+    CHECK ((sums.keyed > 0) == (queue->keys != NULL));
+    CHECK (queue->wanted == 0 && queue->wanted_bytes == 0);
+    audit_parked (queue);
+    audit_timer (queue->engine, &queue->ttl_timer);
+    audit_timer (queue->engine, &queue->chores_timer);
+    const zf_consumer_t *consumer;
+    DL_FOREACH (queue->available, consumer)
+        CHECK (consumer->is_available && consumer->leased < consumer->limit);
+}
+
+static void audit_consumer (const zf_session_t *session, const zf_consumer_t *consumer)
+{
+    uint64_t leased = 0;
+    const zf_run_t *run;
+    DL_FOREACH (consumer->runs, run)
+    {
+        CHECK (run->consumer == consumer && run->state == ZF_RUN_LEASED);
+        leased += run->count;
+    }
+    CHECK (leased == consumer->leased && consumer->session == session);
+    CHECK (zf_engine_find (session->engine, zf_bytes_of (consumer->queue->name)) ==
+           consumer->queue);
+}
+
+/* The balancer's workers without heartbeats stay until they are detached. */
+static bool is_plain_worker (const zf_session_t *session)
+{
+    return session->dialect == &zf_dialect_lru_worker && session->consumers != NULL;
+}
+
+/* Returns how many consumers the session has. */
+static uint64_t audit_session (const zf_session_t *session)
+{
+    uint64_t consumers = 0;
+    const zf_consumer_t *consumer;
+    DL_FOREACH2 (session->consumers, consumer, session_next)
+    {
+        audit_consumer (session, consumer);
+        consumers++;
+    }
+    uint64_t parked_bytes = 0;
+    const zf_parked_t *parked;
+    DL_FOREACH2 (session->parked, parked, session_next)
+        parked_bytes += parked->in.frame->size;
+    CHECK (parked_bytes == session->parked_bytes);
+    const zf_note_t *note = session->requests;
+    for (; note != NULL; note = note->hh.next)
+        CHECK (note->asker == session);
+    audit_timer (session->engine, &session->timer);
+    CHECK (session->timer.slot != 0 || session->doomed || is_plain_worker (session));
+    return consumers;
+}
+
+/* It could be forgotten without anybody missing it. */
+static bool is_unused (const zf_queue_t *queue)
+{
+    return queue->length == 0 && queue->consumers == 0 && queue->parked == NULL;
+}
+
+void audit_engine (const zf_engine_t *engine)
+{
+    uint64_t bytes = 0;
+    uint64_t consumers = 0;
+    uint64_t sessions = 0;
+    audit_timers (engine);
+    for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        audit_queue (queue);
+        bytes += queue->bytes;
+        consumers += queue->consumers;
+    }
+    const zf_session_t *session;
+    DL_FOREACH (engine->sessions, session)
+    {
+        consumers -= audit_session (session);
+        sessions++;
+    }
+    CHECK (consumers == 0);
+    CHECK (sessions == engine->counters.sessions);
+    CHECK (bytes == engine->bytes);
+    const zf_queue_t *queue;
+    DL_FOREACH2 (engine->idle, queue, idle_next)
+        CHECK (queue->is_idle && (queue->is_dirty || is_unused (queue)));
+}

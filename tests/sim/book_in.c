@@ -1,0 +1,295 @@
+#include "tests/sim/book.h"
+
+#include "tests/sim/peer.h"
+#include <zferry/error.h>
+
+void book_tick (sim_t *sim)
+{
+    for (size_t i = sim->leased.count; i-- > 0;) {
+        record_t *record = sim->records[sim->leased.at[i]];
+        if (record->lease_due <= sim->now_ms)
+            book_returned (sim, record, true);
+    }
+}
+
+/* -- settlements ------------------------------------------------------------------------------- */
+
+static record_t *held (sim_t *sim, const holder_t *holder, const queue_t *queue, uint64_t id)
+{
+    for (size_t i = 0; i < sim->leased.count; i++) {
+        record_t *record = sim->records[sim->leased.at[i]];
+        if (record->holder == holder && record->leased_in == queue && record->id == id)
+            return record;
+    }
+    return NULL;
+}
+
+static uint64_t backoff (const zf_policy_t *policy, uint32_t attempts)
+{
+    uint64_t delay = policy->backoff_min_ms;
+    while (--attempts > 0 && delay < policy->backoff_max_ms)
+        delay *= 2;
+    return delay < policy->backoff_max_ms ? delay : policy->backoff_max_ms;
+}
+
+static void acked (sim_t *sim, record_t *record)
+{
+    record->leased_in->acked++;
+    book_finished (sim, record, record->state == REC_DEAD ? REC_BURIED : REC_DONE);
+}
+
+static void nacked (sim_t *sim, record_t *record, int64_t delay_ms)
+{
+    const zf_policy_t *policy = &record->leased_in->policy;
+    uint64_t delay = delay_ms >= 0 ? (uint64_t) delay_ms : backoff (policy, record->attempts);
+    book_returned (sim, record, true);
+    record->not_before = sim->now_ms + delay;
+}
+
+static void rejected (sim_t *sim, record_t *record, zf_bytes_t reason)
+{
+    if (record->state == REC_DEAD) { /* letters have no letters */
+        record->leased_in->dead_count++;
+        record->leased_in->dropped++;
+        book_finished (sim, record, REC_BURIED);
+        return;
+    }
+    book_unleased (sim, record);
+    snprintf (record->reason, sizeof record->reason, "%.*s", (int) reason.size,
+              (const char *) reason.data);
+    record->doom = reason.size > 0 ? record->reason : "rejected";
+}
+
+typedef struct {
+    unsigned command;
+    int64_t number; /* NACK: delay, EXTEND: lease */
+    zf_bytes_t reason;
+} verdict_t;
+
+static void settle (sim_t *sim, record_t *record, const verdict_t *verdict)
+{
+    switch (verdict->command) {
+    case ZF_CMD_ACK:
+        acked (sim, record);
+        break;
+    case ZF_CMD_NACK:
+        nacked (sim, record, verdict->number);
+        break;
+    case ZF_CMD_REJECT:
+        rejected (sim, record, verdict->reason);
+        break;
+    case ZF_CMD_RELEASE:
+        book_returned (sim, record, false);
+        break;
+    default:
+        record->lease_due = sim->now_ms + (uint64_t) verdict->number;
+    }
+}
+
+static void on_settle (const book_input_t *input, zf_reader_t *r, unsigned command)
+{
+    sim_t *sim = input->holder->conn->sim;
+    queue_t *queue = book_queue (sim, zf_mp_bytes (r));
+    verdict_t verdict = {.command = command};
+    if (command == ZF_CMD_NACK || command == ZF_CMD_EXTEND)
+        verdict.number = zf_mp_int (r);
+    else if (command == ZF_CMD_REJECT)
+        verdict.reason = zf_mp_bytes (r);
+    while (queue != NULL && !r->failed && zf_reader_left (r) > 0) {
+        uint64_t first = zf_mp_uint (r);
+        uint64_t count = zf_mp_uint (r);
+        for (uint64_t id = first; id < first + count; id++) {
+            record_t *record = held (sim, input->holder, queue, id);
+            if (record != NULL)
+                settle (sim, record, &verdict);
+        }
+    }
+}
+
+static void on_answer (const book_input_t *input, zf_reader_t *r)
+{
+    sim_t *sim = input->holder->conn->sim;
+    queue_t *queue = book_queue (sim, zf_mp_bytes (r));
+    bool more = zf_mp_bool (r);
+    zf_batch_t batch;
+    zf_batch_decode (input->body, &batch);
+    for (uint32_t i = 0; i < batch.count && !more; i++) {
+        record_t *record = held (sim, input->holder, queue, batch.first + i);
+        if (record != NULL)
+            acked (sim, record);
+    }
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static bool is_pending (const zf_session_t *session, uint64_t number)
+{
+    zf_note_t *note;
+    HASH_FIND (hh, session->requests, &number, sizeof number, note);
+    return note != NULL;
+}
+
+static bool command_is (zf_bytes_t control, unsigned command, zf_reader_t *r)
+{
+    *r = zf_reader (control);
+    return zf_mp_array (r) > 0 && zf_mp_uint (r) == command;
+}
+
+static void on_request (const book_input_t *input)
+{
+    sim_t *sim = input->holder->conn->sim;
+    zf_batch_t batch;
+    uint32_t offsets[64];
+    zf_batch_decode (input->body, &batch);
+    zf_batch_index (&batch, offsets);
+    for (uint32_t i = 0; i < batch.count; i++) {
+        zf_record_t encoded;
+        const uint8_t *at = (const uint8_t *) input->body.data + offsets[i];
+        zf_record_decode (at, batch.records + batch.size, &encoded);
+        record_t *record = book_find (sim, encoded.body);
+        request_t *request = &input->holder->identity->requests[batch.first + i - 1];
+        bool now = is_pending (input->holder->session, batch.first + i);
+        if ((input->pending[i / 64] >> i % 64 & 1) != 0) {
+            record->state = REC_IGNORED;
+        } else if (now) {
+            book_taken (sim, record);
+            request->pending = true;
+            request->serial = record->serial;
+        } else {
+            record->state = REC_REFUSED;
+            request->denied++;
+        }
+    }
+}
+
+/* True if another session of the same peer is about to end. */
+static bool has_other (const holder_t *holder)
+{
+    const sim_t *sim = holder->conn->sim;
+    for (size_t i = 0; i < sim->holder_count; i++)
+        if (sim->holders[i] != holder && sim->holders[i]->identity == holder->identity)
+            return true;
+    return false;
+}
+
+void book_succession (const book_input_t *input)
+{
+    const holder_t *holder = input->holder;
+    sim_t *sim = holder->conn->sim;
+    const identity_t *who = holder->identity;
+    if (!input->greets || who == NULL || has_other (holder))
+        return;
+    book_walk (sim);
+    for (size_t i = 0; i < who->request_count; i++)
+        if (who->requests[i].pending && !is_pending (holder->session, i + 1))
+            sim_fail (sim, "request %zu was lost in a new session of its asker", i + 1);
+}
+
+static void on_hello (book_input_t *input)
+{
+    holder_t *holder = input->holder;
+    if (holder->identity != NULL || !holder->session->greeted)
+        return;
+    holder->identity = book_who (holder->conn->sim, holder->session->uuid);
+    input->greets = true;
+    book_gone (holder->conn->sim);
+}
+
+/* -- the rest ---------------------------------------------------------------------------------- */
+
+static void on_consume (const book_input_t *input, zf_reader_t *r)
+{
+    sim_t *sim = input->holder->conn->sim;
+    queue_t *queue = book_queue (sim, zf_mp_bytes (r));
+    if (queue != NULL)
+        input->holder->credit[queue - sim->queues] = (int64_t) zf_mp_uint (r);
+}
+
+static void on_admin (const book_input_t *input, zf_reader_t *r)
+{
+    sim_t *sim = input->holder->conn->sim;
+    zf_mp_uint (r);
+    zf_bytes_t verb = zf_mp_bytes (r);
+    queue_t *queue = book_queue (sim, zf_mp_bytes (r));
+    if (queue == NULL)
+        return;
+    if (zf_bytes_equal (verb, zf_bytes_of ("purge")))
+        queue->purged = true;
+    else if (zf_bytes_equal (verb, zf_bytes_of ("requeue")))
+        queue->revived = true;
+    else if (zf_bytes_equal (verb, zf_bytes_of ("discard")) && queue->dead >= 0)
+        sim->queues[queue->dead].purged = true;
+}
+
+void book_before (book_input_t *input)
+{
+    const zf_session_t *session = input->holder->session;
+    zf_reader_t r;
+    memset (input->pending, 0, sizeof input->pending);
+    input->counts = !session->doomed && !session->gone && !input->holder->conn->peer->hostile;
+    if (!input->counts || !session->greeted)
+        return;
+    if (command_is (input->control, ZF_CMD_ADMIN, &r))
+        book_walk (input->holder->conn->sim); /* so that what it does is told apart */
+    if (!command_is (input->control, ZF_CMD_REQUEST, &r))
+        return;
+    zf_batch_t batch;
+    zf_batch_decode (input->body, &batch);
+    for (uint32_t i = 0; i < batch.count; i++)
+        if (is_pending (session, batch.first + i))
+            input->pending[i / 64] |= UINT64_C (1) << i % 64;
+}
+
+void book_after (book_input_t *input)
+{
+    zf_reader_t r = zf_reader (input->control);
+    if (!input->counts || input->control.size == 0)
+        return;
+    zf_mp_array (&r);
+    unsigned command = (unsigned) zf_mp_uint (&r);
+    if (command == ZF_CMD_HELLO)
+        on_hello (input);
+    if (input->holder->identity == NULL)
+        return;
+    if (command == ZF_CMD_CONSUME)
+        on_consume (input, &r);
+    else if (command == ZF_CMD_REQUEST)
+        on_request (input);
+    else if (command == ZF_CMD_ADMIN)
+        on_admin (input, &r);
+    else if (command == ZF_CMD_ANSWER)
+        on_answer (input, &r);
+    else if (command >= ZF_CMD_ACK && command <= ZF_CMD_EXTEND)
+        on_settle (input, &r, command);
+}
+
+/* -- sessions that end ------------------------------------------------------------------------- */
+
+/* What the identity waited for is dropped unless a new session of it has taken over. */
+static void abandon (sim_t *sim, const identity_t *who)
+{
+    zf_session_t *heir;
+    HASH_FIND (hh, sim->engine->greeted, who->uuid, ZF_UUID_BYTES, heir);
+    for (size_t i = 0; i < who->request_count; i++) {
+        request_t *request = &who->requests[i];
+        if (!request->pending || (heir != NULL && is_pending (heir, i + 1)))
+            continue;
+        request->pending = false;
+        request->late = true;
+        sim->records[request->serial]->abandoned = true;
+    }
+}
+
+void book_gone (sim_t *sim)
+{
+    for (size_t i = sim->holder_count; i-- > 0;) {
+        holder_t *holder = sim->holders[i];
+        if (!holder->session->gone)
+            continue;
+        book_lost (sim, holder);
+        if (holder->identity != NULL)
+            abandon (sim, holder->identity);
+        sim->holders[i] = sim->holders[--sim->holder_count];
+        free (holder);
+    }
+}
