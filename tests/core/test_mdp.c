@@ -287,6 +287,18 @@ static void worker_silent_for_three_intervals_is_ended (void **state)
     mmi (c, "mmi.service", "echo", "404");
 }
 
+static void silence_counts_from_the_last_sign_of_life (void **state)
+{
+    case_t *c = *state;
+    ready (c, "w");
+    talk_advance (c->talk, TALK_BEAT_MS / 2);
+    heartbeat (c, "w");
+    talk_advance (c->talk, 3 * TALK_BEAT_MS - 1);
+    assert_int_equal (talk_skip (c->talk, "w"), 3);
+    talk_advance (c->talk, 1);
+    expect_expelled (c, "w");
+}
+
 static void silent_worker_loses_its_request_at_once (void **state)
 {
     case_t *c = *state;
@@ -452,6 +464,7 @@ int main (void)
         majordomo_cases (other_mmi_services_are_501),
         majordomo_cases (worker_is_sent_heartbeats),
         majordomo_cases (worker_silent_for_three_intervals_is_ended),
+        majordomo_cases (silence_counts_from_the_last_sign_of_life),
         majordomo_cases (silent_worker_loses_its_request_at_once),
         majordomo_cases (anything_said_is_a_sign_of_life),
         majordomo_cases (worker_that_disconnects_hears_nothing_more),

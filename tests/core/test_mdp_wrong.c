@@ -75,6 +75,19 @@ static void mdp1_knows_no_command_6 (void **state)
     expect_worker_expelled_for (*state, "\6");
 }
 
+static void command_0_is_answered_with_disconnect (void **state)
+{
+    case_t *c = *state;
+    zf_bytes_t reply[] = {zf_bytes_of (""),       zf_bytes_of ("MDPW01"), zf_bytes ("", 1),
+                          zf_bytes_of ("client"), zf_bytes_of (""),       zf_bytes_of ("y")};
+    ready (c, "w");
+    ask (c, "client", "x");
+    expect_request (c, "w", "client", "x");
+    talk_say_frames (c->talk, "w", reply, 6);
+    expect_expelled (c, "w");
+    talk_expect_silence (c->talk, "client");
+}
+
 static void header_alone_is_answered_with_disconnect (void **state)
 {
     case_t *c = *state;
@@ -509,6 +522,7 @@ int main (void)
         majordomo_cases (ready_twice_is_answered_with_disconnect),
         majordomo_cases (malformed_commands_are_answered_with_disconnect),
         majordomo_case (mdp1_knows_no_command_6, 1),
+        majordomo_case (command_0_is_answered_with_disconnect, 1),
         majordomo_cases (header_alone_is_answered_with_disconnect),
         majordomo_cases (reply_before_ready_is_answered_with_disconnect),
         majordomo_cases (bad_names_are_not_registered),
