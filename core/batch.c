@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #define HAS_PROPS (UINT32_C (1) << 31)
-#define RESERVED (UINT32_C (1) << 30)
+#define RESERVED  (UINT32_C (1) << 30)
 
 static const uint8_t magic[4] = {'Z', 'F', 'B', 1};
 

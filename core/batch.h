@@ -5,10 +5,11 @@
  *    4  count    u32  records, 1 .. ZF_BATCH_RECORDS_MAX
  *    8  size     u32  bytes of all records
  *   12  flags    u32  bit 0: some record has properties; the others are zero
- *   16  first    u64  the sender's number for the first record; the others follow on. A broker passes a whole batch on
- *                     as it came: the ids that it gave the records are in its command
- *   24  sum      u64  XXH3-64 of the records, seed (count | flags << 32) ^ first: from producer to consumer as long as
- *                     nobody has to split the batch
+ *   16  first    u64  the sender's number for the first record; the others follow on. A broker
+ *                     passes a whole batch on as it came: the ids that it gave the records are in
+ *                     its command
+ *   24  sum      u64  XXH3-64 of the records, seed (count | flags << 32) ^ first: from producer to
+ *                     consumer as long as nobody has to split the batch
  * record:
  *    u32 body bytes in bits 0..29, bit 31: properties follow
  *    u32 bytes of properties and the properties (props.h), only if bit 31 is set
@@ -19,10 +20,10 @@
 
 #include "core/bytes.h"
 
-#define ZF_BATCH_HEADER 32
+#define ZF_BATCH_HEADER      32
 #define ZF_BATCH_RECORDS_MAX (1u << 20)
-#define ZF_BATCH_HAS_PROPS 1u
-#define ZF_BODY_MAX ((1u << 30) - 1)
+#define ZF_BATCH_HAS_PROPS   1u
+#define ZF_BODY_MAX          ((1u << 30) - 1)
 
 /* A decoded batch: a view of the encoded one. */
 typedef struct {
@@ -43,11 +44,12 @@ typedef struct {
  * Returns 0, ZF_E_PROTO, ZF_E_VERSION, ZF_E_CORRUPT (the sum). */
 int zf_batch_decode (zf_bytes_t in, zf_batch_t *out);
 
-/* Checks that count records fill the batch exactly, and writes where each begins, counted from the first byte
- * of the header, into offsets (count of them). Returns 0 or ZF_E_PROTO. */
+/* Checks that count records fill the batch exactly, and writes where each begins, counted from the
+ * first byte of the header, into offsets (count of them). Returns 0 or ZF_E_PROTO. */
 int zf_batch_index (const zf_batch_t *batch, uint32_t *offsets);
 
-/* Decodes the record at `at` and returns where the next one begins, or NULL if it does not end by `end`. */
+/* Decodes the record at `at` and returns where the next one begins, or NULL if it does not end by
+ * `end`. */
 const uint8_t *zf_record_decode (const uint8_t *at, const uint8_t *end, zf_record_t *out);
 
 /* Bytes of an encoded record. */

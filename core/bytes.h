@@ -1,7 +1,8 @@
 /* Reading and writing bytes: a cursor with an end and a sticky failure, and a buffer that grows.
  *
- * A reader never allocates and never passes its end: after the first short or wrong read all further reads
- * answer zero or empty, so that decoding is a straight line with one check at the end. */
+ * A reader never allocates and never passes its end: after the first short or wrong read all
+ * further reads answer zero or empty, so that decoding is a straight line with one check at the
+ * end. */
 #ifndef ZF_CORE_BYTES_H
 #define ZF_CORE_BYTES_H
 
@@ -82,7 +83,8 @@ static inline void zf_store_u64le (uint8_t *at, uint64_t value)
 
 static inline uint32_t zf_load_u32le (const uint8_t *at)
 {
-    return (uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 | (uint32_t) at[3] << 24;
+    return (uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 |
+           (uint32_t) at[3] << 24;
 }
 
 static inline uint64_t zf_load_u64le (const uint8_t *at)
@@ -90,7 +92,8 @@ static inline uint64_t zf_load_u64le (const uint8_t *at)
     return (uint64_t) zf_load_u32le (at) | (uint64_t) zf_load_u32le (at + 4) << 32;
 }
 
-/* Makes room for size more bytes and returns where they go, or NULL (and failed) when out of memory. */
+/* Makes room for size more bytes and returns where they go, or NULL (and failed) when out of
+ * memory. */
 uint8_t *zf_writer_reserve (zf_writer_t *w, size_t size);
 void zf_write_bytes (zf_writer_t *w, const void *data, size_t size);
 void zf_writer_free (zf_writer_t *w);

@@ -4,11 +4,12 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-/* A dead-letter queue that nobody declared: no attempts are counted there, and the oldest make room. */
+/* A dead-letter queue that nobody declared: no attempts are counted there, and the oldest make
+ * room. */
 #define DEAD_LENGTH_MAX 100000
-#define DEAD_BYTES_MAX (256u << 20)
-#define REASON_MAX 200
-#define DROP_REACH 256 /* runs that are looked at for one to drop, when nothing is ready or fresh */
+#define DEAD_BYTES_MAX  (256u << 20)
+#define REASON_MAX      200
+#define DROP_REACH      256 /* runs looked at for one to drop */
 
 static const char suffix[] = ".dead";
 
@@ -57,7 +58,8 @@ void zf_dead_policy (zf_bytes_t name, zf_policy_t *policy)
     policy->overflow = ZF_OVERFLOW_DROP_OLDEST;
 }
 
-/* Encodes the record into the scratch buffer with this death (NULL: without its own). Empty: out of memory. */
+/* Encodes the record into the scratch buffer with this death (NULL: without its own). Empty: out of
+ * memory. */
 static zf_bytes_t rewrite (zf_engine_t *engine, const zf_record_t *record, const zf_death_t *death)
 {
     zf_props_view_t props;
@@ -87,14 +89,16 @@ static bool make_room (zf_queue_t *dead, size_t size)
     return true;
 }
 
-static bool dead_letter (zf_queue_t *queue, const zf_record_t *record, uint32_t attempts, zf_bytes_t reason)
+static bool dead_letter (zf_queue_t *queue, const zf_record_t *record, uint32_t attempts,
+                         zf_bytes_t reason)
 {
     zf_queue_t *dead = zf_dead_queue (queue, true);
     if (dead == NULL)
         return false;
     zf_death_t death = {zf_bytes (queue->name, queue->name_size), reason, attempts};
     zf_bytes_t encoded = rewrite (queue->engine, record, &death);
-    return encoded.size > 0 && make_room (dead, encoded.size) && zf_queue_put_one (dead, encoded) == 0;
+    return encoded.size > 0 && make_room (dead, encoded.size) &&
+           zf_queue_put_one (dead, encoded) == 0;
 }
 
 void zf_run_bury (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason)
@@ -124,7 +128,8 @@ void zf_run_drop (zf_queue_t *queue, zf_run_t *run, int code)
     zf_run_finish (queue, run);
 }
 
-/* How many of the n records at the cursor live as long as the queue says, and not as long as they say themselves. */
+/* How many of the n records at the cursor live as long as the queue says, and not as long as they
+ * say themselves. */
 static uint32_t without_own_ttl (const zf_group_t *group, uint32_t n)
 {
     uint32_t i = 0;
@@ -136,8 +141,9 @@ static uint32_t without_own_ttl (const zf_group_t *group, uint32_t n)
     return i;
 }
 
-/* Fresh records at the cursor, if their queue-wide time is over: buried, but for one with a time of its own, which is
- * set ready so that those behind it can be looked at. Returns false if there are none, or no memory. */
+/* Fresh records at the cursor, if their queue-wide time is over: buried, but for one with a time of
+ * its own, which is set ready so that those behind it can be looked at. Returns false if there are
+ * none, or no memory. */
 static bool pass_stale (zf_queue_t *queue, zf_lane_t *lane)
 {
     zf_group_t *group = &lane->group;
@@ -175,7 +181,8 @@ void zf_queue_expire (zf_queue_t *queue)
         zf_timers_set (&queue->engine->timers, &queue->ttl_timer, due > now ? due : now + 1);
 }
 
-/* The oldest record of the lane that is ready or fresh, as an unlinked run of up to max records; NULL: none. */
+/* The oldest record of the lane that is ready or fresh, as an unlinked run of up to max records;
+ * NULL: none. */
 static zf_run_t *pick_oldest (zf_queue_t *queue, uint32_t number, uint32_t max)
 {
     zf_lane_t *lane = &queue->lanes[number];
@@ -192,8 +199,8 @@ static zf_run_t *pick_oldest (zf_queue_t *queue, uint32_t number, uint32_t max)
     return zf_group_pass (&lane->group, n < max ? n : max, ZF_RUN_GONE);
 }
 
-/* A delayed or held run of the lane, cut to up to max records and unlinked; NULL: none among the first `reach` runs,
- * the rest of which are in flight. */
+/* A delayed or held run of the lane, cut to up to max records and unlinked; NULL: none among the
+ * first `reach` runs, the rest of which are in flight. */
 static zf_run_t *pick_waiting (zf_queue_t *queue, zf_lane_t *lane, uint32_t max, uint32_t reach)
 {
     zf_run_t *run = zf_group_from (&lane->group, 0);

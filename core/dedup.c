@@ -25,8 +25,10 @@ int zf_dedup_add (zf_dedup_t *dedup, zf_bytes_t id, uint64_t now_ms, uint64_t wi
     XXH128_hash_t hash = XXH3_128bits (id.data, id.size);
     zf_dedup_entry_t *entry;
     HASH_FIND (hh, dedup->table, &hash, sizeof hash, entry);
-    if (entry != NULL)
+    if (entry != NULL && entry->until_ms > now_ms)
         return 0;
+    if (entry != NULL) /* it stood behind some with a longer window */
+        forget (dedup, entry);
     entry = calloc (1, sizeof *entry);
     if (entry == NULL)
         return ZF_E_NOMEM;

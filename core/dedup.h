@@ -1,7 +1,7 @@
 /* The dedup window: which ids a queue has seen lately.
  *
- * An id is kept as its 128-bit XXH3 hash: two ids of a window collide with a chance of about n^2 / 2^129.
- * Limit: ZF_DEDUP_MAX ids; past it the oldest is forgotten before its time. */
+ * An id is kept as its 128-bit XXH3 hash: two ids of a window collide with a chance of about n^2 /
+ * 2^129. Limit: ZF_DEDUP_MAX ids; past it the oldest is forgotten before its time. */
 #ifndef ZF_CORE_DEDUP_H
 #define ZF_CORE_DEDUP_H
 

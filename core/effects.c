@@ -1,4 +1,5 @@
-/* Effects: what the engine wants to be sent, collected during a turn and handed to the shell at its end. */
+/* Effects: what the engine wants to be sent, collected during a turn and handed to the shell at its
+ * end. */
 #include "core/engine.h"
 
 #include <stdarg.h>
@@ -134,7 +135,8 @@ int zf_out_end (zf_session_t *session)
 
 bool zf_engine_effect (zf_engine_t *engine, zf_effect_t *effect)
 {
-    /* Frames lie behind each other in the order of the effects; indices become pointers now that nothing grows. */
+    /* Frames lie behind each other in the order of the effects; indices become pointers now that
+     * nothing grows. */
     while (engine->effect_next < engine->effect_count) {
         zf_effect_t *next = &engine->effects[engine->effect_next++];
         next->frames = engine->outs + engine->outs_next;

@@ -8,7 +8,8 @@
 
 #define AWAY_MS 10000 /* a client without connection keeps its requests for so long */
 
-#define CONTAINER(pointer, type, member) ((type *) (void *) ((char *) (pointer) -offsetof (type, member)))
+#define CONTAINER(pointer, type, member) \
+    ((type *) (void *) ((char *) (pointer) -offsetof (type, member)))
 
 void zf_engine_defaults (zf_engine_options_t *options)
 {
@@ -67,7 +68,7 @@ void zf_engine_free (zf_engine_t **engine_p)
     free (engine);
 }
 
-/* -- queues --------------------------------------------------------------------------------------------- */
+/* -- queues ------------------------------------------------------------------------------------ */
 
 zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name)
 {
@@ -147,7 +148,8 @@ void zf_engine_touch (zf_queue_t *queue)
 /* Keeps the queue in the idle list exactly while it could be forgotten. */
 static void review (zf_engine_t *engine, zf_queue_t *queue)
 {
-    bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
+    bool idle =
+        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
     if (idle == queue->is_idle)
         return;
     queue->is_idle = idle;
@@ -157,7 +159,7 @@ static void review (zf_engine_t *engine, zf_queue_t *queue)
         DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
 }
 
-/* -- sessions ------------------------------------------------------------------------------------------- */
+/* -- sessions ---------------------------------------------------------------------------------- */
 
 static void name_session (zf_session_t *session)
 {
@@ -171,7 +173,8 @@ static void name_session (zf_session_t *session)
     *at = '\0';
 }
 
-zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address, const zf_dialect_t *dialect)
+zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address,
+                                const zf_dialect_t *dialect)
 {
     if (engine->counters.sessions >= engine->options.max_sessions) {
         engine->counters.sessions_refused++;
@@ -195,7 +198,8 @@ zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t addr
     name_session (session);
     DL_APPEND (engine->sessions, session);
     engine->counters.sessions++;
-    zf_timers_set (&engine->timers, &session->timer, engine->now_ms + engine->options.client_idle_ms);
+    zf_timers_set (&engine->timers, &session->timer,
+                   engine->now_ms + engine->options.client_idle_ms);
     return session;
 }
 
@@ -262,17 +266,17 @@ static void reap (zf_engine_t *engine)
 void zf_session_succeed (zf_session_t *old, zf_session_t *session)
 {
     zf_note_t *note, *next;
-    HASH_ITER (hh, old->requests, note, next)
-    {
+    HASH_ITER (hh, old->requests, note, next) {
         zf_note_forget_asker (note);
         zf_note_link (note, session);
     }
     zf_session_release (old);
 }
 
-/* -- asking and answering ------------------------------------------------------------------------------- */
+/* -- asking and answering ---------------------------------------------------------------------- */
 
-void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code, const char *reason)
+void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code,
+                      const char *reason)
 {
     zf_answer_t answer = {.number = number, .code = code, .reason = zf_bytes_of (reason)};
     answer.service = zf_bytes (queue->name, queue->name_size);
@@ -293,7 +297,8 @@ static int ask_one (zf_queue_t *queue, zf_intake_t *in, uint32_t i, uint32_t fla
     if (code != 0)
         return code;
     zf_queue_admit (queue, in, i, 1, &code);
-    return code == ZF_E_FULL && queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE ? ZF_E_BUSY : code;
+    return code == ZF_E_FULL && queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE ? ZF_E_BUSY
+                                                                                   : code;
 }
 
 void zf_session_ask (zf_session_t *session, zf_queue_t *queue, zf_intake_t *in, uint32_t flags)
@@ -338,7 +343,7 @@ bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answe
     return true;
 }
 
-/* -- turns ---------------------------------------------------------------------------------------------- */
+/* -- turns ------------------------------------------------------------------------------------- */
 
 static void fire (zf_timer_t *timer)
 {
@@ -411,8 +416,7 @@ void zf_engine_decide (zf_engine_t *engine)
 void *zf_engine_left (zf_engine_t *engine)
 {
     zf_session_t *session;
-    DL_FOREACH (engine->leaving, session)
-    {
+    DL_FOREACH (engine->leaving, session) {
         void *host = session->host;
         session->host = NULL;
         if (host != NULL)
@@ -425,8 +429,7 @@ void zf_engine_sent (zf_engine_t *engine)
 {
     zf_effects_clear (engine);
     zf_session_t *session, *next;
-    DL_FOREACH_SAFE (engine->leaving, session, next)
-    {
+    DL_FOREACH_SAFE (engine->leaving, session, next) {
         DL_DELETE (engine->leaving, session);
         free_session (session);
     }

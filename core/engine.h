@@ -1,13 +1,13 @@
-/* The engine: sessions, queues and timers; events in, effects out. It never calls out: no socket, file, clock or
- * thread. A shell calls, in this order and again and again:
+/* The engine: sessions, queues and timers; events in, effects out. It never calls out: no socket,
+ * file, clock or thread. A shell calls, in this order and again and again:
  *
  *   zf_engine_tick     the time now; timers fire
  *   zf_engine_input    frames from a session, any number of times (and attach, detach)
  *   zf_engine_decide   hands out what can be handed out
  *   zf_engine_effect   what to send to whom, until there is no more; zf_engine_sent
  *
- * Errors: what a peer sends is counted, answered or dropped. Out of memory: the event is refused as a whole, or the session
- * is closed so that its peer starts again. Threads: one. */
+ * Errors: what a peer sends is counted, answered or dropped. Out of memory: the event is refused as
+ * a whole, or the session is closed so that its peer starts again. Threads: one. */
 #ifndef ZF_CORE_ENGINE_H
 #define ZF_CORE_ENGINE_H
 
@@ -16,13 +16,13 @@
 typedef struct zf_dialect zf_dialect_t;
 
 typedef struct {
-    zf_policy_t policy;          /* of queues nobody declared */
-    uint64_t memory_bytes;       /* of all records */
-    uint64_t max_message_bytes;  /* told to peers */
-    uint64_t window_bytes;       /* told to producers; what they park is held to it */
+    zf_policy_t policy;         /* of queues nobody declared */
+    uint64_t memory_bytes;      /* of all records */
+    uint64_t max_message_bytes; /* told to peers */
+    uint64_t window_bytes;      /* told to producers; what they park is held to it */
     uint32_t max_queues;
     uint32_t max_sessions;
-    uint32_t heartbeat_ms;       /* asked of workers */
+    uint32_t heartbeat_ms; /* asked of workers */
     uint32_t mdp_heartbeat_ms;
     uint32_t client_idle_ms;
     uint8_t uuid[ZF_UUID_BYTES]; /* of this broker: random, from the shell */
@@ -31,9 +31,9 @@ typedef struct {
 /* A peer with state here. Its dialect says how it is spoken to. */
 struct zf_session {
     zf_engine_t *engine;
-    void *host;                  /* the shell's side of it; NULL: its connection is gone */
+    void *host; /* the shell's side of it; NULL: its connection is gone */
     const zf_dialect_t *dialect;
-    uint8_t *address;            /* its routing id: for Majordomo and for messages to people */
+    uint8_t *address; /* its routing id: for Majordomo and for messages to people */
     size_t address_size;
     char name[64];               /* what it calls itself */
     uint8_t uuid[ZF_UUID_BYTES]; /* native: what makes it the same peer after a reconnect */
@@ -48,11 +48,11 @@ struct zf_session {
     zf_note_t *requests;         /* what it waits for, by number (uthash) */
     zf_parked_t *parked;         /* its posts that wait (session_next) */
     uint64_t parked_bytes;
-    uint64_t number;             /* dialects whose requests have none: the last one given */
-    const char *why;             /* it was doomed */
+    uint64_t number; /* dialects whose requests have none: the last one given */
+    const char *why; /* it was doomed */
     zf_session_t *doomed_next;
-    zf_session_t *prev, *next;   /* all sessions; or those that are gone */
-    UT_hash_handle hh;           /* greeted ones, by uuid */
+    zf_session_t *prev, *next; /* all sessions; or those that are gone */
+    UT_hash_handle hh;         /* greeted ones, by uuid */
 };
 
 /* An answer to a request. */
@@ -63,7 +63,8 @@ typedef struct {
     bool more;          /* a part; others follow */
     zf_record_t record; /* if code is 0 */
     zf_bytes_t reason;  /* if not: in words */
-    zf_frame_t *frame;  /* if the record is all that is in a batch frame: that, to pass on uncopied; or NULL */
+    zf_frame_t *frame;  /* if the record is all that is in a batch frame: that, to pass on
+                           uncopied; or NULL */
 } zf_answer_t;
 
 /* How to speak to a kind of peer. All functions but input may be NULL. */
@@ -72,9 +73,10 @@ struct zf_dialect {
     bool (*matches) (zf_frame_t **frames, size_t count); /* a first message of this kind */
     void (*input) (zf_session_t *session, zf_frame_t **frames, size_t count);
     int (*deliver) (zf_consumer_t *consumer, zf_run_t *run); /* 0 or ZF_E_NOMEM */
-    void (*confirm) (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count, int code);
+    void (*confirm) (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count,
+                     int code);
     void (*answer) (zf_session_t *session, const zf_answer_t *answer);
-    void (*tick) (zf_session_t *session);   /* its timer fired: heartbeat, or zf_session_lost */
+    void (*tick) (zf_session_t *session);     /* its timer fired: heartbeat, or zf_session_lost */
     void (*farewell) (zf_session_t *session); /* tells it that it has no session any more */
 };
 
@@ -82,7 +84,8 @@ struct zf_dialect {
 typedef struct {
     const uint8_t *data;
     size_t size;
-    zf_frame_t *shared; /* data belongs to this one: hold it to send without a copy; NULL: copy data, or take it: */
+    zf_frame_t *shared; /* data belongs to this one: hold it to send without a copy; NULL: copy
+                           data, or take it: */
     bool owned;         /* data was malloced: the shell may take it and set this to false */
     size_t offset;      /* private */
 } zf_out_t;
@@ -103,41 +106,42 @@ typedef struct {
 #define ZF_NOTICES_MAX 32
 
 typedef struct {
-    uint64_t sessions;        /* now */
+    uint64_t sessions; /* now */
     uint64_t messages_in;
     uint64_t messages_out;
-    uint64_t peer_errors;     /* messages that broke the protocol */
-    uint64_t corrupt;         /* batches with a wrong checksum */
-    uint64_t stale;           /* settlements of leases that were not held */
-    uint64_t answers_dropped; /* nobody waited any more */
-    uint64_t abandoned;       /* requests dropped with their client */
-    uint64_t sessions_lost;   /* by silence or disconnect */
+    uint64_t peer_errors;      /* messages that broke the protocol */
+    uint64_t corrupt;          /* batches with a wrong checksum */
+    uint64_t stale;            /* settlements of leases that were not held */
+    uint64_t answers_dropped;  /* nobody waited any more */
+    uint64_t abandoned;        /* requests dropped with their client */
+    uint64_t sessions_lost;    /* by silence or disconnect */
     uint64_t sessions_refused; /* at the limit */
-    uint64_t peers_slow;      /* cut off because they did not read */
+    uint64_t peers_slow;       /* cut off because they did not read */
     uint64_t notices_dropped;
 } zf_counters_t;
 
 struct zf_engine {
     zf_engine_options_t options;
     uint64_t now_ms;
-    uint64_t bytes;          /* of records in all queues */
+    uint64_t bytes; /* of records in all queues */
     zf_timers_t timers;
-    zf_queue_t *queues;      /* by name (uthash) */
-    zf_queue_t *dirty;       /* those that may have something to hand out (utlist) */
-    zf_queue_t *idle;        /* empty, undeclared, without workers: longest so first (utlist) */
-    zf_queue_t *starved;     /* those with posts that wait for memory, which all share: longest so first (utlist) */
-    zf_session_t *sessions;  /* all (utlist) */
-    zf_session_t *greeted;   /* native ones, by uuid (uthash) */
-    zf_session_t *doomed;    /* to be ended before this turn does (doomed_next) */
-    bool out_failed;         /* the effect being built is incomplete */
-    zf_session_t *leaving;   /* gone, to be freed when the effects are sent */
-    zf_producers_t atomics;  /* numbers of atomic posts */
+    zf_queue_t *queues;     /* by name (uthash) */
+    zf_queue_t *dirty;      /* those that may have something to hand out (utlist) */
+    zf_queue_t *idle;       /* empty, undeclared, without workers: longest so first (utlist) */
+    zf_queue_t *starved;    /* those with posts that wait for memory, which all share: longest
+                               so first (utlist) */
+    zf_session_t *sessions; /* all (utlist) */
+    zf_session_t *greeted;  /* native ones, by uuid (uthash) */
+    zf_session_t *doomed;   /* to be ended before this turn does (doomed_next) */
+    bool out_failed;        /* the effect being built is incomplete */
+    zf_session_t *leaving;  /* gone, to be freed when the effects are sent */
+    zf_producers_t atomics; /* numbers of atomic posts */
     zf_counters_t counters;
-    zf_writer_t scratch;     /* for building a record or properties */
-    zf_writer_t arena;       /* bytes of frames of this turn's effects */
-    zf_effect_t *effects;    /* of this turn; frames is an index until it is handed out */
+    zf_writer_t scratch;  /* for building a record or properties */
+    zf_writer_t arena;    /* bytes of frames of this turn's effects */
+    zf_effect_t *effects; /* of this turn; frames is an index until it is handed out */
     size_t effect_count, effect_room, effect_next;
-    zf_out_t *outs;          /* frames of the effects */
+    zf_out_t *outs; /* frames of the effects */
     size_t out_count, out_room, outs_next;
     zf_notice_t notices[ZF_NOTICES_MAX];
     size_t notice_count;
@@ -147,12 +151,13 @@ void zf_engine_defaults (zf_engine_options_t *options);
 zf_engine_t *zf_engine_new (const zf_engine_options_t *options);
 void zf_engine_free (zf_engine_t **engine);
 
-/* -- for the shell --------------------------------------------------------------------------------------- */
+/* -- for the shell ----------------------------------------------------------------------------- */
 
 void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms);
 
 /* A peer that has no session yet. Returns NULL at the limit of sessions or memory. */
-zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address, const zf_dialect_t *dialect);
+zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address,
+                                const zf_dialect_t *dialect);
 
 /* Its connection is gone. The session must not be used any more. */
 void zf_engine_detach (zf_session_t *session);
@@ -162,11 +167,12 @@ void zf_engine_input (zf_session_t *session, zf_frame_t **frames, size_t count);
 
 void zf_engine_decide (zf_engine_t *engine);
 
-/* The next effect of this turn; false: no more. A session may have become host NULL since: skip it. */
+/* The next effect of this turn; false: no more. A session may have become host NULL since: skip
+ * it. */
 bool zf_engine_effect (zf_engine_t *engine, zf_effect_t *effect);
 
-/* The host of the next session that the engine has ended by itself: the shell must forget the session. NULL: no
- * more. Call it between the last effect and zf_engine_sent. */
+/* The host of the next session that the engine has ended by itself: the shell must forget the
+ * session. NULL: no more. Call it between the last effect and zf_engine_sent. */
 void *zf_engine_left (zf_engine_t *engine);
 
 /* All effects are dealt with: their memory is free again, and sessions that have ended are gone. */
@@ -178,7 +184,7 @@ void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg);
 /* When to call tick at the latest; ZF_NEVER: only when something comes in. */
 uint64_t zf_engine_deadline (const zf_engine_t *engine);
 
-/* -- inside of core -------------------------------------------------------------------------------------- */
+/* -- inside of core ---------------------------------------------------------------------------- */
 
 /* The queue of that name, made if need be. NULL and *code: ZF_E_INVAL, ZF_E_LIMIT, ZF_E_NOMEM. */
 zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code);
@@ -187,8 +193,8 @@ zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name);
 /* It may have something to hand out: looked at in decide. */
 void zf_engine_touch (zf_queue_t *queue);
 
-/* Ends a session, before this turn does: it is silent, left, or can't be gone on with. Its peer is told. `why` is a
- * constant. */
+/* Ends a session, before this turn does: it is silent, left, or can't be gone on with. Its peer is
+ * told. `why` is a constant. */
 void zf_session_end (zf_session_t *session, const char *why);
 
 /* Takes away all that a session holds, and the session when the effects are sent. */
@@ -202,18 +208,21 @@ enum { ZF_ASK_FAIL_FAST = 1 };
 void zf_session_ask (zf_session_t *session, zf_queue_t *queue, zf_intake_t *in, uint32_t flags);
 
 /* Answers a request that was not taken. */
-void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code, const char *reason);
+void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code,
+                      const char *reason);
 
-/* A worker answers record id with this; finishes the record unless more. Returns false if it does not hold it. */
+/* A worker answers record id with this; finishes the record unless more. Returns false if it does
+ * not hold it. */
 bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answer);
 
-/* Builds an effect: begin, any number of frames, end. If memory runs out the effect is dropped, its session lost, and end
- * answers ZF_E_NOMEM. */
+/* Builds an effect: begin, any number of frames, end. If memory runs out the effect is dropped, its
+ * session lost, and end answers ZF_E_NOMEM. */
 void zf_out_begin (zf_session_t *session);
 void zf_out_copy (zf_session_t *session, zf_bytes_t bytes);
-void zf_out_share (zf_session_t *session, zf_frame_t *frame); /* held until sent */
+void zf_out_share (zf_session_t *session, zf_frame_t *frame);         /* held until sent */
 void zf_out_give (zf_session_t *session, uint8_t *data, size_t size); /* malloced; NULL fails */
-zf_writer_t *zf_out_write (zf_session_t *session); /* write a frame's bytes here, then zf_out_written */
+zf_writer_t *zf_out_write (zf_session_t *session); /* write a frame's bytes here, then
+                                                      zf_out_written */
 void zf_out_written (zf_session_t *session);
 int zf_out_end (zf_session_t *session);
 

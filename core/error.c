@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT(x) #x
+#define TEXT(x)          #x
 #define VERSION(a, b, c) TEXT (a) "." TEXT (b) "." TEXT (c)
 
 const char *zf_version (void)
@@ -14,10 +14,26 @@ const char *zf_version (void)
 }
 
 static const char *const names[] = {
-    "ok",           "invalid argument",   "out of memory",    "try again",       "timed out",
-    "protocol error", "input/output error", "bad address",    "closed",          "too big",
-    "queue full",   "workers busy",       "no such service",  "expired",         "attempts exhausted",
-    "rejected",     "lease lost",         "no such queue",    "limit reached",   "unknown version",
+    "ok",
+    "invalid argument",
+    "out of memory",
+    "try again",
+    "timed out",
+    "protocol error",
+    "input/output error",
+    "bad address",
+    "closed",
+    "too big",
+    "queue full",
+    "workers busy",
+    "no such service",
+    "expired",
+    "attempts exhausted",
+    "rejected",
+    "lease lost",
+    "no such queue",
+    "limit reached",
+    "unknown version",
     "checksum mismatch",
 };
 

@@ -8,7 +8,7 @@
 #define LIVENESS   3    /* heartbeats a worker may miss */
 #define COPY_BYTES 1024 /* frames above this get memory of their own, that the shell can take */
 
-/* -- frames and records ----------------------------------------------------------------------- */
+/* -- frames and records ------------------------------------------------------------------------ */
 
 static zf_bytes_t frame_bytes (const zf_frame_t *frame)
 {
@@ -109,7 +109,7 @@ void zf_foreign_body (zf_session_t *session, const zf_record_t *record)
         put_frame (session, zf_read_bytes (&body, (size_t) zf_mp_uint (&lengths)));
 }
 
-/* -- clients ---------------------------------------------------------------------------------- */
+/* -- clients ----------------------------------------------------------------------------------- */
 
 static uint64_t patience_ms (const zf_queue_t *queue)
 {
@@ -153,7 +153,7 @@ void zf_foreign_client_tick (zf_session_t *session)
         zf_timers_set (&engine->timers, &session->timer, due > now ? due : now + idle);
 }
 
-/* -- workers ---------------------------------------------------------------------------------- */
+/* -- workers ----------------------------------------------------------------------------------- */
 
 bool zf_foreign_serve (zf_session_t *session, zf_queue_t *queue)
 {

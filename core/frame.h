@@ -1,4 +1,5 @@
-/* A frame: received bytes that several may hold, given back to whoever made them by the last holder.
+/* A frame: received bytes that several may hold, given back to whoever made them by the last
+ * holder.
  *
  * Threads: one; the engine and its shell share a thread. */
 #ifndef ZF_CORE_FRAME_H
@@ -12,7 +13,7 @@ typedef struct zf_frame zf_frame_t;
 struct zf_frame {
     uint8_t *data;
     size_t size;
-    uint32_t holders;              /* at 0 it is released */
+    uint32_t holders;               /* at 0 it is released */
     void (*release) (zf_frame_t *); /* frees the frame and what is behind it */
 };
 

@@ -4,8 +4,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-/* Runs are ordered by where they end, so that the first one that ends behind an id is the one that holds it, if
- * any does. Runs never overlap. */
+/* Runs are ordered by where they end, so that the first one that ends behind an id is the one that
+ * holds it, if any does. Runs never overlap. */
 static int compare (const zf_run_t *a, const zf_run_t *b)
 {
     uint64_t end_a = zf_run_end (a);
@@ -49,7 +49,8 @@ zf_run_t *zf_group_from (zf_group_t *group, uint64_t id)
     return RB_NFIND (zf_runs, &group->runs, &probe);
 }
 
-static zf_run_t *insert (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n, zf_run_state_t state)
+static zf_run_t *insert (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
+                         zf_run_state_t state)
 {
     zf_run_t *run = calloc (1, sizeof *run);
     if (run == NULL)
@@ -121,7 +122,8 @@ zf_run_t *zf_group_pass (zf_group_t *group, uint32_t n, zf_run_state_t state)
     return run;
 }
 
-zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n, zf_run_state_t state)
+zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
+                         zf_run_state_t state)
 {
     zf_run_t *run = insert (group, chunk, at, n, state);
     if (run != NULL)
@@ -173,7 +175,8 @@ static int cut_head (zf_group_t *group, zf_run_t *run, uint32_t at, zf_split_fn 
     return 0;
 }
 
-int zf_group_carve (zf_group_t *group, zf_run_t *run, uint32_t at, uint32_t n, zf_split_fn *split, void *arg)
+int zf_group_carve (zf_group_t *group, zf_run_t *run, uint32_t at, uint32_t n, zf_split_fn *split,
+                    void *arg)
 {
     if (at + n < run->at + run->count && cut_tail (group, run, at + n, split, arg) != 0)
         return ZF_E_NOMEM;
@@ -198,7 +201,8 @@ void zf_group_dequeue (zf_group_t *group, zf_run_t *run)
     run->prev = run->next = NULL;
 }
 
-/* Frees the GONE runs that are left in a chunk without live records, and moves the cursor off it. */
+/* Frees the GONE runs that are left in a chunk without live records, and moves the cursor off
+ * it. */
 static void leave_chunk (zf_group_t *group, zf_chunk_t *chunk)
 {
     zf_run_t *run = zf_group_from (group, chunk->first);
@@ -218,7 +222,8 @@ static void leave_chunk (zf_group_t *group, zf_chunk_t *chunk)
 void zf_group_settle (zf_group_t *group, zf_run_t *run)
 {
     zf_chunk_t *chunk = run->chunk;
-    bool empty = zf_log_settle (group->log, chunk, run->count, zf_chunk_span (chunk, run->at, run->count).size);
+    bool empty = zf_log_settle (group->log, chunk, run->count,
+                                zf_chunk_span (chunk, run->at, run->count).size);
     if (is_ahead (group, run)) {
         run->state = ZF_RUN_GONE;
         run->consumer = NULL;

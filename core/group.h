@@ -1,18 +1,21 @@
 /* A group: a cursor over a log, and what has become of the records that it has passed.
  *
- * Records are never looked at one by one. Ahead of the cursor they are fresh; behind it they are settled unless a
- * *run* says otherwise: a run is some consecutive records of one chunk in the same state. Handing out a batch makes
- * one run, settling it whole removes that run; only where records of a batch part ways is a run split. So the
- * common case costs a few bytes per batch, and each event O(log runs), however many records are queued.
+ * Records are never looked at one by one. Ahead of the cursor they are fresh; behind it they are
+ * settled unless a *run* says otherwise: a run is some consecutive records of one chunk in the same
+ * state. Handing out a batch makes one run, settling it whole removes that run; only where records
+ * of a batch part ways is a run split. So the common case costs a few bytes per batch, and each
+ * event O(log runs), however many records are queued.
  *
  *   fresh --take--> LEASED --settle--> gone
  *                   LEASED --return--> READY --take--> LEASED
  *                   LEASED --nack----> DELAYED --due--> READY
  *   fresh --hold--> HELD (its key is busy) --> READY
- *   Runs may also lie ahead of the cursor: DELAYED records that came with a delay, and GONE ones (settled
+ *   Runs may also lie ahead of the cursor: DELAYED records that came with a delay, and GONE ones
+ *     (settled
  *   before anybody took them), which the cursor steps over.
  *
- * The group knows no workers, timers or policies: whoever owns it keeps those in the run's fields. */
+ * The group knows no workers, timers or policies: whoever owns it keeps those in the run's
+ * fields. */
 #ifndef ZF_CORE_GROUP_H
 #define ZF_CORE_GROUP_H
 
@@ -25,7 +28,13 @@ typedef struct zf_run zf_run_t;
 typedef struct zf_group zf_group_t;
 typedef struct zf_consumer zf_consumer_t;
 
-typedef enum { ZF_RUN_LEASED, ZF_RUN_READY, ZF_RUN_DELAYED, ZF_RUN_HELD, ZF_RUN_GONE } zf_run_state_t;
+typedef enum {
+    ZF_RUN_LEASED,
+    ZF_RUN_READY,
+    ZF_RUN_DELAYED,
+    ZF_RUN_HELD,
+    ZF_RUN_GONE
+} zf_run_state_t;
 
 struct zf_run {
     RB_ENTRY (zf_run) node;  /* in the group's tree */
@@ -73,15 +82,18 @@ void zf_group_free (zf_group_t *group);
 /* Tells the cursor that the log has grown by this chunk's records from `at` on. */
 void zf_group_grown (zf_group_t *group, zf_chunk_t *chunk, uint32_t at);
 
-/* Moves the cursor to the next fresh record. Returns how many follow on in its chunk, 0: there is none. */
+/* Moves the cursor to the next fresh record. Returns how many follow on in its chunk, 0: there is
+ * none. */
 uint32_t zf_group_fresh (zf_group_t *group);
 
-/* Makes n records at the cursor a run of this state and moves the cursor behind them; n is at most what
- * zf_group_fresh said. The run is in no list. Returns NULL when out of memory. */
+/* Makes n records at the cursor a run of this state and moves the cursor behind them; n is at most
+ * what zf_group_fresh said. The run is in no list. Returns NULL when out of memory. */
 zf_run_t *zf_group_pass (zf_group_t *group, uint32_t n, zf_run_state_t state);
 
-/* Makes n fresh records anywhere ahead of the cursor a run of this state (DELAYED, GONE). NULL: out of memory. */
-zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n, zf_run_state_t state);
+/* Makes n fresh records anywhere ahead of the cursor a run of this state (DELAYED, GONE). NULL: out
+ * of memory. */
+zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
+                         zf_run_state_t state);
 
 /* The run that holds record id, or else the first one behind it, or NULL. */
 zf_run_t *zf_group_from (zf_group_t *group, uint64_t id);
@@ -89,17 +101,20 @@ zf_run_t *zf_group_from (zf_group_t *group, uint64_t id);
 /* The run behind it, or NULL. */
 zf_run_t *zf_group_next (const zf_group_t *group, zf_run_t *run);
 
-/* Cuts the run so that it is n records from index `at` of its chunk. What is cut off goes on as runs of the same
- * kind: `split` puts each copy into the lists and timers of the original (the copy lies behind it if copy->at is
- * larger, else before it) or answers ZF_E_NOMEM. Returns 0 or ZF_E_NOMEM; runs may be split then, none is lost. */
+/* Cuts the run so that it is n records from index `at` of its chunk. What is cut off goes on as
+ * runs of the same kind: `split` puts each copy into the lists and timers of the original (the copy
+ * lies behind it if copy->at is larger, else before it) or answers ZF_E_NOMEM. Returns 0 or
+ * ZF_E_NOMEM; runs may be split then, none is lost. */
 typedef int zf_split_fn (void *arg, zf_run_t *original, zf_run_t *copy);
-int zf_group_carve (zf_group_t *group, zf_run_t *run, uint32_t at, uint32_t n, zf_split_fn *split, void *arg);
+int zf_group_carve (zf_group_t *group, zf_run_t *run, uint32_t at, uint32_t n, zf_split_fn *split,
+                    void *arg);
 
 /* READY runs: last in line, or first (records that were there before). */
 void zf_group_enqueue (zf_group_t *group, zf_run_t *run, bool first);
 void zf_group_dequeue (zf_group_t *group, zf_run_t *run);
 
-/* Settles all records of a run that is in no list any more, and frees the run; a run ahead of the cursor stays as GONE. */
+/* Settles all records of a run that is in no list any more, and frees the run; a run ahead of the
+ * cursor stays as GONE. */
 void zf_group_settle (zf_group_t *group, zf_run_t *run);
 
 #endif

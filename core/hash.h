@@ -1,4 +1,5 @@
-/* uthash, told not to exit when memory runs out: an element that could not be added has hh.tbl NULL. */
+/* uthash, told not to exit when memory runs out: an element that could not be added has hh.tbl
+ * NULL. */
 #ifndef ZF_CORE_HASH_H
 #define ZF_CORE_HASH_H
 

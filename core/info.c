@@ -11,23 +11,31 @@ typedef struct {
     kind_t kind;
 } field_t;
 
-#define P(field, kind) {#field, offsetof (zf_policy_t, field), kind}
-#define I(field, kind) {#field, offsetof (zf_queue_info_t, field), kind}
+#define P(field, kind)                             \
+    {                                              \
+#field, offsetof(zf_policy_t, field), kind \
+    }
+#define I(field, kind)                                 \
+    {                                                  \
+#field, offsetof(zf_queue_info_t, field), kind \
+    }
 #define COUNT(array) (sizeof array / sizeof array[0])
 
 static const field_t policy_fields[] = {
-    P (max_attempts, FIELD_U32),    P (backoff_min_ms, FIELD_U32), P (backoff_max_ms, FIELD_U32),
-    P (lease_ms, FIELD_U32),        P (ttl_ms, FIELD_U64),         P (max_length, FIELD_U64),
-    P (max_bytes, FIELD_U64),       P (overflow, FIELD_OVERFLOW),  P (dedup_window_ms, FIELD_U32),
-    P (priorities, FIELD_U32),      P (ordered, FIELD_BOOL),       P (dead_letter, FIELD_NAME),
+    P (max_attempts, FIELD_U32), P (backoff_min_ms, FIELD_U32), P (backoff_max_ms, FIELD_U32),
+    P (lease_ms, FIELD_U32),     P (ttl_ms, FIELD_U64),         P (max_length, FIELD_U64),
+    P (max_bytes, FIELD_U64),    P (overflow, FIELD_OVERFLOW),  P (dedup_window_ms, FIELD_U32),
+    P (priorities, FIELD_U32),   P (ordered, FIELD_BOOL),       P (dead_letter, FIELD_NAME),
 };
 
 static const field_t info_fields[] = {
-    I (name, FIELD_NAME),       I (policy, FIELD_POLICY),   I (declared, FIELD_BOOL), I (length, FIELD_U64),
-    I (bytes, FIELD_U64),       I (leased, FIELD_U64),      I (delayed, FIELD_U64),   I (parked, FIELD_U64),
-    I (oldest_ms, FIELD_U64),   I (workers, FIELD_U64),     I (posted, FIELD_U64),    I (delivered, FIELD_U64),
-    I (acked, FIELD_U64),       I (redelivered, FIELD_U64), I (dead, FIELD_U64),      I (expired, FIELD_U64),
-    I (dropped, FIELD_U64),     I (duplicates, FIELD_U64),  I (refused, FIELD_U64),
+    I (name, FIELD_NAME),   I (policy, FIELD_POLICY),   I (declared, FIELD_BOOL),
+    I (length, FIELD_U64),  I (bytes, FIELD_U64),       I (leased, FIELD_U64),
+    I (delayed, FIELD_U64), I (parked, FIELD_U64),      I (oldest_ms, FIELD_U64),
+    I (workers, FIELD_U64), I (posted, FIELD_U64),      I (delivered, FIELD_U64),
+    I (acked, FIELD_U64),   I (redelivered, FIELD_U64), I (dead, FIELD_U64),
+    I (expired, FIELD_U64), I (dropped, FIELD_U64),     I (duplicates, FIELD_U64),
+    I (refused, FIELD_U64),
 };
 
 static void encode_field (zf_writer_t *w, const field_t *field, const void *at)
@@ -65,7 +73,8 @@ static void encode (zf_writer_t *w, const field_t *fields, size_t count, const v
 static void decode_name (zf_reader_t *r, char *at)
 {
     zf_bytes_t name = zf_mp_bytes (r);
-    if (name.size > ZF_NAME_MAX || memchr (name.data != NULL ? name.data : "", 0, name.size) != NULL) {
+    if (name.size > ZF_NAME_MAX ||
+        memchr (name.data != NULL ? name.data : "", 0, name.size) != NULL) {
         r->failed = true;
         return;
     }
@@ -138,9 +147,9 @@ int zf_policy_decode (zf_reader_t *r, zf_policy_t *policy)
 
 bool zf_policy_valid (const zf_policy_t *policy)
 {
-    return policy->priorities >= 1 && policy->priorities <= ZF_PRIORITIES_MAX && policy->lease_ms > 0 &&
-           policy->backoff_min_ms <= policy->backoff_max_ms && (int) policy->overflow >= 0 &&
-           (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
+    return policy->priorities >= 1 && policy->priorities <= ZF_PRIORITIES_MAX &&
+           policy->lease_ms > 0 && policy->backoff_min_ms <= policy->backoff_max_ms &&
+           (int) policy->overflow >= 0 && (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
            memchr (policy->dead_letter, 0, sizeof policy->dead_letter) != NULL;
 }
 

@@ -1,6 +1,6 @@
-/* Policies and figures of queues on the wire: msgpack maps with the names of the fields, so that they can be read
- * by people and by clients of another version. Names that are not known are skipped; fields that are not there
- * keep what they had. */
+/* Policies and figures of queues on the wire: msgpack maps with the names of the fields, so that
+ * they can be read by people and by clients of another version. Names that are not known are
+ * skipped; fields that are not there keep what they had. */
 #ifndef ZF_CORE_INFO_H
 #define ZF_CORE_INFO_H
 

@@ -14,7 +14,7 @@ zf_queue_t *zf_run_queue (const zf_run_t *run)
     return run->group->owner;
 }
 
-/* -- consumers ------------------------------------------------------------------------------------------ */
+/* -- consumers --------------------------------------------------------------------------------- */
 
 static bool has_room (const zf_consumer_t *consumer)
 {
@@ -42,8 +42,7 @@ static void update_availability (zf_consumer_t *consumer)
 zf_consumer_t *zf_consumer_find (zf_session_t *session, const zf_queue_t *queue)
 {
     zf_consumer_t *consumer;
-    DL_FOREACH2 (session->consumers, consumer, session_next)
-    {
+    DL_FOREACH2 (session->consumers, consumer, session_next) {
         if (consumer->queue == queue)
             return consumer;
     }
@@ -61,6 +60,7 @@ zf_consumer_t *zf_consumer_attach (zf_session_t *session, zf_queue_t *queue, uin
         consumer->session = session;
         queue->consumers++;
         DL_APPEND2 (session->consumers, consumer, session_prev, session_next);
+        zf_engine_touch (queue);
         zf_notice (queue->engine, ZF_EVENT_WORKER_ON, "%s: %s", queue->name, session->name);
     }
     consumer->limit = limit < ZF_CREDIT_MAX ? limit : ZF_CREDIT_MAX;
@@ -79,6 +79,7 @@ void zf_consumer_detach (zf_consumer_t *consumer)
         zf_run_return (queue, run, true);
     }
     queue->consumers--;
+    zf_engine_touch (queue);
     zf_session_t *session = consumer->session;
     DL_DELETE2 (session->consumers, consumer, session_prev, session_next);
     zf_notice (queue->engine, ZF_EVENT_WORKER_OFF, "%s: %s: %s", queue->name, session->name,
@@ -86,7 +87,7 @@ void zf_consumer_detach (zf_consumer_t *consumer)
     free (consumer);
 }
 
-/* -- runs ----------------------------------------------------------------------------------------------- */
+/* -- runs -------------------------------------------------------------------------------------- */
 
 /* A copy of a run was split off: it goes into the same lists and gets the same deadline. */
 static int join_lists (void *arg, zf_run_t *original, zf_run_t *copy)
@@ -160,8 +161,8 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
         zf_engine_touch (queue->engine->starved);
 }
 
-/* True if the time to live of the run's records is over. A record that expires by itself is cut out of its run at
- * that moment (zf_note_expire), so that looking at the first one is enough. */
+/* True if the time to live of the run's records is over. A record that expires by itself is cut out
+ * of its run at that moment (zf_note_expire), so that looking at the first one is enough. */
 bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run)
 {
     const zf_note_t *note = zf_chunk_note (run->chunk, run->at);
@@ -211,9 +212,11 @@ void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run)
     zf_run_ready (queue, run, false);
 }
 
-/* -- handing out ---------------------------------------------------------------------------------------- */
+/* -- handing out ------------------------------------------------------------------------------- */
 
-#define SET_ASIDE_MAX 1024 /* records that wait for their key, found in one go; the rest next turn */
+#define SET_ASIDE_MAX \
+    1024 /* records that wait for their key, found in one go; the rest next
+            turn */
 
 /* Up to max records that were handed out before or had to wait. */
 static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
@@ -337,7 +340,7 @@ void zf_queue_dispatch (zf_queue_t *queue)
     }
 }
 
-/* -- settling ------------------------------------------------------------------------------------------- */
+/* -- settling ---------------------------------------------------------------------------------- */
 
 static uint64_t backoff (const zf_policy_t *policy, uint32_t attempts)
 {
@@ -368,7 +371,8 @@ static void nack (zf_queue_t *queue, zf_run_t *run, int64_t delay_ms)
     else if (zf_run_is_over (queue, run))
         zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
     else
-        delay_run (queue, run, delay_ms >= 0 ? (uint64_t) delay_ms : backoff (policy, run->attempts));
+        delay_run (queue, run,
+                   delay_ms >= 0 ? (uint64_t) delay_ms : backoff (policy, run->attempts));
 }
 
 static void ack (zf_queue_t *queue, zf_run_t *run)
@@ -382,7 +386,8 @@ static void apply (zf_queue_t *queue, zf_run_t *run, const zf_verdict_t *verdict
 {
     if (verdict->verb == ZF_SETTLE_EXTEND) {
         uint64_t lease_ms = verdict->delay_ms > 0 ? (uint64_t) verdict->delay_ms : 0;
-        zf_timers_set (&queue->engine->timers, &run->timer, queue->engine->now_ms + (uint32_t) lease_ms);
+        zf_timers_set (&queue->engine->timers, &run->timer,
+                       queue->engine->now_ms + (uint32_t) lease_ms);
         return;
     }
     zf_run_unlink (queue, run);
@@ -412,7 +417,8 @@ static zf_group_t *group_of (zf_queue_t *queue, uint64_t id)
     return lane < queue->policy.priorities ? &queue->lanes[lane].group : NULL;
 }
 
-uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count, const zf_verdict_t *verdict)
+uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count,
+                             const zf_verdict_t *verdict)
 {
     zf_queue_t *queue = consumer->queue;
     zf_group_t *group = group_of (queue, first);

@@ -1,10 +1,10 @@
 /* The log in memory: records in the order they came, in chunks of encoded records.
  *
- * A large batch is adopted as it is and becomes a chunk; small ones are copied into the chunk at the tail, so that
- * a record costs its bytes and 4 more (where it begins), however small the batch it came in. Copying also keeps
- * small records from pinning the large receive buffers that they arrived in.
- * What state a record is in is not the log's business (group.h); the log only counts how many of a chunk are still
- * live, and lets go of the chunk with the last one.
+ * A large batch is adopted as it is and becomes a chunk; small ones are copied into the chunk at
+ * the tail, so that a record costs its bytes and 4 more (where it begins), however small the batch
+ * it came in. Copying also keeps small records from pinning the large receive buffers that they
+ * arrived in. What state a record is in is not the log's business (group.h); the log only counts
+ * how many of a chunk are still live, and lets go of the chunk with the last one.
  *
  * Ownership: pointers to chunks are valid until zf_log_settle says that the chunk is gone. */
 #ifndef ZF_CORE_LOG_H
@@ -13,9 +13,11 @@
 #include "core/batch.h"
 #include "core/frame.h"
 
-#define ZF_CHUNK_BYTES 65536 /* a chunk of copied records ends here, unless a single record is larger */
+#define ZF_CHUNK_BYTES \
+    65536 /* a chunk of copied records ends here, unless a single record is
+             larger */
 #define ZF_CHUNK_RECORDS 4096
-#define ZF_ADOPT_BYTES 8192 /* a batch above this is not copied */
+#define ZF_ADOPT_BYTES   8192 /* a batch above this is not copied */
 
 typedef struct zf_note zf_note_t;
 typedef struct zf_chunk zf_chunk_t;
@@ -37,11 +39,11 @@ struct zf_chunk {
 };
 
 typedef struct {
-    zf_chunk_t *head;  /* oldest first; utlist: head->prev is the tail */
-    uint64_t next;     /* id of the next record */
-    uint64_t length;   /* live records */
-    uint64_t bytes;    /* encoded bytes of live records */
-    bool closed;       /* the next record starts a new chunk */
+    zf_chunk_t *head; /* oldest first; utlist: head->prev is the tail */
+    uint64_t next;    /* id of the next record */
+    uint64_t length;  /* live records */
+    uint64_t bytes;   /* encoded bytes of live records */
+    bool closed;      /* the next record starts a new chunk */
 } zf_log_t;
 
 /* A record's place. */
@@ -53,12 +55,13 @@ typedef struct {
 /* Appends a copy of one encoded record. Returns 0 and its place, or ZF_E_NOMEM. */
 int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_t *place);
 
-/* Makes a whole batch a chunk: holds frame and takes offsets (malloced, from zf_batch_index). Returns 0 and the chunk, or ZF_E_NOMEM, and then nothing was held or taken. */
+/* Makes a whole batch a chunk: holds frame and takes offsets (malloced, from zf_batch_index).
+ * Returns 0 and the chunk, or ZF_E_NOMEM, and then nothing was held or taken. */
 int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,
                   uint64_t now_ms, zf_chunk_t **chunk);
 
-/* Counts n records of the chunk, of so many encoded bytes, as settled. Returns true if none is left: then
- * zf_log_discard must follow, when nobody points to the chunk any more. */
+/* Counts n records of the chunk, of so many encoded bytes, as settled. Returns true if none is
+ * left: then zf_log_discard must follow, when nobody points to the chunk any more. */
 bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes);
 
 /* Frees a chunk without live records. */

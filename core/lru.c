@@ -12,7 +12,7 @@
 
 typedef enum { INPUT_READY, INPUT_HEARTBEAT, INPUT_ANSWER, INPUT_JUNK } input_t;
 
-/* -- clients ---------------------------------------------------------------------------------- */
+/* -- clients ----------------------------------------------------------------------------------- */
 
 static void client_input (zf_session_t *session, zf_frame_t **frames, size_t count)
 {
@@ -37,7 +37,7 @@ static void client_answer (zf_session_t *session, const zf_answer_t *answer)
     zf_out_end (session);
 }
 
-/* -- workers ---------------------------------------------------------------------------------- */
+/* -- workers ----------------------------------------------------------------------------------- */
 
 static int worker_deliver (zf_consumer_t *consumer, zf_run_t *run)
 {

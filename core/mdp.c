@@ -52,7 +52,7 @@ static zf_bytes_t frame_bytes (const zf_frame_t *frame)
     return zf_bytes (frame->data, frame->size);
 }
 
-/* -- to the peer ------------------------------------------------------------------------------ */
+/* -- to the peer ------------------------------------------------------------------------------- */
 
 static void put_header (zf_session_t *session, const char *header)
 {
@@ -117,7 +117,7 @@ static void mdp_tick (zf_session_t *session)
         send_bare (session, version_of (session)->heartbeat);
 }
 
-/* -- from a client ---------------------------------------------------------------------------- */
+/* -- from a client ----------------------------------------------------------------------------- */
 
 static bool is_mmi (zf_bytes_t service)
 {
@@ -168,7 +168,7 @@ static void client_input (zf_session_t *session, zf_frame_t **frames, size_t cou
     mdp_answer (session, &answer);
 }
 
-/* -- from a worker ---------------------------------------------------------------------------- */
+/* -- from a worker ----------------------------------------------------------------------------- */
 
 static void expel (zf_session_t *session, const char *what)
 {
@@ -244,7 +244,7 @@ static void worker_input (zf_session_t *session, zf_frame_t **frames, size_t cou
     }
 }
 
-/* -- dispatch --------------------------------------------------------------------------------- */
+/* -- dispatch ---------------------------------------------------------------------------------- */
 
 static bool has_header (const version_t *version, zf_frame_t **frames, size_t count,
                         const char *header)

@@ -1,7 +1,7 @@
 /* msgpack: written with msgpack-c, read by a guarded reader on zf_reader_t.
  *
- * The reader gives views, allocates nothing, and checks each count against the bytes that are left before
- * anybody can act on it: an element takes at least one byte, so a count above that is a lie.
+ * The reader gives views, allocates nothing, and checks each count against the bytes that are left
+ * before anybody can act on it: an element takes at least one byte, so a count above that is a lie.
  * Nesting deeper than ZF_MP_DEPTH fails. Source: the msgpack specification. */
 #ifndef ZF_CORE_MP_H
 #define ZF_CORE_MP_H

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zferry/error.h>
 
-#define LIVENESS 3 /* heartbeats a worker may miss */
+#define LIVENESS   3 /* heartbeats a worker may miss */
 #define NUMBER_MAX (UINT64_C (1) << 62)
 
 void zf_control (zf_writer_t *w, unsigned command, size_t elements)
@@ -12,7 +12,7 @@ void zf_control (zf_writer_t *w, unsigned command, size_t elements)
     zf_mp_put_uint (w, command);
 }
 
-/* -- to the peer ---------------------------------------------------------------------------------------- */
+/* -- to the peer ------------------------------------------------------------------------------- */
 
 static void send_bare (zf_session_t *session, unsigned command)
 {
@@ -55,7 +55,8 @@ static void send_welcome (zf_session_t *session)
     zf_out_end (session);
 }
 
-static void native_confirm (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count, int code)
+static void native_confirm (zf_session_t *session, const zf_queue_t *queue, uint64_t first,
+                            uint64_t count, int code)
 {
     zf_out_begin (session);
     zf_writer_t *w = zf_out_write (session);
@@ -109,7 +110,8 @@ static void send_run (zf_session_t *session, const zf_run_t *run)
     uint8_t *batch = malloc (ZF_BATCH_HEADER + span.size);
     if (batch != NULL) {
         memcpy (batch + ZF_BATCH_HEADER, span.data, span.size);
-        zf_batch_seal (batch, ZF_BATCH_HEADER + span.size, run->count, ZF_BATCH_HAS_PROPS, zf_run_first (run));
+        zf_batch_seal (batch, ZF_BATCH_HEADER + span.size, run->count, ZF_BATCH_HAS_PROPS,
+                       zf_run_first (run));
     }
     zf_out_give (session, batch, ZF_BATCH_HEADER + span.size);
 }
@@ -140,7 +142,8 @@ static void native_farewell (zf_session_t *session)
 static uint64_t patience_ms (const zf_session_t *session)
 {
     const zf_engine_options_t *options = &session->engine->options;
-    return session->consumers != NULL ? LIVENESS * (uint64_t) options->heartbeat_ms : options->client_idle_ms;
+    return session->consumers != NULL ? LIVENESS * (uint64_t) options->heartbeat_ms
+                                      : options->client_idle_ms;
 }
 
 static void native_tick (zf_session_t *session)
@@ -153,7 +156,7 @@ static void native_tick (zf_session_t *session)
         zf_timers_set (&engine->timers, &session->timer, due);
 }
 
-/* -- from the peer -------------------------------------------------------------------------------------- */
+/* -- from the peer ----------------------------------------------------------------------------- */
 
 static void read_options (zf_session_t *session, zf_reader_t *r)
 {
@@ -250,7 +253,9 @@ static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body,
     if (rc == ZF_E_CORRUPT)
         session->engine->counters.corrupt++;
     if (rc != 0)
-        send_error (session, rc, rc == ZF_E_CORRUPT ? "batch: checksum mismatch" : "batch or its command is malformed");
+        send_error (session, rc,
+                    rc == ZF_E_CORRUPT ? "batch: checksum mismatch"
+                                       : "batch or its command is malformed");
     return rc == 0;
 }
 
@@ -305,13 +310,15 @@ static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         send_error (session, code, zf_strerror (code));
         return;
     }
-    if (zf_consumer_attach (session, queue, limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX) == NULL)
+    if (zf_consumer_attach (session, queue,
+                            limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX) == NULL)
         zf_session_end (session, "out of memory");
     else
         native_tick (session);
 }
 
-/* The session as a consumer of the queue that the command names, or NULL: it is not one, and that is counted. */
+/* The session as a consumer of the queue that the command names, or NULL: it is not one, and that
+ * is counted. */
 static zf_consumer_t *read_consumer (zf_session_t *session, zf_reader_t *r)
 {
     zf_bytes_t name = zf_mp_bytes (r);
@@ -403,7 +410,7 @@ static void on_answer (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_intake_done (&in);
 }
 
-/* -- atomic posts: all of it or nothing ----------------------------------------------------------------- */
+/* -- atomic posts: all of it or nothing -------------------------------------------------------- */
 
 typedef struct {
     zf_queue_t *queue;
@@ -422,8 +429,8 @@ static void send_done (zf_session_t *session, uint64_t number, int code)
     zf_out_end (session);
 }
 
-static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake_t *in, segment_t *segments,
-                          uint32_t n)
+static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake_t *in,
+                          segment_t *segments, uint32_t n)
 {
     uint32_t start = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -453,13 +460,15 @@ static int put_segments (zf_intake_t *in, const segment_t *segments, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         segments[i].queue->wanted = segments[i].queue->wanted_bytes = 0;
     for (uint32_t i = 0; i < n && rc == 0; i++) {
-        if (zf_queue_put (segments[i].queue, in, segments[i].start, segments[i].count) < segments[i].count)
+        if (zf_queue_put (segments[i].queue, in, segments[i].start, segments[i].count) <
+            segments[i].count)
             rc = ZF_E_NOMEM;
     }
     return rc;
 }
 
-static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r, zf_intake_t *in)
+static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,
+                       zf_intake_t *in)
 {
     zf_engine_t *engine = session->engine;
     zf_producer_t *producer = zf_producers_get (&engine->atomics, session->uuid, engine->now_ms);
@@ -507,7 +516,7 @@ static void on_admin (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_native_admin (session, r);
 }
 
-/* -- dispatch ------------------------------------------------------------------------------------------- */
+/* -- dispatch ---------------------------------------------------------------------------------- */
 
 typedef void command_fn (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
 

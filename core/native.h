@@ -1,7 +1,7 @@
 /* The native protocol, as frames: DEALER to ROUTER, at most [control][batch] a message.
  *
- * A control frame is a msgpack array: the command, then its arguments; arguments behind those we know are skipped.
- * docs/protocol.md is normative; this is its table.
+ * A control frame is a msgpack array: the command, then its arguments; arguments behind those we
+ * know are skipped. docs/protocol.md is normative; this is its table.
  *
  *   both      PING                                          PONG
  *   to peer   RESET                                         no session here: say HELLO
@@ -11,11 +11,14 @@
  *   post      POST queue low [batch]                     -> CONFIRM queue first count code
  *             POST_MANY number low [queue, count]... [batch] -> DONE number code
  *   ask       REQUEST service ttl_ms flags [batch]       -> REPLY first code more reason [batch]
- *   work      CONSUME queue limit                        -> DELIVER queue first attempt lease_ms flags [batch]
+ *   work      CONSUME queue limit                        -> DELIVER queue first attempt lease_ms
+ *                                                        flags [batch]
  *             ACK queue (first count)...                    NACK queue delay_ms (first count)...
  *             REJECT queue reason (first count)...          RELEASE queue (first count)...
- *             EXTEND queue lease_ms (first count)...        ANSWER queue more [batch]; its `first` is the record's id
- *   look      ADMIN number verb queue argument           -> RESULT number code text more value [batch] */
+ *             EXTEND queue lease_ms (first count)...        ANSWER queue more [batch]; its `first`
+ *                                                           is the record's id
+ *   look      ADMIN number verb queue argument           -> RESULT number code text more value
+ *                                                        [batch] */
 #ifndef ZF_CORE_NATIVE_H
 #define ZF_CORE_NATIVE_H
 
@@ -23,8 +26,8 @@
 #include "core/mp.h"
 
 #define ZF_NATIVE_VERSION 1
-#define ZF_CONTROL_MAX 65536 /* bytes of a control frame */
-#define ZF_SEGMENTS_MAX 1024 /* queues in one atomic post */
+#define ZF_CONTROL_MAX    65536 /* bytes of a control frame */
+#define ZF_SEGMENTS_MAX   1024  /* queues in one atomic post */
 
 enum {
     ZF_CMD_HELLO = 1,
@@ -54,11 +57,11 @@ enum {
 
 /* Options of HELLO and WELCOME; those that are not known are skipped. */
 enum {
-    ZF_OPTION_NAME = 1,        /* HELLO: str, how the peer calls itself */
-    ZF_OPTION_HEARTBEAT = 2,   /* WELCOME: ms; a worker sends something at least this often */
-    ZF_OPTION_IDLE = 3,        /* WELCOME: ms; anybody else within this */
-    ZF_OPTION_WINDOW = 4,      /* WELCOME: bytes of unconfirmed posts */
-    ZF_OPTION_MAX_MESSAGE = 5  /* WELCOME: bytes of a frame */
+    ZF_OPTION_NAME = 1,       /* HELLO: str, how the peer calls itself */
+    ZF_OPTION_HEARTBEAT = 2,  /* WELCOME: ms; a worker sends something at least this often */
+    ZF_OPTION_IDLE = 3,       /* WELCOME: ms; anybody else within this */
+    ZF_OPTION_WINDOW = 4,     /* WELCOME: bytes of unconfirmed posts */
+    ZF_OPTION_MAX_MESSAGE = 5 /* WELCOME: bytes of a frame */
 };
 
 enum { ZF_DELIVER_WANTS_REPLY = 1 };

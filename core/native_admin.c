@@ -16,8 +16,8 @@
 #include <zferry/error.h>
 
 #define QUEUES_A_RESULT 200
-#define PEEK_MAX 1000
-#define PEEK_BYTES (1u << 20)
+#define PEEK_MAX        1000
+#define PEEK_BYTES      (1u << 20)
 
 typedef struct {
     zf_session_t *session;
@@ -110,12 +110,14 @@ static void on_declare (const call_t *call)
     number_result (call, 0);
 }
 
-static size_t collect (const call_t *call, uint64_t from, uint64_t max, zf_writer_t *ids, zf_writer_t *batch)
+static size_t collect (const call_t *call, uint64_t from, uint64_t max, zf_writer_t *ids,
+                       zf_writer_t *batch)
 {
     zf_sight_t sight;
     size_t n = 0;
     zf_writer_reserve (batch, ZF_BATCH_HEADER);
-    while (n < max && n < PEEK_MAX && batch->size < PEEK_BYTES && zf_queue_peek (call->queue, from, &sight)) {
+    while (n < max && n < PEEK_MAX && batch->size < PEEK_BYTES &&
+           zf_queue_peek (call->queue, from, &sight)) {
         size_t size = zf_record_size (sight.record.props.size, sight.record.body.size);
         uint8_t *at = zf_writer_reserve (batch, size);
         if (at == NULL)
@@ -208,8 +210,8 @@ static const struct {
     void (*run) (const call_t *call);
     bool needs_queue;
 } verbs[] = {
-    {"queues", on_queues, false}, {"queue", on_queue, true},     {"declare", on_declare, false},
-    {"peek", on_peek, true},      {"purge", on_purge, true},     {"requeue", on_requeue, true},
+    {"queues", on_queues, false},  {"queue", on_queue, true},  {"declare", on_declare, false},
+    {"peek", on_peek, true},       {"purge", on_purge, true},  {"requeue", on_requeue, true},
     {"discard", on_discard, true}, {"stats", on_stats, false},
 };
 

@@ -5,7 +5,8 @@
 #include <xxhash.h>
 #include <zferry/error.h>
 
-/* An ordering key with records in the queue. One of them at most is out of the line: ready, delayed or leased. */
+/* An ordering key with records in the queue. One of them at most is out of the line: ready, delayed
+ * or leased. */
 struct zf_key {
     XXH128_hash_t hash;
     uint64_t records;  /* notes that point here */
@@ -45,8 +46,7 @@ static void drop_key (zf_queue_t *queue, zf_key_t *key)
 void zf_keys_free (zf_queue_t *queue)
 {
     zf_key_t *key, *next;
-    HASH_ITER (hh, queue->keys, key, next)
-    {
+    HASH_ITER (hh, queue->keys, key, next) {
         HASH_DEL (queue->keys, key);
         free (key);
     }
@@ -71,8 +71,9 @@ void zf_key_leave (zf_key_t *key, zf_run_t *run)
     DL_DELETE (key->waiting, run);
 }
 
-/* The record that had the key's turn is done: the next one in line has it. Whether its time is over is looked at
- * when it is handed out: here it would recurse through a whole line of expired ones. */
+/* The record that had the key's turn is done: the next one in line has it. Whether its time is over
+ * is looked at when it is handed out: here it would recurse through a whole line of expired
+ * ones. */
 static void advance_key (zf_queue_t *queue, zf_key_t *key)
 {
     zf_run_t *next = key->waiting;
@@ -113,8 +114,8 @@ static void free_note (zf_queue_t *queue, zf_note_t *note)
     free (note);
 }
 
-static int fill_note (zf_queue_t *queue, zf_note_t *note, const zf_props_view_t *props, const zf_intake_t *in,
-                      uint64_t ttl_ms)
+static int fill_note (zf_queue_t *queue, zf_note_t *note, const zf_props_view_t *props,
+                      const zf_intake_t *in, uint64_t ttl_ms)
 {
     uint64_t now = queue->engine->now_ms;
     if (props->key.size > 0 && queue->policy.ordered) {

@@ -22,8 +22,7 @@ static bool sight_at (zf_lane_t *lane, zf_chunk_t *chunk, uint32_t at, zf_sight_
 static bool peek_lane (zf_lane_t *lane, uint64_t id, zf_sight_t *sight)
 {
     zf_chunk_t *chunk;
-    DL_FOREACH (lane->log.head, chunk)
-    {
+    DL_FOREACH (lane->log.head, chunk) {
         if (chunk->first + chunk->count <= id)
             continue;
         uint32_t at = id > chunk->first ? (uint32_t) (id - chunk->first) : 0;

@@ -68,8 +68,7 @@ int zf_producer_refuse (zf_producer_t *producer, uint64_t first, uint64_t count,
 void zf_producer_heard (zf_producer_t *producer, uint64_t low)
 {
     zf_refusal_t *refusal, *next;
-    LL_FOREACH_SAFE (producer->refusals, refusal, next)
-    {
+    LL_FOREACH_SAFE (producer->refusals, refusal, next) {
         if (refusal->first + refusal->count > low)
             continue;
         LL_DELETE (producer->refusals, refusal);
@@ -82,8 +81,7 @@ int zf_producer_outcome (const zf_producer_t *producer, uint64_t number, uint64_
 {
     uint64_t end = producer->last + 1;
     const zf_refusal_t *refusal;
-    LL_FOREACH (producer->refusals, refusal)
-    {
+    LL_FOREACH (producer->refusals, refusal) {
         uint64_t behind = refusal->first + refusal->count;
         if (number >= refusal->first && number < behind) {
             *count = behind - number;
@@ -100,7 +98,8 @@ uint64_t zf_producers_expire (zf_producers_t *producers, uint64_t now_ms)
 {
     while (producers->order != NULL && producers->order->seen_ms + ZF_PRODUCER_MEMORY_MS <= now_ms)
         forget (producers, producers->order);
-    return producers->order != NULL ? producers->order->seen_ms + ZF_PRODUCER_MEMORY_MS : UINT64_MAX;
+    return producers->order != NULL ? producers->order->seen_ms + ZF_PRODUCER_MEMORY_MS
+                                    : UINT64_MAX;
 }
 
 void zf_producers_free (zf_producers_t *producers)

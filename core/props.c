@@ -207,9 +207,9 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
 {
     if (!encodable (props))
         return ZF_E_INVAL;
-    size_t pairs = 0u + (props->id.size > 0) + (props->key.size > 0) + (props->delay_ms > 0) + (props->ttl_ms > 0) +
-                   (props->priority > 0) + (props->frames != NULL) + (props->header_count > 0) +
-                   (props->trace.size > 0) + (death != NULL);
+    size_t pairs = 0u + (props->id.size > 0) + (props->key.size > 0) + (props->delay_ms > 0) +
+                   (props->ttl_ms > 0) + (props->priority > 0) + (props->frames != NULL) +
+                   (props->header_count > 0) + (props->trace.size > 0) + (death != NULL);
     if (pairs == 0)
         return 0;
     size_t start = w->size;
@@ -230,8 +230,9 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
 
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death)
 {
-    size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->priority > 0) + view->framed +
-                   (view->header_count > 0) + (view->trace.size > 0) + (death != NULL);
+    size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->priority > 0) +
+                   view->framed + (view->header_count > 0) + (view->trace.size > 0) +
+                   (death != NULL);
     if (pairs == 0)
         return 0;
     zf_mp_put_map (w, pairs);

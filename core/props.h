@@ -1,9 +1,11 @@
-/* The properties of a record: one msgpack map with small integers for keys, absent in the common case.
+/* The properties of a record: one msgpack map with small integers for keys, absent in the common
+ * case.
  *
  *   1 id bin | 2 key bin | 3 delay_ms uint | 4 ttl_ms uint | 5 priority uint | 6 frames [uint...]
  *   7 headers {bin: bin} | 8 trace bin | 9 death [queue str, reason str, attempts uint]
  *
- * Keys that we do not know are skipped: a later version may add some. A key given twice is an error. */
+ * Keys that we do not know are skipped: a later version may add some. A key given twice is an
+ * error. */
 #ifndef ZF_CORE_PROPS_H
 #define ZF_CORE_PROPS_H
 
@@ -34,7 +36,8 @@ int zf_props_decode (zf_bytes_t in, size_t body_size, zf_props_view_t *out);
  * Returns 0, ZF_E_INVAL (a limit of message.h is broken), ZF_E_NOMEM. */
 int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *death);
 
-/* Appends what view holds, less delay_ms and ttl_ms, with death instead of its own (NULL: none). Returns 0 or ZF_E_NOMEM. */
+/* Appends what view holds, less delay_ms and ttl_ms, with death instead of its own (NULL: none).
+ * Returns 0 or ZF_E_NOMEM. */
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death);
 
 /* The i-th frame of a body. */

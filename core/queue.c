@@ -16,7 +16,7 @@ void zf_policy_defaults (zf_policy_t *policy)
     policy->priorities = 1;
 }
 
-/* -- intake --------------------------------------------------------------------------------------------- */
+/* -- intake ------------------------------------------------------------------------------------ */
 
 static int check_props (const zf_intake_t *in)
 {
@@ -57,11 +57,12 @@ void zf_intake_done (zf_intake_t *in)
 static zf_bytes_t intake_span (const zf_intake_t *in, uint32_t start, uint32_t n)
 {
     const uint8_t *data = in->frame->data;
-    uint32_t end = start + n < in->batch.count ? in->offsets[start + n] : ZF_BATCH_HEADER + in->batch.size;
+    uint32_t end =
+        start + n < in->batch.count ? in->offsets[start + n] : ZF_BATCH_HEADER + in->batch.size;
     return zf_bytes (data + in->offsets[start], end - in->offsets[start]);
 }
 
-/* -- a queue -------------------------------------------------------------------------------------------- */
+/* -- a queue ----------------------------------------------------------------------------------- */
 
 static int make_lanes (zf_queue_t *queue, uint32_t count)
 {
@@ -70,7 +71,8 @@ static int make_lanes (zf_queue_t *queue, uint32_t count)
         return ZF_E_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
         lanes[i].log.next = (uint64_t) i << ZF_LANE_SHIFT;
-        if (queue->lanes != NULL && i < queue->policy.priorities) /* ids go on from where they were */
+        if (queue->lanes != NULL && i < queue->policy.priorities) /* ids go on from where they
+                                                                     were */
             lanes[i].log.next = queue->lanes[i].log.next;
         zf_group_init (&lanes[i].group, &lanes[i].log, queue);
     }
@@ -83,7 +85,8 @@ static int make_lanes (zf_queue_t *queue, uint32_t count)
     return 0;
 }
 
-int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy)
+int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
+                   const zf_policy_t *policy)
 {
     memset (queue, 0, sizeof *queue);
     queue->engine = engine;
@@ -108,8 +111,7 @@ static void free_lane (zf_queue_t *queue, zf_lane_t *lane)
     for (; run != NULL; run = zf_group_next (&lane->group, run))
         zf_timers_cancel (&queue->engine->timers, &run->timer);
     zf_chunk_t *chunk;
-    DL_FOREACH (lane->log.head, chunk)
-    {
+    DL_FOREACH (lane->log.head, chunk) {
         for (uint32_t at = 0; chunk->notes != NULL && at < chunk->count; at++) {
             zf_note_t *note = chunk->notes[at];
             if (note == NULL)
@@ -153,11 +155,12 @@ int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy)
     return 0;
 }
 
-/* -- putting -------------------------------------------------------------------------------------------- */
+/* -- putting ----------------------------------------------------------------------------------- */
 
 static void set_chores (zf_queue_t *queue, uint64_t due_ms)
 {
-    if (due_ms != ZF_NEVER && queue->chores_timer.slot == 0)
+    const zf_timer_t *timer = &queue->chores_timer;
+    if (due_ms != ZF_NEVER && (timer->slot == 0 || due_ms < timer->due_ms))
         zf_timers_set (&queue->engine->timers, &queue->chores_timer, due_ms);
 }
 
@@ -223,7 +226,8 @@ static int delay_record (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place, u
 }
 
 /* Copies one encoded record into its lane, with all that is special about it. */
-static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t *in, uint64_t number)
+static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t *in,
+                       uint64_t number)
 {
     const uint8_t *at = encoded.data;
     zf_record_t record;
@@ -278,7 +282,8 @@ static bool adopt (zf_queue_t *queue, zf_intake_t *in)
 {
     zf_lane_t *lane = &queue->lanes[0];
     zf_chunk_t *chunk;
-    int rc = zf_log_adopt (&lane->log, in->frame, &in->batch, in->offsets, queue->engine->now_ms, &chunk);
+    int rc = zf_log_adopt (&lane->log, in->frame, &in->batch, in->offsets, queue->engine->now_ms,
+                           &chunk);
     if (rc != 0)
         return false;
     in->offsets = NULL;
@@ -316,7 +321,7 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
     return done;
 }
 
-/* -- admission ------------------------------------------------------------------------------------------ */
+/* -- admission --------------------------------------------------------------------------------- */
 
 static uint64_t left_under (uint64_t cap, uint64_t used)
 {
@@ -357,10 +362,11 @@ bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, ui
 static bool never_fits (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start)
 {
     size_t size = intake_span (in, start, 1).size;
-    return left_under (queue->policy.max_bytes, 0) < size || queue->engine->options.memory_bytes < size;
+    return left_under (queue->policy.max_bytes, 0) < size ||
+           queue->engine->options.memory_bytes < size;
 }
 
-/* -- posting -------------------------------------------------------------------------------------------- */
+/* -- posting ----------------------------------------------------------------------------------- */
 
 static void confirm (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n, int code)
 {
@@ -385,7 +391,8 @@ static uint32_t confirm_known (zf_queue_t *queue, zf_producer_t *producer, zf_in
     return start;
 }
 
-static void refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start, int code)
+static void refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start,
+                    int code)
 {
     uint32_t n = in->batch.count - start;
     if (zf_producer_refuse (producer, in->batch.first + start, n, code) != 0) {
@@ -398,7 +405,8 @@ static void refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
     confirm (queue, in, start, n, code);
 }
 
-/* Keeps the queue in the starved list exactly while its posts wait for memory. Who leaves it passes the turn on. */
+/* Keeps the queue in the starved list exactly while its posts wait for memory. Who leaves it passes
+ * the turn on. */
 static void review_hunger (zf_queue_t *queue)
 {
     zf_engine_t *engine = queue->engine;
@@ -426,7 +434,8 @@ static void park (zf_queue_t *queue, zf_intake_t *in, uint32_t start)
     if (session->parked_bytes <= window)
         parked = calloc (1, sizeof *parked);
     else
-        zf_session_wrong (session, "posts beyond its window of %llu bytes", (unsigned long long) window);
+        zf_session_wrong (session, "posts beyond its window of %llu bytes",
+                          (unsigned long long) window);
     if (parked == NULL) { /* not confirmed: it will come again */
         zf_session_end (session, "window exceeded");
         return;
@@ -479,7 +488,8 @@ uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uin
     return start - begin;
 }
 
-/* Queues from `start` on as far as it goes. Returns the first record that has to wait; count: all is dealt with. */
+/* Queues from `start` on as far as it goes. Returns the first record that has to wait; count: all
+ * is dealt with. */
 static uint32_t take (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start)
 {
     int code;

@@ -1,10 +1,12 @@
 /* A queue: a log for each priority level, one group over each, a policy, and who waits for what.
  *
  * A service is a queue whose records carry who asked (their note), so the same code serves both.
- * The files: queue.c takes records in, lease.c hands them out and settles them, note.c keeps what is special about
- * single records (asker, time to live, ordering key), dead.c deals with those given up.
+ * The files: queue.c takes records in, lease.c hands them out and settles them, note.c keeps what
+ * is special about single records (asker, time to live, ordering key), dead.c deals with those
+ * given up.
  *
- * Record ids: bits 56..63 the priority level, bits 0..55 a number that grows with each record of that level. */
+ * Record ids: bits 56..63 the priority level, bits 0..55 a number that grows with each record of
+ * that level. */
 #ifndef ZF_CORE_QUEUE_H
 #define ZF_CORE_QUEUE_H
 
@@ -20,35 +22,42 @@ typedef struct zf_queue zf_queue_t;
 typedef struct zf_key zf_key_t;
 typedef struct zf_parked zf_parked_t;
 
-#define ZF_LANE_SHIFT 56
+#define ZF_LANE_SHIFT       56
 #define ZF_LEASED_BYTES_MAX (16u << 20) /* at one consumer; it gets one record in any case */
-#define ZF_CREDIT_MAX (1u << 20)
+#define ZF_CREDIT_MAX       (1u << 20)
 
 /* What the timers of an engine are inside of. */
-enum { ZF_TIMER_LEASE = 1, ZF_TIMER_DELAY, ZF_TIMER_NOTE, ZF_TIMER_SESSION, ZF_TIMER_TTL, ZF_TIMER_CHORES };
+enum {
+    ZF_TIMER_LEASE = 1,
+    ZF_TIMER_DELAY,
+    ZF_TIMER_NOTE,
+    ZF_TIMER_SESSION,
+    ZF_TIMER_TTL,
+    ZF_TIMER_CHORES
+};
 
 /* What is special about one record. */
 struct zf_note {
-    zf_timer_t timer;     /* its time to live */
+    zf_timer_t timer; /* its time to live */
     zf_queue_t *queue;
-    zf_chunk_t *chunk;    /* the record */
+    zf_chunk_t *chunk; /* the record */
     uint32_t at;
     uint8_t lane;
-    bool expired;         /* its time ran out while a worker had it: it is not delivered again */
-    bool own_ttl;         /* it has a time to live of its own: the queue's is not for it */
-    bool asked;           /* it is a request, also if nobody waits for the answer any more */
-    zf_key_t *key;        /* its ordering key, or NULL */
-    zf_session_t *asker;  /* who waits for an answer, or NULL */
-    uint64_t number;      /* the asker's number for it */
-    UT_hash_handle hh;    /* in the asker's requests, by number */
+    bool expired;        /* its time ran out while a worker had it: it is not delivered again */
+    bool own_ttl;        /* it has a time to live of its own: the queue's is not for it */
+    bool asked;          /* it is a request, also if nobody waits for the answer any more */
+    zf_key_t *key;       /* its ordering key, or NULL */
+    zf_session_t *asker; /* who waits for an answer, or NULL */
+    uint64_t number;     /* the asker's number for it */
+    UT_hash_handle hh;   /* in the asker's requests, by number */
 };
 
 /* A session that takes records of a queue. */
 struct zf_consumer {
     zf_queue_t *queue;
     zf_session_t *session;
-    uint32_t limit;             /* records it may hold: its credit */
-    uint32_t leased;            /* records it holds */
+    uint32_t limit;  /* records it may hold: its credit */
+    uint32_t leased; /* records it holds */
     uint64_t leased_bytes;
     bool is_available;          /* in the queue's available list */
     zf_run_t *runs;             /* what it holds, oldest first (utlist) */
@@ -61,16 +70,16 @@ typedef struct {
     zf_session_t *session; /* who posts or asks */
     zf_frame_t *frame;     /* holds the batch, may be adopted; NULL: the records must be copied */
     zf_batch_t batch;
-    uint32_t *offsets;     /* of each record in the frame; set to NULL when taken over */
-    bool asked;            /* requests: batch.first numbers them */
-    uint64_t ttl_ms;       /* of requests that name none */
+    uint32_t *offsets; /* of each record in the frame; set to NULL when taken over */
+    bool asked;        /* requests: batch.first numbers them */
+    uint64_t ttl_ms;   /* of requests that name none */
 } zf_intake_t;
 
 /* Records of a post that wait for room in the queue. */
 struct zf_parked {
     zf_queue_t *queue;
-    zf_intake_t in; /* holds its frame */
-    uint32_t start; /* first record that waits */
+    zf_intake_t in;                           /* holds its frame */
+    uint32_t start;                           /* first record that waits */
     zf_parked_t *prev, *next;                 /* of the queue, first come first */
     zf_parked_t *session_prev, *session_next; /* of the session */
 };
@@ -86,7 +95,8 @@ struct zf_queue {
     size_t name_size;
     zf_policy_t policy;
     bool declared;            /* somebody chose the policy */
-    bool is_dirty;            /* in the engine's list of queues that may have something to hand out */
+    bool is_dirty;            /* in the engine's list of queues that may have something to hand
+                                 out */
     bool is_idle;             /* in the engine's list of queues that can make room for another */
     zf_lane_t *lanes;         /* policy.priorities of them; the last is the highest */
     zf_consumer_t *available; /* consumers with room, who waited longest first */
@@ -96,38 +106,42 @@ struct zf_queue {
     uint64_t parked_count;    /* records among them */
     zf_producers_t producers;
     zf_dedup_t ids;
-    zf_key_t *keys;           /* of records that are here (uthash) */
-    uint64_t length, bytes;   /* live records, over all lanes */
+    zf_key_t *keys;         /* of records that are here (uthash) */
+    uint64_t length, bytes; /* live records, over all lanes */
     uint64_t leased, delayed;
-    uint64_t wanted;          /* scratch for an atomic post: records it wants to add here */
+    uint64_t wanted; /* scratch for an atomic post: records it wants to add here */
     uint64_t wanted_bytes;
-    zf_queue_info_t totals;   /* only the totals in it are used */
-    zf_timer_t ttl_timer;     /* the queue's own ttl: when the oldest fresh chunk is past it */
-    zf_timer_t chores_timer;  /* forgetting ids and producers */
-    zf_queue_t *prev, *next;           /* dirty list */
-    zf_queue_t *idle_prev, *idle_next; /* idle list */
+    zf_queue_info_t totals;  /* only the totals in it are used */
+    zf_timer_t ttl_timer;    /* the queue's own ttl: when the oldest fresh chunk is past it */
+    zf_timer_t chores_timer; /* forgetting ids and producers */
+    zf_queue_t *prev, *next; /* dirty list */
+    zf_queue_t *idle_prev, *idle_next;       /* idle list */
     zf_queue_t *starved_prev, *starved_next; /* starved list */
-    UT_hash_handle hh;        /* in the engine, by name */
+    UT_hash_handle hh;                       /* in the engine, by name */
 };
 
-/* -- queue.c ------------------------------------------------------------------------------------------- */
+/* -- queue.c ----------------------------------------------------------------------------------- */
 
-/* Decodes and checks the whole batch, properties included, and fills in *in but for session, asked and ttl_ms.
- * Free with zf_intake_done in any case. Returns 0, ZF_E_PROTO, ZF_E_VERSION, ZF_E_CORRUPT, ZF_E_NOMEM. */
+/* Decodes and checks the whole batch, properties included, and fills in *in but for session, asked
+ * and ttl_ms. Free with zf_intake_done in any case. Returns 0, ZF_E_PROTO, ZF_E_VERSION,
+ * ZF_E_CORRUPT, ZF_E_NOMEM. */
 int zf_intake_open (zf_intake_t *in, zf_frame_t *frame);
 void zf_intake_done (zf_intake_t *in);
 
-int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy);
+int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
+                   const zf_policy_t *policy);
 void zf_queue_free (zf_queue_t *queue);
 
-/* Changes the policy. Returns 0, or ZF_E_BUSY when the number of priorities changes and the queue is not empty. */
+/* Changes the policy. Returns 0, or ZF_E_BUSY when the number of priorities changes and the queue
+ * is not empty. */
 int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy);
 
-/* Takes the records of a producer: queues, parks or refuses them, and confirms through the session. Records below
- * `low` the producer knows the outcome of. */
+/* Takes the records of a producer: queues, parks or refuses them, and confirms through the session.
+ * Records below `low` the producer knows the outcome of. */
 void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low);
 
-/* Queues up to n records from `start` on, however full the queue is. Returns how many it could (memory). */
+/* Queues up to n records from `start` on, however full the queue is. Returns how many it could
+ * (memory). */
 uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n);
 
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
@@ -136,12 +150,12 @@ int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 /* How many of the n records from `start` on fit under the caps as things stand. */
 uint32_t zf_queue_room (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n);
 
-/* An atomic post: adds n records to what it wants of this queue. Returns false if all of that would not fit. The caller clears
- * wanted and wanted_bytes afterwards. */
+/* An atomic post: adds n records to what it wants of this queue. Returns false if all of that would
+ * not fit. The caller clears wanted and wanted_bytes afterwards. */
 bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n);
 
-/* Queues n records from `start` on as far as the caps and the rule (drop-oldest) allow. Returns how many; *code says why
- * not all: ZF_E_FULL, ZF_E_TOO_BIG, ZF_E_NOMEM. */
+/* Queues n records from `start` on as far as the caps and the rule (drop-oldest) allow. Returns how
+ * many; *code says why not all: ZF_E_FULL, ZF_E_TOO_BIG, ZF_E_NOMEM. */
 uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n, int *code);
 
 /* Parked posts go on, as far as there is room. */
@@ -150,11 +164,12 @@ void zf_parked_drop (zf_parked_t *parked);
 
 void zf_queue_chores (zf_queue_t *queue);
 
-/* -- lease.c ------------------------------------------------------------------------------------------- */
+/* -- lease.c ----------------------------------------------------------------------------------- */
 
 zf_consumer_t *zf_consumer_find (zf_session_t *session, const zf_queue_t *queue);
 
-/* Attaches the session to the queue, or changes its credit. Returns it, or NULL when out of memory. */
+/* Attaches the session to the queue, or changes its credit. Returns it, or NULL when out of
+ * memory. */
 zf_consumer_t *zf_consumer_attach (zf_session_t *session, zf_queue_t *queue, uint32_t limit);
 
 /* Takes it off the queue; what it held goes back at once. */
@@ -164,15 +179,23 @@ void zf_consumer_detach (zf_consumer_t *consumer);
 void zf_queue_dispatch (zf_queue_t *queue);
 
 /* What a worker says about records first .. first + count - 1. */
-typedef enum { ZF_SETTLE_ACK, ZF_SETTLE_NACK, ZF_SETTLE_REJECT, ZF_SETTLE_RELEASE, ZF_SETTLE_EXTEND } zf_verb_t;
+typedef enum {
+    ZF_SETTLE_ACK,
+    ZF_SETTLE_NACK,
+    ZF_SETTLE_REJECT,
+    ZF_SETTLE_RELEASE,
+    ZF_SETTLE_EXTEND
+} zf_verb_t;
 typedef struct {
     zf_verb_t verb;
     int64_t delay_ms;  /* NACK: -1: the queue's backoff; EXTEND: the lease from now on */
     zf_bytes_t reason; /* REJECT */
 } zf_verdict_t;
 
-/* Applies it to those of the records that the consumer holds, and returns how many it did not hold. */
-uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count, const zf_verdict_t *verdict);
+/* Applies it to those of the records that the consumer holds, and returns how many it did not
+ * hold. */
+uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count,
+                             const zf_verdict_t *verdict);
 
 /* The run by which the consumer holds record id, or NULL. */
 zf_run_t *zf_consumer_holds (zf_consumer_t *consumer, uint64_t id);
@@ -183,16 +206,19 @@ int zf_run_carve (zf_queue_t *queue, zf_run_t *run, uint32_t at, uint32_t n);
 /* Takes a run out of the list and the timer that its state put it in. */
 void zf_run_unlink (zf_queue_t *queue, zf_run_t *run);
 
-/* Settles an unlinked run's records for good: notes, keys, counts, room for others. The run is gone afterwards. */
+/* Settles an unlinked run's records for good: notes, keys, counts, room for others. The run is gone
+ * afterwards. */
 void zf_run_finish (zf_queue_t *queue, zf_run_t *run);
 
-/* A leased run comes back: ready at once, or given up if that was its last attempt. counted: it was an attempt. */
+/* A leased run comes back: ready at once, or given up if that was its last attempt. counted: it was
+ * an attempt. */
 void zf_run_return (zf_queue_t *queue, zf_run_t *run, bool counted);
 
 void zf_run_lease_over (zf_queue_t *queue, zf_run_t *run);
 void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run);
 
-/* An unlinked run becomes ready, unless its record has to wait for its key. first: before those that are ready. */
+/* An unlinked run becomes ready, unless its record has to wait for its key. first: before those
+ * that are ready. */
 void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first);
 
 /* True if the time to live of the run's records is over. */
@@ -201,7 +227,7 @@ bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run);
 /* The queue of a run. */
 zf_queue_t *zf_run_queue (const zf_run_t *run);
 
-/* -- peek.c -------------------------------------------------------------------------------------------- */
+/* -- peek.c ------------------------------------------------------------------------------------ */
 
 /* A live record as it is now. */
 typedef struct {
@@ -217,9 +243,10 @@ bool zf_queue_peek (zf_queue_t *queue, uint64_t id, zf_sight_t *sight);
 /* What is known of the queue, for people. */
 void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info);
 
-/* -- note.c -------------------------------------------------------------------------------------------- */
+/* -- note.c ------------------------------------------------------------------------------------ */
 
-/* Writes down what is special about a record just queued; nothing if nothing is. Returns 0 or ZF_E_NOMEM. */
+/* Writes down what is special about a record just queued; nothing if nothing is. Returns 0 or
+ * ZF_E_NOMEM. */
 int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_props_view_t *props,
                   const zf_intake_t *in, uint64_t number);
 
@@ -238,7 +265,8 @@ void zf_note_forget_asker (zf_note_t *note);
 /* The same, and the request is dropped unless a worker has it. */
 void zf_note_abandon (zf_note_t *note);
 
-/* Answers those who asked for the run's records and still wait: with nothing (code 0), or why there is no answer. */
+/* Answers those who asked for the run's records and still wait: with nothing (code 0), or why there
+ * is no answer. */
 void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason);
 
 void zf_keys_free (zf_queue_t *queue);
@@ -250,24 +278,28 @@ bool zf_note_front (zf_note_t *note);
 void zf_key_wait (zf_key_t *key, zf_run_t *run);
 void zf_key_leave (zf_key_t *key, zf_run_t *run);
 
-/* -- dead.c -------------------------------------------------------------------------------------------- */
+/* -- dead.c ------------------------------------------------------------------------------------ */
 
-/* The name of the queue's dead-letter queue. Returns 0, or ZF_E_NOT_FOUND, ZF_E_INVAL if it has none. */
+/* The name of the queue's dead-letter queue. Returns 0, or ZF_E_NOT_FOUND, ZF_E_INVAL if it has
+ * none. */
 int zf_dead_name (const zf_queue_t *queue, char name[ZF_NAME_MAX + 1]);
 
 /* That queue; NULL if there is none, or it is not there yet and make is false, or can't be made. */
 zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make);
 
-/* Fits the default policy to a queue of that name: one that ends in ".dead" is a dead-letter queue. */
+/* Fits the default policy to a queue of that name: one that ends in ".dead" is a dead-letter
+ * queue. */
 void zf_dead_policy (zf_bytes_t name, zf_policy_t *policy);
 
-/* Gives up an unlinked run's records: dead letter, answer to who asked. The run is gone afterwards. */
+/* Gives up an unlinked run's records: dead letter, answer to who asked. The run is gone
+ * afterwards. */
 void zf_run_bury (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason);
 
 /* Drops an unlinked run's records, counted; who asked is answered with the code. */
 void zf_run_drop (zf_queue_t *queue, zf_run_t *run, int code);
 
-/* Fresh records whose queue-wide time to live is over are buried, and the timer set for the next ones. */
+/* Fresh records whose queue-wide time to live is over are buried, and the timer set for the next
+ * ones. */
 void zf_queue_expire (zf_queue_t *queue);
 
 /* Drops the oldest record that is not in flight. Returns false if there is none. */

@@ -1,5 +1,5 @@
-/* All deadlines of an engine in one binary heap: setting, cancelling and firing cost O(log n), n being the
- * timers that are set (leases, delays, requests, sessions), not the queued records. */
+/* All deadlines of an engine in one binary heap: setting, cancelling and firing cost O(log n), n
+ * being the timers that are set (leases, delays, requests, sessions), not the queued records. */
 #ifndef ZF_CORE_TIMERS_H
 #define ZF_CORE_TIMERS_H
 

@@ -27,11 +27,13 @@ void zf_balancer_defaults (zf_balancer_options_t *options)
 static int check (const zf_balancer_options_t *options, zf_error_t *err)
 {
     if (options->struct_size != sizeof *options)
-        return zf_error_set (err, ZF_E_INVAL, "balancer options: set them up with zf_balancer_defaults ()");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "balancer options: set them up with zf_balancer_defaults ()");
     if (options->front_count == 0 || options->back_count == 0)
         return zf_error_set (err, ZF_E_INVAL, "balancer options: no endpoint to bind");
     if (options->max_message_bytes < 1024 || options->max_message_bytes > (uint64_t) INT32_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "balancer options: max_message_bytes is not in 1 KiB .. 2 GiB");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "balancer options: max_message_bytes is not in 1 KiB .. 2 GiB");
     if (options->heartbeat_ms == 0 || options->request_ttl_ms == 0)
         return zf_error_set (err, ZF_E_INVAL, "balancer options: a heartbeat or time to live is 0");
     return 0;
@@ -48,7 +50,8 @@ int zf_balancer_start (zf_device_t **device, const zf_balancer_options_t *option
     int rc = check (options, err);
     if (rc != 0)
         return rc;
-    zf_shell_options_t shell = {.port_count = 2, .on_event = options->on_event, .arg = options->arg};
+    zf_shell_options_t shell = {
+        .port_count = 2, .on_event = options->on_event, .arg = options->arg};
     shell.ports[0] = (zf_router_options_t){options->front, options->front_count, front_dialects,
                                            options->max_message_bytes};
     shell.ports[1] = (zf_router_options_t){options->back, options->back_count, back_dialects,
@@ -57,7 +60,8 @@ int zf_balancer_start (zf_device_t **device, const zf_balancer_options_t *option
     zf_policy_t *policy = &shell.engine.policy;
     policy->max_attempts = options->max_attempts;
     policy->ttl_ms = options->request_ttl_ms;
-    policy->lease_ms = options->request_ttl_ms; /* a worker that is silent but connected has all that time */
+    policy->lease_ms = options->request_ttl_ms; /* a worker that is silent but connected has all
+                                                   that time */
     policy->overflow = ZF_OVERFLOW_REJECT;
     memcpy (policy->dead_letter, "-", 2);
     shell.engine.memory_bytes = options->memory_bytes;

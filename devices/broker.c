@@ -7,7 +7,8 @@
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 
-static const zf_dialect_t *const dialects[] = {&zf_dialect_native, &zf_dialect_mdp1, &zf_dialect_mdp2, NULL};
+static const zf_dialect_t *const dialects[] = {&zf_dialect_native, &zf_dialect_mdp1,
+                                               &zf_dialect_mdp2, NULL};
 
 void zf_broker_defaults (zf_broker_options_t *options)
 {
@@ -30,17 +31,21 @@ void zf_broker_defaults (zf_broker_options_t *options)
 static int check (const zf_broker_options_t *options, zf_error_t *err)
 {
     if (options->struct_size != sizeof *options)
-        return zf_error_set (err, ZF_E_INVAL, "broker options: set them up with zf_broker_defaults ()");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "broker options: set them up with zf_broker_defaults ()");
     if (options->endpoint_count == 0 || options->endpoints == NULL)
         return zf_error_set (err, ZF_E_INVAL, "broker options: no endpoint to bind");
     if (options->max_message_bytes < 1024 || options->max_message_bytes > (uint64_t) INT32_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "broker options: max_message_bytes is not in 1 KiB .. 2 GiB");
-    if (options->heartbeat_ms == 0 || options->mdp_heartbeat_ms == 0 || options->client_idle_ms == 0)
+        return zf_error_set (err, ZF_E_INVAL,
+                             "broker options: max_message_bytes is not in 1 KiB .. 2 GiB");
+    if (options->heartbeat_ms == 0 || options->mdp_heartbeat_ms == 0 ||
+        options->client_idle_ms == 0)
         return zf_error_set (err, ZF_E_INVAL, "broker options: a heartbeat or idle time is 0");
     if (options->max_queues == 0 || options->max_sessions == 0 || options->window_bytes == 0)
         return zf_error_set (err, ZF_E_INVAL, "broker options: a limit is 0");
     if (options->policy != NULL && !zf_policy_valid (options->policy))
-        return zf_error_set (err, ZF_E_INVAL, "broker options: a value of the policy is out of range");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "broker options: a value of the policy is out of range");
     return 0;
 }
 
@@ -55,7 +60,8 @@ int zf_broker_start (zf_device_t **device, const zf_broker_options_t *options, z
     int rc = check (options, err);
     if (rc != 0)
         return rc;
-    zf_shell_options_t shell = {.port_count = 1, .on_event = options->on_event, .arg = options->arg};
+    zf_shell_options_t shell = {
+        .port_count = 1, .on_event = options->on_event, .arg = options->arg};
     shell.ports[0].endpoints = options->endpoints;
     shell.ports[0].endpoint_count = options->endpoint_count;
     shell.ports[0].dialects = dialects;

@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-#define FRAMES_MAX (ZF_FRAMES_MAX + 8) /* of one message: a body and its envelope */
+#define FRAMES_MAX      (ZF_FRAMES_MAX + 8) /* of one message: a body and its envelope */
 #define MESSAGES_A_TURN 512
-#define BYTES_A_TURN (8u << 20)
+#define BYTES_A_TURN    (8u << 20)
 
 /* Somebody on the other side of the socket. */
 typedef struct {
     zf_router_t *router;
     zf_session_t *session;
-    int fd;           /* of its connection, -1: none (inproc) */
-    uint8_t *address; /* routing id */
-    UT_hash_handle hh;         /* by address */
-    UT_hash_handle hh_fd;      /* by fd, if it has one */
+    int fd;               /* of its connection, -1: none (inproc) */
+    uint8_t *address;     /* routing id */
+    UT_hash_handle hh;    /* by address */
+    UT_hash_handle hh_fd; /* by fd, if it has one */
 } peer_t;
 
 /* A received frame, for the engine. */
@@ -29,12 +29,12 @@ struct zf_router {
     zf_socket_t socket;
     zf_socket_t monitor;
     const zf_dialect_t *const *dialects;
-    peer_t *peers;                   /* by routing id (uthash) */
-    peer_t *connections;             /* by descriptor (uthash) */
+    peer_t *peers;                  /* by routing id (uthash) */
+    peer_t *connections;            /* by descriptor (uthash) */
     received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
 };
 
-/* -- frames --------------------------------------------------------------------------------------------- */
+/* -- frames ------------------------------------------------------------------------------------ */
 
 static void release_received (zf_frame_t *frame)
 {
@@ -51,7 +51,8 @@ static received_t *new_received (void)
     return received;
 }
 
-/* Receives one frame into slot i. Returns 1 if more follow, 0 if not, -1: nothing there, or no memory. */
+/* Receives one frame into slot i. Returns 1 if more follow, 0 if not, -1: nothing there, or no
+ * memory. */
 static int receive_frame (zf_router_t *self, size_t i)
 {
     if (self->frames[i] == NULL)
@@ -80,7 +81,7 @@ static void recycle_frame (zf_router_t *self, size_t i)
     zmq_msg_close (&received->message);
 }
 
-/* -- peers ---------------------------------------------------------------------------------------------- */
+/* -- peers ------------------------------------------------------------------------------------- */
 
 static const zf_dialect_t *recognise (const zf_router_t *self, zf_frame_t **frames, size_t count)
 {
@@ -122,8 +123,8 @@ static peer_t *find_connection (zf_router_t *self, int fd)
     return peer;
 }
 
-/* The peer speaks over this descriptor now. Whoever did before is gone: the system gives a number again only
- * when it is free. */
+/* The peer speaks over this descriptor now. Whoever did before is gone: the system gives a number
+ * again only when it is free. */
 static void link_connection (peer_t *peer, int fd)
 {
     zf_router_t *self = peer->router;
@@ -180,7 +181,7 @@ void zf_router_forget (void *host)
     drop_peer (host);
 }
 
-/* -- in ------------------------------------------------------------------------------------------------- */
+/* -- in ---------------------------------------------------------------------------------------- */
 
 static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
 {
@@ -192,10 +193,12 @@ static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
         const zf_dialect_t *dialect = recognise (self, frames, count);
         if (dialect == NULL) {
             self->engine->counters.peer_errors++;
-            zf_notice (self->engine, ZF_EVENT_PEER_ERROR, "a message of %zu frames in no known protocol", count);
+            zf_notice (self->engine, ZF_EVENT_PEER_ERROR,
+                       "a message of %zu frames in no known protocol", count);
             return;
         }
-        zf_router_reap (self); /* news of a connection that had this descriptor before: they came before this */
+        zf_router_reap (self); /* news of a connection that had this descriptor before: they came
+                                  before this */
         peer = add_peer (self, address, dialect);
     }
     if (peer == NULL)
@@ -210,12 +213,14 @@ static void discard_rest (zf_router_t *self)
     while (more == 1) {
         zmq_msg_t frame;
         zmq_msg_init (&frame);
-        more = zmq_msg_recv (&frame, self->socket.raw, ZMQ_DONTWAIT) < 0 ? 0 : zmq_msg_more (&frame);
+        more =
+            zmq_msg_recv (&frame, self->socket.raw, ZMQ_DONTWAIT) < 0 ? 0 : zmq_msg_more (&frame);
         zmq_msg_close (&frame);
     }
 }
 
-/* Receives the frames of a message into the slots. Returns how many it took; *whole: these are all. */
+/* Receives the frames of a message into the slots. Returns how many it took; *whole: these are
+ * all. */
 static size_t receive_frames (zf_router_t *self, bool *whole)
 {
     size_t count = 0;
@@ -278,7 +283,7 @@ void zf_router_reap (zf_router_t *self)
     }
 }
 
-/* -- out ------------------------------------------------------------------------------------------------ */
+/* -- out --------------------------------------------------------------------------------------- */
 
 static void free_given (void *data, void *hint)
 {
@@ -306,7 +311,8 @@ static int make_message (zmq_msg_t *message, zf_out_t *out)
     return rc;
 }
 
-/* Sends a message. Returns 0, or the error number of the first frame; later frames cannot fail but for memory. */
+/* Sends a message. Returns 0, or the error number of the first frame; later frames cannot fail but
+ * for memory. */
 static int send_effect (peer_t *peer, zf_effect_t *effect)
 {
     void *raw = peer->router->socket.raw;
@@ -337,14 +343,15 @@ void zf_router_send (zf_effect_t *effect)
     lose_peer (peer);
 }
 
-/* -- life ----------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
-static int bind_all (zf_router_t *self, const zf_router_options_t *options, zf_bound_fn *bound, void *arg,
-                     zf_error_t *err)
+static int bind_all (zf_router_t *self, const zf_router_options_t *options, zf_bound_fn *bound,
+                     void *arg, zf_error_t *err)
 {
     for (size_t i = 0; i < options->endpoint_count; i++) {
         char endpoint[256];
-        int rc = zf_socket_bind (&self->socket, options->endpoints[i], endpoint, sizeof endpoint, err);
+        int rc =
+            zf_socket_bind (&self->socket, options->endpoints[i], endpoint, sizeof endpoint, err);
         if (rc != 0)
             return rc;
         if (bound (arg, endpoint) != 0)

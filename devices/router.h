@@ -1,6 +1,7 @@
 /* A ROUTER socket as a port of an engine: routing ids on one side, sessions on the other.
  *
- * Threads: the device's. A peer gets a session with its first message, in the first dialect that it matches. */
+ * Threads: the device's. A peer gets a session with its first message, in the first dialect that it
+ * matches. */
 #ifndef ZF_DEVICES_ROUTER_H
 #define ZF_DEVICES_ROUTER_H
 
@@ -16,8 +17,8 @@ typedef struct {
     uint64_t max_message_bytes;
 } zf_router_options_t;
 
-/* Binds everything. bound(arg, endpoint) is called for each endpoint as bound. On failure *router is NULL and err
- * says which endpoint and why. */
+/* Binds everything. bound(arg, endpoint) is called for each endpoint as bound. On failure *router
+ * is NULL and err says which endpoint and why. */
 typedef int zf_bound_fn (void *arg, const char *endpoint);
 int zf_router_open (zf_router_t **router, zf_engine_t *engine, const zf_router_options_t *options,
                     zf_bound_fn *bound, void *arg, zf_error_t *err);
@@ -29,7 +30,8 @@ void zf_router_close (zf_router_t **router);
 void *zf_router_socket (zf_router_t *router);
 void *zf_router_monitor (zf_router_t *router);
 
-/* Hands what has come in to the engine, a bounded number of messages. Returns true if it stopped there. */
+/* Hands what has come in to the engine, a bounded number of messages. Returns true if it stopped
+ * there. */
 bool zf_router_collect (zf_router_t *router);
 
 /* Connections that were lost since. */

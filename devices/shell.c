@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 #define EVENTS_A_SECOND 20
-#define ENDPOINTS_MAX 64
-#define WAIT_MAX_MS 60000
+#define ENDPOINTS_MAX   64
+#define WAIT_MAX_MS     60000
 
 typedef struct {
     zf_stat_fn *fn;
@@ -23,11 +23,11 @@ struct zf_device {
     size_t endpoint_count;
     zf_event_fn *on_event;
     void *arg;
-    uint64_t second;  /* of the clock, for the rate of events */
-    uint32_t events;  /* told in this second */
+    uint64_t second; /* of the clock, for the rate of events */
+    uint32_t events; /* told in this second */
 };
 
-/* -- the turn ------------------------------------------------------------------------------------------- */
+/* -- the turn ---------------------------------------------------------------------------------- */
 
 static void tell (zf_device_t *self, zf_event_t event, const char *text)
 {
@@ -119,7 +119,7 @@ static void run (zsock_t *pipe, void *arg)
         more = turn (self);
 }
 
-/* -- life ----------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static int add_endpoint (void *arg, const char *endpoint)
 {
@@ -144,7 +144,8 @@ static int open_ports (zf_device_t *self, const zf_shell_options_t *options, zf_
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     zf_engine_tick (self->engine, zf_clock_ms ());
     for (size_t i = 0; i < options->port_count && rc == 0; i++) {
-        rc = zf_router_open (&self->routers[i], self->engine, &options->ports[i], add_endpoint, self, err);
+        rc = zf_router_open (&self->routers[i], self->engine, &options->ports[i], add_endpoint,
+                             self, err);
         self->router_count += rc == 0;
     }
     return rc;

@@ -1,7 +1,7 @@
 /* The shell of a device: an engine, its routers, and a thread that turns.
  *
- * A turn has four phases, always in this order: collect (drain the sockets, with a budget), decide (the engine), commit (nothing
- * to do as long as nothing is durable), send. */
+ * A turn has four phases, always in this order: collect (drain the sockets, with a budget), decide
+ * (the engine), commit (nothing to do as long as nothing is durable), send. */
 #ifndef ZF_DEVICES_SHELL_H
 #define ZF_DEVICES_SHELL_H
 

@@ -6,11 +6,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define KEEPALIVE_MS 10000 /* ZMTP heartbeats: a half-open connection is noticed, and closed */
+#define KEEPALIVE_MS         10000 /* ZMTP heartbeats, against half-open connections */
 #define KEEPALIVE_TIMEOUT_MS 30000
-#define RECONNECT_MS 20
-#define RECONNECT_MAX_MS 2000
-#define BACKLOG 4096
+#define RECONNECT_MS         20
+#define RECONNECT_MAX_MS     2000
+#define BACKLOG              4096
 
 static void prepare_context (void)
 {
@@ -82,7 +82,8 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
     return zf_socket_connect (monitor, endpoint, err);
 }
 
-/* An event is two frames: u16 event, u32 value (the descriptor), both in host order; and the endpoint. */
+/* An event is two frames: u16 event, u32 value (the descriptor), both in host order; and the
+ * endpoint. */
 int zf_socket_lost (zf_socket_t *monitor)
 {
     uint8_t event[6];
@@ -123,7 +124,8 @@ static void prepare_address (zf_socket_t *socket, const char *endpoint)
     set_int (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
 }
 
-int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size, zf_error_t *err)
+int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
+                    zf_error_t *err)
 {
     prepare_address (socket, endpoint);
     if (zmq_bind (socket->raw, endpoint) != 0)

@@ -1,7 +1,9 @@
-/* The one place where ZeroMQ sockets are made: no device and no pattern sets a socket option on its own.
+/* The one place where ZeroMQ sockets are made: no device and no pattern sets a socket option on its
+ * own.
  *
- * Sockets belong to czmq's process context, so that inproc endpoints reach from handle to device to application.
- * Its signal handler is not installed. Threads: a socket is used by one thread at a time. */
+ * Sockets belong to czmq's process context, so that inproc endpoints reach from handle to device to
+ * application. Its signal handler is not installed. Threads: a socket is used by one thread at a
+ * time. */
 #ifndef ZF_DEVICES_SOCKET_H
 #define ZF_DEVICES_SOCKET_H
 
@@ -10,8 +12,8 @@
 #include <stdint.h>
 #include <zferry/error.h>
 
-#define ZF_SOCKET_HWM 1000        /* messages waiting for one peer */
-#define ZF_SOCKET_LINGER_MS 250   /* what was sent may take so long to leave after close */
+#define ZF_SOCKET_HWM       1000 /* messages waiting for one peer */
+#define ZF_SOCKET_LINGER_MS 250  /* what was sent may take so long to leave after close */
 
 typedef struct {
     void *czmq; /* its zsock_t */
@@ -21,7 +23,8 @@ typedef struct {
 /* A ROUTER for a device: refuses what it can't route, caps messages, notices dead connections. */
 int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
 
-/* A DEALER for a pattern: greets each new connection with an empty message, so that the other side says who it is. */
+/* A DEALER for a pattern: greets each new connection with an empty message, so that the other side
+ * says who it is. */
 int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
 
 /* A PAIR that gets an event for each connection that the socket loses. */
@@ -30,8 +33,10 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
 /* The next lost connection's descriptor from a monitor, or -1: none now. */
 int zf_socket_lost (zf_socket_t *monitor);
 
-/* Binds and writes the endpoint as bound, with the port that was chosen. ZF_E_ADDRESS: in words in err. */
-int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size, zf_error_t *err);
+/* Binds and writes the endpoint as bound, with the port that was chosen. ZF_E_ADDRESS: in words in
+ * err. */
+int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
+                    zf_error_t *err);
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err);
 
 /* Safe on a zeroed one. */

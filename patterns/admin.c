@@ -8,7 +8,8 @@
 typedef int answer_fn (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body);
 
 /* Begins an ADMIN command; its argument is to be written behind. */
-static zf_writer_t *begin (zf_client_t *self, zf_inquiry_t *inquiry, const char *verb, const char *queue)
+static zf_writer_t *begin (zf_client_t *self, zf_inquiry_t *inquiry, const char *verb,
+                           const char *queue)
 {
     inquiry->number = ++self->inquiry_number;
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_ADMIN, 5);
@@ -19,8 +20,8 @@ static zf_writer_t *begin (zf_client_t *self, zf_inquiry_t *inquiry, const char 
 }
 
 /* A command whose argument is one number. */
-static int call (zf_client_t *self, const char *verb, const char *queue, uint64_t argument, answer_fn *answer, void *arg,
-                 zf_error_t *err)
+static int call (zf_client_t *self, const char *verb, const char *queue, uint64_t argument,
+                 answer_fn *answer, void *arg, zf_error_t *err)
 {
     zf_inquiry_t inquiry = {.err = err, .answer = answer, .arg = arg};
     zf_handle_enter (&self->handle);
@@ -30,7 +31,7 @@ static int call (zf_client_t *self, const char *verb, const char *queue, uint64_
     return rc;
 }
 
-/* -- queues ---------------------------------------------------------------------------------------------- */
+/* -- queues ------------------------------------------------------------------------------------ */
 
 typedef struct {
     zf_queue_info_t *infos;
@@ -95,7 +96,8 @@ int zf_admin_queue (zf_client_t *self, const char *queue, zf_queue_info_t *info,
     return call (self, "queue", queue, 0, on_queue, info, err);
 }
 
-int zf_admin_declare (zf_client_t *self, const char *queue, const zf_policy_t *policy, zf_error_t *err)
+int zf_admin_declare (zf_client_t *self, const char *queue, const zf_policy_t *policy,
+                      zf_error_t *err)
 {
     if (policy->struct_size != sizeof *policy || !zf_policy_valid (policy))
         return zf_error_set (err, ZF_E_INVAL, "a value of the policy is out of range");
@@ -107,7 +109,7 @@ int zf_admin_declare (zf_client_t *self, const char *queue, const zf_policy_t *p
     return rc;
 }
 
-/* -- records --------------------------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *queue;
@@ -167,8 +169,8 @@ static int peek_some (zf_client_t *self, peek_t *peek, uint64_t from, uint64_t m
     return rc;
 }
 
-int zf_admin_peek (zf_client_t *self, const char *queue, uint64_t from, uint32_t max, zf_peek_fn *fn, void *arg,
-                   zf_error_t *err)
+int zf_admin_peek (zf_client_t *self, const char *queue, uint64_t from, uint32_t max,
+                   zf_peek_fn *fn, void *arg, zf_error_t *err)
 {
     int rc = 0;
     uint32_t shown = 1;
@@ -197,17 +199,19 @@ int zf_admin_purge (zf_client_t *self, const char *queue, uint64_t *count, zf_er
     return call (self, "purge", queue, 0, on_count, count, err);
 }
 
-int zf_admin_dead_requeue (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count, zf_error_t *err)
+int zf_admin_dead_requeue (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count,
+                           zf_error_t *err)
 {
     return call (self, "requeue", queue, max, on_count, count, err);
 }
 
-int zf_admin_dead_discard (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count, zf_error_t *err)
+int zf_admin_dead_discard (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count,
+                           zf_error_t *err)
 {
     return call (self, "discard", queue, max, on_count, count, err);
 }
 
-/* -- figures --------------------------------------------------------------------------------------------- */
+/* -- figures ----------------------------------------------------------------------------------- */
 
 typedef struct {
     char name[64];
@@ -229,7 +233,8 @@ static int on_stats (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body)
         return ZF_E_NOMEM;
     for (uint32_t i = 0; i < list->count; i++) {
         zf_bytes_t name = zf_mp_bytes (r);
-        size_t n = name.size < sizeof list->figures[i].name - 1 ? name.size : sizeof list->figures[i].name - 1;
+        size_t n = name.size < sizeof list->figures[i].name - 1 ? name.size
+                                                                : sizeof list->figures[i].name - 1;
         if (n > 0)
             memcpy (list->figures[i].name, name.data, n);
         list->figures[i].value = zf_mp_uint (r);

@@ -11,18 +11,18 @@
 /* A post and what is worked out about it. */
 typedef struct {
     const zf_post_t *post;
-    size_t order;         /* its place in the caller's array */
+    size_t order; /* its place in the caller's array */
     size_t body_size;
-    size_t props_start;   /* in the encoded properties of all */
+    size_t props_start; /* in the encoded properties of all */
     size_t props_size;
 } item_t;
 
 typedef struct {
     item_t *items;
     size_t count;
-    zf_writer_t props;   /* encoded, of all items */
-    size_t bytes;        /* of the batch */
-    size_t queues;       /* different ones */
+    zf_writer_t props; /* encoded, of all items */
+    size_t bytes;      /* of the batch */
+    size_t queues;     /* different ones */
     zf_buffer_t *batch;
 } bundle_t;
 
@@ -42,7 +42,8 @@ static int measure (bundle_t *bundle, const zf_post_t *posts, zf_error_t *err)
         const zf_post_t *post = item->post = &posts[i];
         size_t length = post->queue != NULL ? strnlen (post->queue, ZF_NAME_MAX + 1) : 0;
         if (length == 0 || length > ZF_NAME_MAX)
-            return zf_error_set (err, ZF_E_INVAL, "post %zu: the name of a queue has 1 to %d bytes", i, ZF_NAME_MAX);
+            return zf_error_set (err, ZF_E_INVAL, "post %zu: the name of a queue has 1 to %d bytes",
+                                 i, ZF_NAME_MAX);
         item->order = i;
         item->body_size = post->size;
         item->props_start = bundle->props.size;
@@ -100,9 +101,11 @@ static int run (zf_client_t *self, bundle_t *bundle, zf_error_t *err)
     if (rc != 0)
         return zf_error_set (err, rc, "out of memory");
     if (bundle->bytes > zf_client_connection (self)->max_message_bytes)
-        return zf_error_set (err, ZF_E_TOO_BIG, "an atomic post of %zu bytes: too big for one message", bundle->bytes);
+        return zf_error_set (err, ZF_E_TOO_BIG,
+                             "an atomic post of %zu bytes: too big for one message", bundle->bytes);
     if (bundle->queues > ZF_SEGMENTS_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "an atomic post to %zu queues: at most %d", bundle->queues, ZF_SEGMENTS_MAX);
+        return zf_error_set (err, ZF_E_INVAL, "an atomic post to %zu queues: at most %d",
+                             bundle->queues, ZF_SEGMENTS_MAX);
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_POST_MANY, 4);
     uint64_t low = self->inquiries != NULL ? self->inquiries->number : inquiry.number;
     zf_mp_put_uint (w, inquiry.number);
@@ -118,7 +121,8 @@ int zf_client_post_many (zf_client_t *self, const zf_post_t *posts, size_t count
     if (count == 0 || count > POSTS_MAX)
         return zf_error_set (err, ZF_E_INVAL, "an atomic post has 1 to %d records", POSTS_MAX);
     bundle.items = calloc (count, sizeof *bundle.items);
-    int rc = bundle.items != NULL ? measure (&bundle, posts, err) : zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    int rc = bundle.items != NULL ? measure (&bundle, posts, err)
+                                  : zf_error_set (err, ZF_E_NOMEM, "out of memory");
     if (rc == 0) {
         zf_handle_enter (&self->handle);
         rc = run (self, &bundle, err);

@@ -10,7 +10,7 @@
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 
-/* -- handle operations ---------------------------------------------------------------------------------- */
+/* -- handle operations ------------------------------------------------------------------------- */
 
 static zf_client_t *client_of (zf_handle_t *handle)
 {
@@ -30,7 +30,8 @@ static void on_lost (zf_connection_t *connection)
     (void) connection; /* all is kept, and sent again in the next session */
 }
 
-static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r, zmq_msg_t *body)
+static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
+                        zmq_msg_t *body)
 {
     zf_client_t *self = client_of (connection->handle);
     switch (command) {
@@ -79,7 +80,7 @@ static const zf_handle_ops_t client_ops = {
     .news = has_news,
 };
 
-/* -- outcomes of posts ---------------------------------------------------------------------------------- */
+/* -- outcomes of posts ------------------------------------------------------------------------- */
 
 /* Outcomes on their way to the application. */
 typedef struct {
@@ -109,11 +110,12 @@ static void on_outcome (void *arg, zf_outbox_t *outbox, uint64_t first, uint64_t
     outcome_t *outcome = self->on_confirm != NULL ? calloc (1, sizeof *outcome) : NULL;
     if (outcome == NULL)
         return;
-    *outcome = (outcome_t){{run_outcome, finish_outcome, NULL, NULL}, self, outbox->name, first, count, code};
+    *outcome = (outcome_t){
+        {run_outcome, finish_outcome, NULL, NULL}, self, outbox->name, first, count, code};
     zf_handle_call (&self->handle, &outcome->callback);
 }
 
-/* -- life ----------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 void zf_client_defaults (zf_client_options_t *options)
 {
@@ -130,9 +132,11 @@ void zf_client_defaults (zf_client_options_t *options)
 static int check (const zf_client_options_t *options, zf_error_t *err)
 {
     if (options->struct_size != sizeof *options)
-        return zf_error_set (err, ZF_E_INVAL, "client options: set them up with zf_client_defaults ()");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "client options: set them up with zf_client_defaults ()");
     if (options->batch_bytes < 1024 || options->batch_bytes > 1u << 20)
-        return zf_error_set (err, ZF_E_INVAL, "client options: batch_bytes is not in 1 KiB .. 1 MiB");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "client options: batch_bytes is not in 1 KiB .. 1 MiB");
     if (options->failover_ms == 0 || options->window_bytes == 0)
         return zf_error_set (err, ZF_E_INVAL, "client options: failover_ms or window_bytes is 0");
     return 0;
@@ -189,7 +193,7 @@ void zf_client_close (zf_client_t **client)
     free (self);
 }
 
-/* -- posting -------------------------------------------------------------------------------------------- */
+/* -- posting ----------------------------------------------------------------------------------- */
 
 int zf_client_timed_out (zf_client_t *self, zf_error_t *err)
 {
@@ -204,7 +208,8 @@ static int check_name (const char *name, const char *what, zf_error_t *err)
 {
     size_t size = name != NULL ? strnlen (name, ZF_NAME_MAX + 1) : 0;
     if (size == 0 || size > ZF_NAME_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "the name of a %s has 1 to %d bytes", what, ZF_NAME_MAX);
+        return zf_error_set (err, ZF_E_INVAL, "the name of a %s has 1 to %d bytes", what,
+                             ZF_NAME_MAX);
     return 0;
 }
 
@@ -220,8 +225,8 @@ static bool has_room (void *arg)
 }
 
 /* Encodes the properties into the scratch buffer, and the record's size into *bytes. */
-static int measure (zf_client_t *self, const void *body, size_t *size, const zf_props_t *props, size_t *bytes,
-                    zf_error_t *err)
+static int measure (zf_client_t *self, const void *body, size_t *size, const zf_props_t *props,
+                    size_t *bytes, zf_error_t *err)
 {
     zf_writer_t *scratch = &self->outboxes.scratch;
     scratch->size = 0;
@@ -234,7 +239,8 @@ static int measure (zf_client_t *self, const void *body, size_t *size, const zf_
     *bytes = zf_record_size (scratch->size, *size);
     if (rc == 0 && *bytes + ZF_BATCH_HEADER > zf_client_connection (self)->max_message_bytes)
         rc = ZF_E_TOO_BIG;
-    return rc == 0 ? 0 : zf_error_set (err, rc, "a record of %zu bytes: %s", *size, zf_strerror (rc));
+    return rc == 0 ? 0
+                   : zf_error_set (err, rc, "a record of %zu bytes: %s", *size, zf_strerror (rc));
 }
 
 typedef enum { WAIT_NEVER, WAIT_FOR_ROOM, WAIT_FOR_CONFIRM } patience_t;
@@ -245,8 +251,8 @@ static bool is_settled (void *arg)
     return blocked->done;
 }
 
-static int wait_for_confirm (zf_client_t *self, zf_outbox_t *outbox, uint64_t number, uint64_t deadline,
-                             zf_error_t *err)
+static int wait_for_confirm (zf_client_t *self, zf_outbox_t *outbox, uint64_t number,
+                             uint64_t deadline, zf_error_t *err)
 {
     zf_blocked_t blocked = {.number = number};
     DL_APPEND (outbox->blocked, &blocked);
@@ -262,8 +268,8 @@ static int wait_for_confirm (zf_client_t *self, zf_outbox_t *outbox, uint64_t nu
 }
 
 /* With the lock held, and the record measured. */
-static int add (zf_client_t *self, const char *queue, const void *body, size_t size, const zf_props_t *props,
-                uint64_t *number, patience_t patience, zf_error_t *err)
+static int add (zf_client_t *self, const char *queue, const void *body, size_t size,
+                const zf_props_t *props, uint64_t *number, patience_t patience, zf_error_t *err)
 {
     zf_outbox_t *outbox = zf_outbox_for (&self->outboxes, queue);
     uint64_t taken;
@@ -294,8 +300,8 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
     return 0;
 }
 
-static int post (zf_client_t *self, const char *queue, const void *body, size_t size, const zf_props_t *props,
-                 uint64_t *number, patience_t patience, zf_error_t *err)
+static int post (zf_client_t *self, const char *queue, const void *body, size_t size,
+                 const zf_props_t *props, uint64_t *number, patience_t patience, zf_error_t *err)
 {
     size_t bytes;
     int rc = check_name (queue, "queue", err);
@@ -314,8 +320,8 @@ static int post (zf_client_t *self, const char *queue, const void *body, size_t 
     return rc;
 }
 
-int zf_client_post (zf_client_t *self, const char *queue, const void *body, size_t size, const zf_props_t *props,
-                    zf_error_t *err)
+int zf_client_post (zf_client_t *self, const char *queue, const void *body, size_t size,
+                    const zf_props_t *props, zf_error_t *err)
 {
     return post (self, queue, body, size, props, NULL, WAIT_FOR_CONFIRM, err);
 }
@@ -364,7 +370,7 @@ int zf_client_flush (zf_client_t *self, int timeout_ms, zf_error_t *err)
     return rc;
 }
 
-/* -- event loops and figures ---------------------------------------------------------------------------- */
+/* -- event loops and figures ------------------------------------------------------------------- */
 
 int zf_client_fd (zf_client_t *self)
 {

@@ -1,5 +1,5 @@
-/* The inside of a client: what its three parts share. client.c posts (through outbox.c), request.c asks, admin.c
- * looks after queues. All with the handle's lock held. */
+/* The inside of a client: what its three parts share. client.c posts (through outbox.c), request.c
+ * asks, admin.c looks after queues. All with the handle's lock held. */
 #ifndef ZF_PATTERNS_CLIENT_H
 #define ZF_PATTERNS_CLIENT_H
 
@@ -40,14 +40,14 @@ void zf_requests_close (zf_client_t *client);
 /* inquiry.c: one question, one answer of any shape, asked again after a reconnect. */
 struct zf_inquiry {
     uint64_t number;
-    uint8_t *control;    /* the control frame */
+    uint8_t *control; /* the control frame */
     size_t control_size;
-    zf_buffer_t *body;   /* or NULL */
+    zf_buffer_t *body; /* or NULL */
     bool done;
-    int code;            /* the outcome, when done */
-    zf_error_t *err;     /* gets the broker's words; may be NULL */
+    int code;        /* the outcome, when done */
+    zf_error_t *err; /* gets the broker's words; may be NULL */
     int (*answer) (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body); /* may be NULL */
-    void *arg;           /* for answer */
+    void *arg;                                                              /* for answer */
     zf_inquiry_t *prev, *next;
 };
 

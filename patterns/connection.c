@@ -5,9 +5,9 @@
 #include <zferry/error.h>
 
 #define HELLO_AGAIN_MS 1000
-#define HEARTBEAT_MS 500             /* until a WELCOME says otherwise */
-#define IDLE_MS 60000
-#define MESSAGE_MAX (UINT64_C (1) << 31) /* the broker chooses; this only stops nonsense */
+#define HEARTBEAT_MS   500 /* until a WELCOME says otherwise */
+#define IDLE_MS        60000
+#define MESSAGE_MAX    (UINT64_C (1) << 31) /* the broker chooses; this only stops nonsense */
 
 int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
 {
@@ -32,7 +32,7 @@ int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
     return rc;
 }
 
-/* -- out ------------------------------------------------------------------------------------------------ */
+/* -- out --------------------------------------------------------------------------------------- */
 
 /* Sends handle->control and the body; the session's state does not matter. */
 static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
@@ -85,7 +85,7 @@ static void say_hello (zf_connection_t *connection)
     handle->tick_due_ms = 0;
 }
 
-/* -- the session ---------------------------------------------------------------------------------------- */
+/* -- the session ------------------------------------------------------------------------------- */
 
 static void lose_session (zf_connection_t *connection)
 {
@@ -101,7 +101,8 @@ static void lose_session (zf_connection_t *connection)
 
 static void on_reset (zf_connection_t *connection)
 {
-    /* More than one may be under way, for messages that an ended session had sent: only the first counts. */
+    /* More than one may be under way, for messages that an ended session had sent: only the first
+     * counts. */
     if (connection->state == ZF_CONNECTION_GREETING)
         return;
     lose_session (connection);
@@ -147,7 +148,7 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
     connection->handle->ops->ready (connection);
 }
 
-/* -- in ------------------------------------------------------------------------------------------------- */
+/* -- in ---------------------------------------------------------------------------------------- */
 
 static void handle_message (zf_connection_t *connection, zmq_msg_t *control, zmq_msg_t *body)
 {
@@ -188,7 +189,8 @@ static bool receive_body (zf_connection_t *connection, zmq_msg_t *body)
     while (more) {
         zmq_msg_t rest;
         zmq_msg_init (&rest);
-        more = zmq_msg_recv (&rest, connection->socket.raw, ZMQ_DONTWAIT) >= 0 && zmq_msg_more (&rest);
+        more =
+            zmq_msg_recv (&rest, connection->socket.raw, ZMQ_DONTWAIT) >= 0 && zmq_msg_more (&rest);
         zmq_msg_close (&rest);
     }
     return true;
@@ -224,7 +226,7 @@ bool zf_connection_readable (zf_connection_t *connection)
     return (events & ZMQ_POLLIN) != 0;
 }
 
-/* -- time ----------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 /* A fresh socket, to the next endpoint if this connection may choose. */
 static void reopen (zf_connection_t *connection)
@@ -234,7 +236,8 @@ static void reopen (zf_connection_t *connection)
     if (handle->connection_count == 1)
         connection->endpoint = (connection->endpoint + 1) % handle->endpoint_count;
     zf_socket_close (&connection->socket);
-    zf_connection_open (connection, NULL); /* if it fails, it is tried again like one that does not answer */
+    zf_connection_open (connection, NULL); /* if it fails, it is tried again like one that does
+                                              not answer */
 }
 
 static uint64_t tick_ready (zf_connection_t *connection, uint64_t now_ms)

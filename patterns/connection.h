@@ -12,7 +12,8 @@ int zf_connection_open (zf_connection_t *connection, zf_error_t *err);
 /* Handles all that has come in; true if anything has. */
 bool zf_connection_pump (zf_connection_t *connection);
 
-/* Greets again, pings, or goes to the next endpoint, whatever is due. Returns when something is again. */
+/* Greets again, pings, or goes to the next endpoint, whatever is due. Returns when something is
+ * again. */
 uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms);
 
 /* True if something has come in that nobody received yet. */

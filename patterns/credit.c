@@ -1,7 +1,7 @@
 #include "patterns/credit.h"
 
-#define GROWTH 4             /* at most, from one measurement to the next */
-#define LEAST_NS 1000000     /* a measurement takes this long, or as many records as the credit */
+#define GROWTH   4       /* at most, from one measurement to the next */
+#define LEAST_NS 1000000 /* a measurement takes this long, or as many records as the credit */
 
 void zf_credit_init (zf_credit_t *credit, uint64_t now_ns)
 {

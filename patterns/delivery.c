@@ -4,7 +4,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-/* Messages of a worker are settled, not released: this makes a zf_message_release by mistake harmless. */
+/* Messages of a worker are settled, not released: this makes a zf_message_release by mistake
+ * harmless. */
 static void release_nothing (void *owner)
 {
     (void) owner;
@@ -31,7 +32,8 @@ static void free_delivery (zf_delivery_t *delivery)
     free (delivery);
 }
 
-void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r, zmq_msg_t *body)
+void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r,
+                       zmq_msg_t *body)
 {
     zf_mp_bytes (r); /* the queue: we consume but one */
     zf_delivery_t fields = {.owner = {release_nothing}, .worker = worker};
@@ -78,7 +80,8 @@ bool zf_delivery_next (zf_worker_t *worker, zf_message_t *message)
         message->id = delivery->first + delivery->taken;
         message->queue = worker->queue;
         message->attempt = delivery->attempt;
-        message->flags = (delivery->flags & ZF_DELIVER_WANTS_REPLY) != 0 ? ZF_MESSAGE_WANTS_REPLY : 0;
+        message->flags =
+            (delivery->flags & ZF_DELIVER_WANTS_REPLY) != 0 ? ZF_MESSAGE_WANTS_REPLY : 0;
         message->owner = delivery;
         if (++delivery->taken == delivery->count)
             DL_DELETE (worker->ready, delivery);
@@ -113,8 +116,7 @@ void zf_delivery_forget (zf_worker_t *worker, const zf_connection_t *connection)
 {
     size_t number = (size_t) (connection - worker->handle.connections);
     zf_delivery_t *delivery, *next;
-    DL_FOREACH_SAFE (worker->ready, delivery, next)
-    {
+    DL_FOREACH_SAFE (worker->ready, delivery, next) {
         if (delivery->connection == number)
             cut_short (worker, delivery);
     }
@@ -123,7 +125,8 @@ void zf_delivery_forget (zf_worker_t *worker, const zf_connection_t *connection)
     worker->acks[number].limit_told = 0;
 }
 
-static void send_range (zf_delivery_t *delivery, unsigned command, uint64_t first, uint64_t count, bool with_lease)
+static void send_range (zf_delivery_t *delivery, unsigned command, uint64_t first, uint64_t count,
+                        bool with_lease)
 {
     zf_worker_t *worker = delivery->worker;
     zf_writer_t *w = zf_handle_control (&worker->handle, command, with_lease ? 5 : 4);
@@ -138,11 +141,10 @@ static void send_range (zf_delivery_t *delivery, unsigned command, uint64_t firs
 void zf_delivery_release (zf_worker_t *worker)
 {
     zf_delivery_t *delivery, *next;
-    DL_FOREACH_SAFE (worker->ready, delivery, next)
-    {
+    DL_FOREACH_SAFE (worker->ready, delivery, next) {
         if (!is_void (delivery))
-            send_range (delivery, ZF_CMD_RELEASE, delivery->first + delivery->taken, delivery->count - delivery->taken,
-                        false);
+            send_range (delivery, ZF_CMD_RELEASE, delivery->first + delivery->taken,
+                        delivery->count - delivery->taken, false);
         cut_short (worker, delivery);
     }
 }
@@ -151,8 +153,7 @@ uint64_t zf_delivery_extend (zf_worker_t *worker, uint64_t now_ms)
 {
     uint64_t next = ZF_NEVER;
     zf_delivery_t *delivery;
-    DL_FOREACH2 (worker->all, delivery, all_next)
-    {
+    DL_FOREACH2 (worker->all, delivery, all_next) {
         if (is_void (delivery) || now_ms - delivery->received_ms >= worker->max_hold_ms)
             continue;
         uint64_t due = delivery->extended_ms + delivery->lease_ms / 3;

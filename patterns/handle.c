@@ -13,15 +13,15 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define ATTENDED_MS 100 /* between the keeper's looks at a handle that is being called */
-#define PAUSE_MAX_MS 16 /* and at one with unfinished business where nothing happens */
+#define ATTENDED_MS  100 /* between the keeper's looks at a handle that is being called */
+#define PAUSE_MAX_MS 16  /* and at one with unfinished business where nothing happens */
 
 uint64_t zf_deadline (int64_t timeout_ms)
 {
     return timeout_ms < 0 ? ZF_NEVER : zf_clock_ms () + (uint64_t) timeout_ms;
 }
 
-/* -- waking --------------------------------------------------------------------------------------------- */
+/* -- waking ------------------------------------------------------------------------------------ */
 
 static void wake_poller (zf_handle_t *handle)
 {
@@ -41,15 +41,14 @@ static void heed_wake (zf_handle_t *handle)
 static void serve_waiters (zf_handle_t *handle)
 {
     zf_waiter_t *waiter;
-    DL_FOREACH (handle->waiters, waiter)
-    {
+    DL_FOREACH (handle->waiters, waiter) {
         if (waiter->done (waiter->arg))
             pthread_cond_signal (&waiter->turn);
     }
 }
 
-/* Our use of a socket may have swallowed the signal that a poller waits for; and we may have received what it, or the
- * application's loop, waits for. */
+/* Our use of a socket may have swallowed the signal that a poller waits for; and we may have
+ * received what it, or the application's loop, waits for. */
 static void hint_pollers (zf_handle_t *handle)
 {
     bool wake = handle->leader != NULL && handle->leader->done (handle->leader->arg);
@@ -60,7 +59,7 @@ static void hint_pollers (zf_handle_t *handle)
         wake_poller (handle);
 }
 
-/* -- callbacks ------------------------------------------------------------------------------------------ */
+/* -- callbacks --------------------------------------------------------------------------------- */
 
 void zf_handle_call (zf_handle_t *handle, zf_callback_t *callback)
 {
@@ -86,7 +85,7 @@ static void make_callbacks (zf_handle_t *handle)
         serve_waiters (handle);
 }
 
-/* -- entering and leaving ------------------------------------------------------------------------------- */
+/* -- entering and leaving ---------------------------------------------------------------------- */
 
 void zf_handle_enter (zf_handle_t *handle)
 {
@@ -103,7 +102,8 @@ void zf_handle_leave (zf_handle_t *handle)
     if (handle->leader != NULL || handle->loop_fd >= 0)
         hint_pollers (handle);
     handle->touched = false;
-    if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) && handle->ops->unfinished (handle)) {
+    if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) &&
+        handle->ops->unfinished (handle)) {
         atomic_store (&handle->keeper_soon, true);
         zf_keeper_soon (handle);
     }
@@ -139,7 +139,7 @@ static void tick (zf_handle_t *handle, uint64_t now_ms)
         serve_waiters (handle);
 }
 
-/* -- waiting -------------------------------------------------------------------------------------------- */
+/* -- waiting ----------------------------------------------------------------------------------- */
 
 static void init_turn (pthread_cond_t *turn)
 {
@@ -204,7 +204,7 @@ int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t d
     }
 }
 
-/* -- the keeper's and the loop's entrance ---------------------------------------------------------------- */
+/* -- the keeper's and the loop's entrance ------------------------------------------------------ */
 
 /* When to look again at a handle with unfinished business. */
 static uint64_t pause_ms (zf_handle_t *handle, bool progress)
@@ -273,7 +273,7 @@ int zf_handle_process (zf_handle_t *handle)
     return 0;
 }
 
-/* -- life ----------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static int copy_endpoints (zf_handle_t *handle, const zf_handle_options_t *options, zf_error_t *err)
 {
@@ -310,15 +310,16 @@ static int open_connections (zf_handle_t *handle, bool all, zf_error_t *err)
     return 0;
 }
 
-int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops, const zf_handle_options_t *options,
-                    zf_error_t *err)
+int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
+                    const zf_handle_options_t *options, zf_error_t *err)
 {
     handle->ops = ops;
     handle->failover_ms = options->failover_ms;
     handle->loop_fd = -1;
     pthread_mutex_init (&handle->lock, NULL);
     handle->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int rc = handle->wake_fd >= 0 ? 0 : zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
+    int rc =
+        handle->wake_fd >= 0 ? 0 : zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
     if (rc == 0)
         rc = zf_random (handle->uuid, sizeof handle->uuid, err);
     if (rc == 0)

@@ -1,14 +1,17 @@
-/* What every pattern's handle is made of: a lock, connections to brokers, and a way to wait that costs no thread.
+/* What every pattern's handle is made of: a lock, connections to brokers, and a way to wait that
+ * costs no thread.
  *
- * Whoever calls does the I/O, under the lock. To wait, a caller (the leader) lets go of the lock and polls the sockets'
- * descriptors and an eventfd; others wait for it on conditions of their own. ZMQ_FD is edge-triggered: whoever used a
- * socket while another polls looks at ZMQ_EVENTS before it leaves, and wakes the poller. The keeper (keeper.h) steps in
- * when nobody calls.
+ * Whoever calls does the I/O, under the lock. To wait, a caller (the leader) lets go of the lock
+ * and polls the sockets' descriptors and an eventfd; others wait for it on conditions of their own.
+ * ZMQ_FD is edge-triggered: whoever used a socket while another polls looks at ZMQ_EVENTS before it
+ * leaves, and wakes the poller. The keeper (keeper.h) steps in when nobody calls.
  *
- * A connection is a DEALER to one broker. Its session begins when the broker says RESET (it does not know us), we say
- * HELLO, and it says WELCOME; it ends when the broker says RESET again or nothing any more.
+ * A connection is a DEALER to one broker. Its session begins when the broker says RESET (it does
+ * not know us), we say HELLO, and it says WELCOME; it ends when the broker says RESET again or
+ * nothing any more.
  *
- * Threads: all but open and close are called with the lock held, inside zf_handle_enter and zf_handle_leave. */
+ * Threads: all but open and close are called with the lock held, inside zf_handle_enter and
+ * zf_handle_leave. */
 #ifndef ZF_PATTERNS_HANDLE_H
 #define ZF_PATTERNS_HANDLE_H
 
@@ -36,13 +39,17 @@ struct zf_waiter {
     zf_waiter_t *prev, *next;
 };
 
-typedef enum { ZF_CONNECTION_OPENING, ZF_CONNECTION_GREETING, ZF_CONNECTION_READY } zf_connection_state_t;
+typedef enum {
+    ZF_CONNECTION_OPENING,
+    ZF_CONNECTION_GREETING,
+    ZF_CONNECTION_READY
+} zf_connection_state_t;
 
 struct zf_connection {
     zf_handle_t *handle;
     zf_socket_t socket;
-    int fd;                /* ZMQ_FD of the socket */
-    size_t endpoint;       /* index of the one it is connected to */
+    int fd;          /* ZMQ_FD of the socket */
+    size_t endpoint; /* index of the one it is connected to */
     zf_connection_state_t state;
     uint64_t epoch;        /* counts its sessions: what belongs to an older one is void */
     uint64_t opened_ms;    /* when the socket was opened, or the session lost */
@@ -59,14 +66,20 @@ struct zf_connection {
 
 /* What a pattern does; all with the lock held, none may wait. */
 typedef struct {
-    void (*ready) (zf_connection_t *connection);                   /* a session began: say all again */
-    void (*lost) (zf_connection_t *connection);                    /* a session ended */
-    void (*message) (zf_connection_t *connection, uint64_t command, zf_reader_t *r, zmq_msg_t *body); /* body may be
-                                                                      NULL; taken by moving it away */
-    uint64_t (*tick) (zf_handle_t *handle, uint64_t now_ms);        /* what is due; returns when something is again */
-    bool (*urgent) (zf_handle_t *handle);   /* a broker must hear from us at each heartbeat, and we from it */
-    bool (*unfinished) (zf_handle_t *handle); /* the keeper must see to it soon if nobody calls */
-    bool (*news) (zf_handle_t *handle);     /* something waits for the application to fetch it */
+    void (*ready) (zf_connection_t *connection); /* a session began: say all again */
+    void (*lost) (zf_connection_t *connection);  /* a session ended */
+    /* A command that is not the connection's own. body may be NULL; it is taken by moving it
+     * away. */
+    void (*message) (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
+                     zmq_msg_t *body);
+    /* Does what is due by time; returns when something is again. */
+    uint64_t (*tick) (zf_handle_t *handle, uint64_t now_ms);
+    /* A broker must hear from us at each heartbeat, and we from it. */
+    bool (*urgent) (zf_handle_t *handle);
+    /* The keeper must see to it soon if nobody calls. */
+    bool (*unfinished) (zf_handle_t *handle);
+    /* Something waits for the application to fetch it. */
+    bool (*news) (zf_handle_t *handle);
 } zf_handle_ops_t;
 
 typedef struct {
@@ -87,32 +100,34 @@ struct zf_handle {
     uint32_t failover_ms;
     zf_connection_t *connections;
     size_t connection_count;
-    int wake_fd;               /* eventfd: makes the poller look again */
-    int loop_fd;               /* epoll descriptor for applications; -1: nobody asked for one */
-    bool touched;              /* a socket was used since the lock was taken */
-    uint64_t tick_due_ms;      /* when something is due by time */
-    zf_waiter_t *leader;       /* who polls */
-    zf_waiter_t *waiters;      /* those that wait for the leader (utlist) */
-    zf_callback_t *callbacks;  /* to be made when the lock can be let go (utlist) */
-    bool calling;              /* somebody makes them */
-    uint64_t calls;            /* grows with each call of the application */
-    uint64_t reconnects;       /* sessions begun after the first */
-    zf_writer_t control;       /* for building control frames */
+    int wake_fd;              /* eventfd: makes the poller look again */
+    int loop_fd;              /* epoll descriptor for applications; -1: nobody asked for one */
+    bool touched;             /* a socket was used since the lock was taken */
+    uint64_t tick_due_ms;     /* when something is due by time */
+    zf_waiter_t *leader;      /* who polls */
+    zf_waiter_t *waiters;     /* those that wait for the leader (utlist) */
+    zf_callback_t *callbacks; /* to be made when the lock can be let go (utlist) */
+    bool calling;             /* somebody makes them */
+    uint64_t calls;           /* grows with each call of the application */
+    uint64_t reconnects;      /* sessions begun after the first */
+    zf_writer_t control;      /* for building control frames */
     /* the keeper's, under its lock: */
     zf_handle_t *keeper_prev, *keeper_next;
     uint64_t keeper_due_ms;
-    uint64_t keeper_calls;     /* calls when it last looked */
-    uint64_t keeper_pause_ms;  /* between looks while something is unfinished: grows while nothing happens */
+    uint64_t keeper_calls;    /* calls when it last looked */
+    uint64_t keeper_pause_ms; /* between looks while something is unfinished: grows while
+                                 nothing happens */
     bool keeper_inside;
-    bool keeper_again;         /* it is wanted again, though it is inside */
-    bool is_kept;              /* the keeper knows it */
-    atomic_bool keeper_soon;   /* it knows that there is something unfinished */
+    bool keeper_again;       /* it is wanted again, though it is inside */
+    bool is_kept;            /* the keeper knows it */
+    atomic_bool keeper_soon; /* it knows that there is something unfinished */
 };
 
-int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops, const zf_handle_options_t *options,
-                    zf_error_t *err);
+int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
+                    const zf_handle_options_t *options, zf_error_t *err);
 
-/* Takes it from the keeper: from then on only callers look after it. Not with the lock held, nor in a callback. */
+/* Takes it from the keeper: from then on only callers look after it. Not with the lock held, nor in
+ * a callback. */
 void zf_handle_stop (zf_handle_t *handle);
 
 /* Stops the keeper and closes the sockets. What was sent has ZF_SOCKET_LINGER_MS to leave. */
@@ -126,14 +141,15 @@ void zf_handle_leave (zf_handle_t *handle);
 /* Handles all that has come in. */
 void zf_handle_pump (zf_handle_t *handle);
 
-/* Waits until done (arg) or the deadline (ms of zf_clock_ms; ZF_NEVER), handling what comes in. Returns 0 or ZF_E_TIMEOUT. */
+/* Waits until done (arg) or the deadline (ms of zf_clock_ms; ZF_NEVER), handling what comes in.
+ * Returns 0 or ZF_E_TIMEOUT. */
 int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms);
 
 /* timeout_ms -1: for ever. */
 uint64_t zf_deadline (int64_t timeout_ms);
 
-/* A callback to be made by zf_handle_leave, or while waiting: run without any lock, then finish with the handle's,
- * which frees it. */
+/* A callback to be made by zf_handle_leave, or while waiting: run without any lock, then finish
+ * with the handle's, which frees it. */
 struct zf_callback {
     void (*run) (zf_callback_t *callback);
     void (*finish) (zf_handle_t *handle, zf_callback_t *callback);
@@ -148,7 +164,8 @@ int zf_handle_process (zf_handle_t *handle);
 /* Begins a control frame in handle->control. */
 zf_writer_t *zf_handle_control (zf_handle_t *handle, unsigned command, size_t elements);
 
-/* Sends the control frame that was built, with a body (moved away; NULL: none). Returns false if the socket is full or the session is not ready. */
+/* Sends the control frame that was built, with a body (moved away; NULL: none). Returns false if
+ * the socket is full or the session is not ready. */
 bool zf_connection_send (zf_connection_t *connection, zmq_msg_t *body);
 
 void zf_connection_ping (zf_connection_t *connection);

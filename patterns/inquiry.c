@@ -21,8 +21,7 @@ static void send_inquiry (zf_client_t *self, zf_inquiry_t *inquiry)
 void zf_inquiries_resend (zf_client_t *self)
 {
     zf_inquiry_t *inquiry;
-    DL_FOREACH (self->inquiries, inquiry)
-    {
+    DL_FOREACH (self->inquiries, inquiry) {
         if (!inquiry->done)
             send_inquiry (self, inquiry);
     }
@@ -31,8 +30,7 @@ void zf_inquiries_resend (zf_client_t *self)
 static zf_inquiry_t *find (zf_client_t *self, uint64_t number)
 {
     zf_inquiry_t *inquiry;
-    DL_FOREACH (self->inquiries, inquiry)
-    {
+    DL_FOREACH (self->inquiries, inquiry) {
         if (inquiry->number == number && !inquiry->done)
             return inquiry;
     }
@@ -61,11 +59,13 @@ void zf_inquiries_on_result (zf_client_t *self, zf_reader_t *r, zmq_msg_t *body)
         return;
     inquiry->code = -(int) code;
     if (code != 0)
-        zf_error_set (inquiry->err, inquiry->code, "%.*s", (int) (text.size < 200 ? text.size : 200), (const char *) text.data);
+        zf_error_set (inquiry->err, inquiry->code, "%.*s",
+                      (int) (text.size < 200 ? text.size : 200), (const char *) text.data);
     else if (inquiry->answer != NULL)
         inquiry->code = inquiry->answer (inquiry, r, body);
     if (code == 0 && inquiry->code != 0)
-        zf_error_set (inquiry->err, inquiry->code, "the broker's answer: %s", zf_strerror (inquiry->code));
+        zf_error_set (inquiry->err, inquiry->code, "the broker's answer: %s",
+                      zf_strerror (inquiry->code));
     inquiry->done = !more || inquiry->code != 0;
 }
 

@@ -4,7 +4,7 @@
 #include <time.h>
 #include <utlist.h>
 
-#define SOON_MS 1     /* between looks at a handle with unfinished business */
+#define SOON_MS  1 /* between looks at a handle with unfinished business */
 #define SLEEP_MS 60000
 
 static struct {
@@ -17,7 +17,8 @@ static struct {
     bool stop;
 } keeper = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER; /* of the thread: starting and joining it */
+static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER; /* of the thread: starting and joining
+                                                            it */
 
 static struct timespec at_ms (uint64_t ms)
 {
@@ -30,8 +31,7 @@ static zf_handle_t *next_due (void)
 {
     zf_handle_t *first = NULL;
     zf_handle_t *handle;
-    DL_FOREACH2 (keeper.handles, handle, keeper_next)
-    {
+    DL_FOREACH2 (keeper.handles, handle, keeper_next) {
         if (first == NULL || handle->keeper_due_ms < first->keeper_due_ms)
             first = handle;
     }

@@ -1,5 +1,5 @@
-/* The keeper: one thread per process, there while any handle is open. It looks after handles while nobody calls
- * them: heartbeats, flushing, reconnecting.
+/* The keeper: one thread per process, there while any handle is open. It looks after handles while
+ * nobody calls them: heartbeats, flushing, reconnecting.
  *
  * It never waits for a handle's lock: if somebody has it, somebody looks after it. */
 #ifndef ZF_PATTERNS_KEEPER_H

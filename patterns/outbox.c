@@ -6,8 +6,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define EAGER_BATCHES 4 /* while fewer are under way a batch is sent however small it is */
-#define FIRST_BYTES 512 /* room of a queue's first batch */
+#define EAGER_BATCHES 4   /* while fewer are under way a batch is sent however small it is */
+#define FIRST_BYTES   512 /* room of a queue's first batch */
 
 static zf_connection_t *connection_of (const zf_outboxes_t *outboxes)
 {
@@ -62,7 +62,7 @@ uint64_t zf_outbox_low (const zf_outbox_t *outbox)
     return outbox->open != NULL ? outbox->open->first : outbox->next;
 }
 
-/* -- sending -------------------------------------------------------------------------------------------- */
+/* -- sending ----------------------------------------------------------------------------------- */
 
 static bool send_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch)
 {
@@ -87,7 +87,8 @@ static void close_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox)
     zf_outgoing_t *batch = outbox->open;
     outbox->open = NULL;
     outbox->usual_bytes = batch->buffer->size;
-    zf_batch_seal (batch->buffer->data, batch->buffer->size, batch->count, batch->flags, batch->first);
+    zf_batch_seal (batch->buffer->data, batch->buffer->size, batch->count, batch->flags,
+                   batch->first);
     DL_APPEND (outbox->closed, batch);
     outbox->closed_count++;
     if (outboxes->stalled || !send_batch (outboxes, outbox, batch))
@@ -99,11 +100,9 @@ void zf_outbox_retry (zf_outboxes_t *outboxes)
     zf_outbox_t *outbox, *next;
     if (!outboxes->stalled || connection_of (outboxes)->state != ZF_CONNECTION_READY)
         return;
-    HASH_ITER (hh, outboxes->table, outbox, next)
-    {
+    HASH_ITER (hh, outboxes->table, outbox, next) {
         zf_outgoing_t *batch;
-        DL_FOREACH (outbox->closed, batch)
-        {
+        DL_FOREACH (outbox->closed, batch) {
             if (!batch->is_sent && !send_batch (outboxes, outbox, batch))
                 return;
         }
@@ -114,8 +113,7 @@ void zf_outbox_retry (zf_outboxes_t *outboxes)
 void zf_outbox_resend (zf_outboxes_t *outboxes)
 {
     zf_outbox_t *outbox, *next;
-    HASH_ITER (hh, outboxes->table, outbox, next)
-    {
+    HASH_ITER (hh, outboxes->table, outbox, next) {
         zf_outgoing_t *batch;
         DL_FOREACH (outbox->closed, batch)
             batch->is_sent = false;
@@ -128,14 +126,13 @@ void zf_outbox_resend (zf_outboxes_t *outboxes)
 void zf_outbox_flush (zf_outboxes_t *outboxes)
 {
     zf_outbox_t *outbox, *next;
-    HASH_ITER (hh, outboxes->table, outbox, next)
-    {
+    HASH_ITER (hh, outboxes->table, outbox, next) {
         if (outbox->open != NULL)
             close_batch (outboxes, outbox);
     }
 }
 
-/* -- adding --------------------------------------------------------------------------------------------- */
+/* -- adding ------------------------------------------------------------------------------------ */
 
 static zf_outgoing_t *open_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, size_t bytes)
 {
@@ -201,7 +198,7 @@ int zf_outbox_add (zf_outboxes_t *outboxes, zf_outbox_t *outbox, const void *bod
     return 0;
 }
 
-/* -- outcomes ------------------------------------------------------------------------------------------- */
+/* -- outcomes ---------------------------------------------------------------------------------- */
 
 /* Bytes of n records of the batch from index i on. */
 static size_t record_bytes (const zf_outgoing_t *batch, uint32_t i, uint32_t n)
@@ -220,13 +217,13 @@ static size_t record_bytes (const zf_outgoing_t *batch, uint32_t i, uint32_t n)
     return at != NULL ? (size_t) (at - from) : 0;
 }
 
-/* Callers that wait for one of these learn of it; they are not counted for a flush. Returns how many. */
+/* Callers that wait for one of these learn of it; they are not counted for a flush. Returns how
+ * many. */
 static uint64_t tell_blocked (zf_outbox_t *outbox, uint64_t first, uint64_t count, int code)
 {
     uint64_t told = 0;
     zf_blocked_t *blocked;
-    DL_FOREACH (outbox->blocked, blocked)
-    {
+    DL_FOREACH (outbox->blocked, blocked) {
         if (blocked->number < first || blocked->number >= first + count)
             continue;
         blocked->done = true;
@@ -236,7 +233,8 @@ static uint64_t tell_blocked (zf_outbox_t *outbox, uint64_t first, uint64_t coun
     return told;
 }
 
-static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch, uint32_t n, int code)
+static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch, uint32_t n,
+                    int code)
 {
     uint64_t first = batch->first + batch->done;
     outboxes->unconfirmed -= n;
@@ -258,12 +256,15 @@ static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t 
     free (batch);
 }
 
-/* Outcomes come in the order of the numbers; what is behind us already was told twice (it was sent twice). */
-static void settle_range (zf_outboxes_t *outboxes, zf_outbox_t *outbox, uint64_t first, uint64_t end, int code)
+/* Outcomes come in the order of the numbers; what is behind us already was told twice (it was sent
+ * twice). */
+static void settle_range (zf_outboxes_t *outboxes, zf_outbox_t *outbox, uint64_t first,
+                          uint64_t end, int code)
 {
     for (;;) {
         zf_outgoing_t *batch = outbox->closed;
-        if (batch == NULL || batch->first + batch->done < first || batch->first + batch->done >= end)
+        if (batch == NULL || batch->first + batch->done < first ||
+            batch->first + batch->done >= end)
             return;
         uint64_t behind = batch->first + batch->count < end ? batch->first + batch->count : end;
         settle (outboxes, outbox, batch, (uint32_t) (behind - batch->first - batch->done), code);
@@ -290,13 +291,11 @@ void zf_outbox_on_confirm (zf_outboxes_t *outboxes, zf_reader_t *r)
 void zf_outbox_free (zf_outboxes_t *outboxes)
 {
     zf_outbox_t *outbox, *next;
-    HASH_ITER (hh, outboxes->table, outbox, next)
-    {
+    HASH_ITER (hh, outboxes->table, outbox, next) {
         zf_outgoing_t *batch, *behind;
         if (outbox->open != NULL)
             DL_APPEND (outbox->closed, outbox->open);
-        DL_FOREACH_SAFE (outbox->closed, batch, behind)
-        {
+        DL_FOREACH_SAFE (outbox->closed, batch, behind) {
             zf_buffer_drop (batch->buffer);
             free (batch);
         }

@@ -1,8 +1,9 @@
 /* Outboxes: what a client posts, in batches, until it is confirmed.
  *
- * One outbox for each queue; its records are numbered from 1. A batch is sent at once while few are under way, so that
- * a lone record never waits; after that records gather in the open batch, which goes when it is full or when a confirm comes back.
- * What is not confirmed when a session is lost is sent again, in order, in the next one. */
+ * One outbox for each queue; its records are numbered from 1. A batch is sent at once while few are
+ * under way, so that a lone record never waits; after that records gather in the open batch, which
+ * goes when it is full or when a confirm comes back. What is not confirmed when a session is lost
+ * is sent again, in order, in the next one. */
 #ifndef ZF_PATTERNS_OUTBOX_H
 #define ZF_PATTERNS_OUTBOX_H
 
@@ -36,30 +37,30 @@ struct zf_blocked {
 struct zf_outbox {
     char *name;
     size_t name_size;
-    uint64_t next;           /* number of the next record */
-    uint64_t flush_to;       /* numbers below this are wanted by a flush */
-    zf_outgoing_t *open;     /* being filled; NULL: none */
-    zf_outgoing_t *closed;   /* sent, or to be: oldest first (utlist) */
+    uint64_t next;         /* number of the next record */
+    uint64_t flush_to;     /* numbers below this are wanted by a flush */
+    zf_outgoing_t *open;   /* being filled; NULL: none */
+    zf_outgoing_t *closed; /* sent, or to be: oldest first (utlist) */
     uint32_t closed_count;
-    size_t usual_bytes;      /* how large a batch was lately */
+    size_t usual_bytes; /* how large a batch was lately */
     zf_blocked_t *blocked;
     UT_hash_handle hh;
 };
 
 typedef struct {
-    zf_handle_t *handle;         /* all goes over its first connection */
-    zf_outbox_t *table;          /* by queue (uthash) */
-    zf_outbox_t *recent;         /* the one used last */
+    zf_handle_t *handle; /* all goes over its first connection */
+    zf_outbox_t *table;  /* by queue (uthash) */
+    zf_outbox_t *recent; /* the one used last */
     size_t batch_bytes;
-    uint64_t window_bytes;       /* ours */
-    uint64_t unconfirmed_bytes;  /* records' */
-    uint64_t unconfirmed;        /* records */
+    uint64_t window_bytes;      /* ours */
+    uint64_t unconfirmed_bytes; /* records' */
+    uint64_t unconfirmed;       /* records */
     uint64_t confirmed, refused, batches;
-    int refusal;                 /* the first since the last flush, of records nobody waits for */
-    bool stalled;                /* the socket was full: some closed batches are not sent */
+    int refusal;  /* the first since the last flush, of records nobody waits for */
+    bool stalled; /* the socket was full: some closed batches are not sent */
     void (*outcome) (void *arg, zf_outbox_t *outbox, uint64_t first, uint64_t count, int code);
     void *arg;
-    zf_writer_t scratch;         /* encoded properties */
+    zf_writer_t scratch; /* encoded properties */
 } zf_outboxes_t;
 
 /* The outbox of a queue; NULL: out of memory. */
@@ -68,7 +69,8 @@ zf_outbox_t *zf_outbox_for (zf_outboxes_t *outboxes, const char *queue);
 /* True if a record of so many encoded bytes may be posted now. */
 bool zf_outbox_has_room (const zf_outboxes_t *outboxes, size_t bytes);
 
-/* Adds a record and sends what is to be sent. props are in outboxes->scratch. Returns 0 and its number, or ZF_E_NOMEM. */
+/* Adds a record and sends what is to be sent. props are in outboxes->scratch. Returns 0 and its
+ * number, or ZF_E_NOMEM. */
 int zf_outbox_add (zf_outboxes_t *outboxes, zf_outbox_t *outbox, const void *body, size_t size,
                    const zf_props_t *props, uint64_t *number);
 

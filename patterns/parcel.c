@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <zferry/error.h>
 
-#define COPY_BYTES 2048 /* a message this small is copied: cheaper than sharing it between threads */
+#define COPY_BYTES \
+    2048 /* a message this small is copied: cheaper than sharing it between
+            threads */
 
 zf_buffer_t *zf_buffer_new (size_t capacity)
 {
@@ -65,7 +67,9 @@ static void release_parcel (void *owner)
 zf_parcel_t *zf_parcel_open (zmq_msg_t *frame, int *code)
 {
     zf_batch_t batch;
-    *code = frame != NULL ? zf_batch_decode (zf_bytes (zmq_msg_data (frame), zmq_msg_size (frame)), &batch) : ZF_E_PROTO;
+    *code = frame != NULL
+                ? zf_batch_decode (zf_bytes (zmq_msg_data (frame), zmq_msg_size (frame)), &batch)
+                : ZF_E_PROTO;
     if (*code != 0)
         return NULL;
     zf_parcel_t *parcel = malloc (sizeof *parcel);
@@ -89,7 +93,8 @@ bool zf_parcel_next (zf_parcel_t *parcel, zf_message_t *message)
     zf_record_t record;
     if (parcel->left == 0)
         return false;
-    const uint8_t *next = zf_record_decode (parcel->at, parcel->batch.records + parcel->batch.size, &record);
+    const uint8_t *next =
+        zf_record_decode (parcel->at, parcel->batch.records + parcel->batch.size, &record);
     if (next == NULL) { /* the rest is not what the header says */
         parcel->left = 0;
         return false;
@@ -133,7 +138,8 @@ int zf_body_size (const void *body, size_t size, const zf_props_t *props, size_t
     return 0;
 }
 
-uint8_t *zf_body_write (uint8_t *at, zf_bytes_t encoded_props, const void *body, size_t size, const zf_props_t *props)
+uint8_t *zf_body_write (uint8_t *at, zf_bytes_t encoded_props, const void *body, size_t size,
+                        const zf_props_t *props)
 {
     if (props == NULL || props->frames == NULL)
         return zf_record_encode (at, encoded_props, zf_bytes (body, size));
@@ -148,7 +154,8 @@ uint8_t *zf_body_write (uint8_t *at, zf_bytes_t encoded_props, const void *body,
     return end;
 }
 
-int zf_buffer_record (zf_buffer_t **out, const void *body, size_t size, const zf_props_t *props, uint64_t number)
+int zf_buffer_record (zf_buffer_t **out, const void *body, size_t size, const zf_props_t *props,
+                      uint64_t number)
 {
     zf_writer_t encoded = {0};
     size_t total;
@@ -164,7 +171,8 @@ int zf_buffer_record (zf_buffer_t **out, const void *body, size_t size, const zf
             zf_bytes_t encoded_props = zf_bytes (encoded.data, encoded.size);
             (*out)->size = (uint32_t) bytes;
             zf_body_write ((*out)->data + ZF_BATCH_HEADER, encoded_props, body, total, props);
-            zf_batch_seal ((*out)->data, bytes, 1, encoded.size > 0 ? ZF_BATCH_HAS_PROPS : 0, number);
+            zf_batch_seal ((*out)->data, bytes, 1, encoded.size > 0 ? ZF_BATCH_HAS_PROPS : 0,
+                           number);
         }
     }
     zf_writer_free (&encoded);

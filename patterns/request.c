@@ -12,36 +12,36 @@ enum { TIMER_REQUEST = 1 };
 struct zf_request {
     uint64_t number;
     char *service;
-    uint32_t flags;        /* ZF_ASK_... */
+    uint32_t flags; /* ZF_ASK_... */
     uint64_t deadline_ms;
-    uint32_t sends_left;   /* the first one included */
-    bool is_sent;          /* in this session */
-    zf_buffer_t *record;   /* a batch of one */
-    zf_timer_t timer;      /* set if nobody waits */
-    zf_reply_fn *fn;       /* parts, and the end unless blocking */
+    uint32_t sends_left; /* the first one included */
+    bool is_sent;        /* in this session */
+    zf_buffer_t *record; /* a batch of one */
+    zf_timer_t timer;    /* set if nobody waits */
+    zf_reply_fn *fn;     /* parts, and the end unless blocking */
     void *arg;
-    bool blocking;         /* somebody waits: reply and code are for them */
+    bool blocking; /* somebody waits: reply and code are for them */
     bool done;
-    uint32_t parts;        /* callbacks with parts that are not made yet */
+    uint32_t parts; /* callbacks with parts that are not made yet */
     zf_message_t reply;
-    zf_error_t reason;     /* in words, if reply.code is not 0 */
+    zf_error_t reason; /* in words, if reply.code is not 0 */
     UT_hash_handle hh;
 };
 
 /* A reply on its way to the application: to a callback, or to be fetched. */
 struct zf_reply_node {
-    zf_owner_t owner;       /* first: a failed message belongs to its node, where its reason is */
+    zf_owner_t owner; /* first: a failed message belongs to its node, where its reason is */
     zf_callback_t callback;
     zf_client_t *client;
     zf_reply_fn *fn;
     void *arg;
-    uint64_t waited_by;     /* number of the blocking request that it is a part for; 0: none */
+    uint64_t waited_by; /* number of the blocking request that it is a part for; 0: none */
     zf_message_t message;
-    char reason[128];       /* the body of a failed one */
+    char reason[128]; /* the body of a failed one */
     zf_reply_node_t *prev, *next;
 };
 
-/* -- replies to the application -------------------------------------------------------------------------- */
+/* -- replies to the application ---------------------------------------------------------------- */
 
 static void free_node (zf_reply_node_t *node)
 {
@@ -72,8 +72,10 @@ static void finish_reply (zf_handle_t *handle, zf_callback_t *callback)
     free_node (node);
 }
 
-/* Hands a reply to whoever wants it: a callback, or zf_client_next_reply. Takes the message over. */
-static void hand_over (zf_client_t *self, zf_request_t *request, zf_message_t *message, const char *reason)
+/* Hands a reply to whoever wants it: a callback, or zf_client_next_reply. Takes the message
+ * over. */
+static void hand_over (zf_client_t *self, zf_request_t *request, zf_message_t *message,
+                       const char *reason)
 {
     zf_reply_node_t *node = calloc (1, sizeof *node);
     if (node == NULL) { /* no memory even to say so */
@@ -102,7 +104,7 @@ static void hand_over (zf_client_t *self, zf_request_t *request, zf_message_t *m
     zf_handle_call (&self->handle, &node->callback);
 }
 
-/* -- the life of a request ------------------------------------------------------------------------------- */
+/* -- the life of a request --------------------------------------------------------------------- */
 
 static void free_request (zf_client_t *self, zf_request_t *request)
 {
@@ -114,7 +116,8 @@ static void free_request (zf_client_t *self, zf_request_t *request)
 }
 
 /* The end: takes the message over. A blocking one is freed by who waits. */
-static void complete (zf_client_t *self, zf_request_t *request, zf_message_t *message, const char *reason)
+static void complete (zf_client_t *self, zf_request_t *request, zf_message_t *message,
+                      const char *reason)
 {
     self->replies_got++;
     message->id = request->number;
@@ -123,7 +126,8 @@ static void complete (zf_client_t *self, zf_request_t *request, zf_message_t *me
         request->done = true;
         if (message->code != 0)
             zf_error_set (&request->reason, message->code, "service %s: %s", request->service,
-                          reason != NULL && reason[0] != '\0' ? reason : zf_strerror (message->code));
+                          reason != NULL && reason[0] != '\0' ? reason
+                                                              : zf_strerror (message->code));
         return;
     }
     hand_over (self, request, message, reason != NULL ? reason : zf_strerror (message->code));
@@ -148,7 +152,9 @@ static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now
     }
     if (zf_buffer_message (request->record, &body) != 0)
         return;
-    uint64_t ttl = request->deadline_ms == ZF_NEVER ? 0 : request->deadline_ms > now_ms ? request->deadline_ms - now_ms : 1;
+    uint64_t ttl = request->deadline_ms == ZF_NEVER ? 0
+                   : request->deadline_ms > now_ms  ? request->deadline_ms - now_ms
+                                                    : 1;
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_REQUEST, 4);
     zf_mp_put_str (w, zf_bytes_of (request->service));
     zf_mp_put_uint (w, ttl);
@@ -172,7 +178,8 @@ uint64_t zf_requests_tick (zf_client_t *self, uint64_t now_ms)
 {
     zf_timer_t *timer;
     while ((timer = zf_timers_pop (&self->timers, now_ms)) != NULL) {
-        zf_request_t *request = (zf_request_t *) (void *) ((char *) timer - offsetof (zf_request_t, timer));
+        zf_request_t *request =
+            (zf_request_t *) (void *) ((char *) timer - offsetof (zf_request_t, timer));
         fail (self, request, ZF_E_TIMEOUT, "no answer in time");
     }
     return zf_timers_next (&self->timers);
@@ -190,7 +197,7 @@ void zf_requests_close (zf_client_t *self)
     }
 }
 
-/* -- answers from the broker ----------------------------------------------------------------------------- */
+/* -- answers from the broker ------------------------------------------------------------------- */
 
 static void on_answer (zf_client_t *self, zf_request_t *request, bool more, zf_parcel_t *parcel)
 {
@@ -224,7 +231,8 @@ void zf_requests_on_reply (zf_client_t *self, zf_reader_t *r, zmq_msg_t *body)
         return; /* it has timed out */
     if (code != 0) {
         char reason[128];
-        snprintf (reason, sizeof reason, "%.*s", (int) (words.size < 127 ? words.size : 127), (const char *) words.data);
+        snprintf (reason, sizeof reason, "%.*s", (int) (words.size < 127 ? words.size : 127),
+                  (const char *) words.data);
         fail (self, request, -(int) code, reason);
         return;
     }
@@ -238,7 +246,7 @@ void zf_requests_on_reply (zf_client_t *self, zf_reader_t *r, zmq_msg_t *body)
     zf_parcel_drop (parcel);
 }
 
-/* -- asking ---------------------------------------------------------------------------------------------- */
+/* -- asking ------------------------------------------------------------------------------------ */
 
 void zf_request_defaults (zf_request_options_t *options)
 {
@@ -247,19 +255,23 @@ void zf_request_defaults (zf_request_options_t *options)
     options->retries = 3;
 }
 
-static int check (zf_client_t *self, const char *service, const zf_request_options_t *options, zf_error_t *err)
+static int check (zf_client_t *self, const char *service, const zf_request_options_t *options,
+                  zf_error_t *err)
 {
     size_t size = service != NULL ? strnlen (service, ZF_NAME_MAX + 1) : 0;
     if (size == 0 || size > ZF_NAME_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "the name of a service has 1 to %d bytes", ZF_NAME_MAX);
+        return zf_error_set (err, ZF_E_INVAL, "the name of a service has 1 to %d bytes",
+                             ZF_NAME_MAX);
     if (options->struct_size != sizeof *options)
-        return zf_error_set (err, ZF_E_INVAL, "request options: set them up with zf_request_defaults ()");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "request options: set them up with zf_request_defaults ()");
     if (HASH_COUNT (self->requests) >= REQUESTS_MAX)
         return zf_error_set (err, ZF_E_AGAIN, "%d requests are under way", REQUESTS_MAX);
     return 0;
 }
 
-static zf_request_t *new_request (zf_client_t *self, const char *service, const zf_request_options_t *options)
+static zf_request_t *new_request (zf_client_t *self, const char *service,
+                                  const zf_request_options_t *options)
 {
     zf_request_t *request = calloc (1, sizeof *request);
     if (request == NULL)
@@ -267,7 +279,8 @@ static zf_request_t *new_request (zf_client_t *self, const char *service, const 
     request->service = strdup (service);
     request->number = ++self->request_number;
     request->flags = options->fail_fast ? ZF_ASK_FAIL_FAST : 0;
-    request->deadline_ms = zf_deadline (options->timeout_ms > 0 ? options->timeout_ms : self->timeout_ms);
+    request->deadline_ms =
+        zf_deadline (options->timeout_ms > 0 ? options->timeout_ms : self->timeout_ms);
     request->sends_left = 1 + options->retries;
     request->timer.kind = TIMER_REQUEST;
     if (request->service != NULL)
@@ -281,8 +294,8 @@ static zf_request_t *new_request (zf_client_t *self, const char *service, const 
 }
 
 /* Makes a request and sends it, if it can be sent now. With the lock held. */
-static int begin (zf_client_t *self, zf_request_t **out, const char *service, const void *body, size_t size,
-                  const zf_request_options_t *options, zf_error_t *err)
+static int begin (zf_client_t *self, zf_request_t **out, const char *service, const void *body,
+                  size_t size, const zf_request_options_t *options, zf_error_t *err)
 {
     int rc = check (self, service, options, err);
     if (rc != 0)
@@ -339,14 +352,15 @@ int zf_client_request (zf_client_t *self, const char *service, const void *body,
 }
 
 int zf_client_request_async (zf_client_t *self, const char *service, const void *body, size_t size,
-                             const zf_request_options_t *options, zf_reply_fn *fn, void *arg, uint64_t *number,
-                             zf_error_t *err)
+                             const zf_request_options_t *options, zf_reply_fn *fn, void *arg,
+                             uint64_t *number, zf_error_t *err)
 {
     zf_request_options_t defaults;
     zf_request_t *request = NULL;
     zf_request_defaults (&defaults);
     zf_handle_enter (&self->handle);
-    int rc = begin (self, &request, service, body, size, options != NULL ? options : &defaults, err);
+    int rc =
+        begin (self, &request, service, body, size, options != NULL ? options : &defaults, err);
     if (rc == 0 && zf_timers_set (&self->timers, &request->timer, request->deadline_ms) != 0) {
         free_request (self, request);
         rc = zf_error_set (err, ZF_E_NOMEM, "out of memory");

@@ -18,7 +18,7 @@ static uint64_t now_ns (void)
     return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
 }
 
-/* -- credit and acks ------------------------------------------------------------------------------------ */
+/* -- credit and acks --------------------------------------------------------------------------- */
 
 /* What the worker wants to hold now, from each broker. */
 static uint32_t wanted_credit (const zf_worker_t *self)
@@ -27,7 +27,8 @@ static uint32_t wanted_credit (const zf_worker_t *self)
         return 0;
     if (self->fixed_credit != 0)
         return self->fixed_credit;
-    uint64_t callers = self->stats.held + self->callers_waiting; /* none of them may have to wait for the others */
+    uint64_t callers = self->stats.held + self->callers_waiting; /* none of them may have to wait
+                                                                    for the others */
     return callers > self->credit.credit ? (uint32_t) callers : self->credit.credit;
 }
 
@@ -96,7 +97,7 @@ static bool add_ack (zf_acks_t *acks, uint64_t id)
     return true;
 }
 
-/* -- handle operations ---------------------------------------------------------------------------------- */
+/* -- handle operations ------------------------------------------------------------------------- */
 
 static void on_ready (zf_connection_t *connection)
 {
@@ -109,7 +110,8 @@ static void on_lost (zf_connection_t *connection)
     zf_delivery_forget (worker_of (connection->handle), connection);
 }
 
-static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r, zmq_msg_t *body)
+static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
+                        zmq_msg_t *body)
 {
     if (command == ZF_CMD_DELIVER)
         zf_delivery_take (worker_of (connection->handle), connection, r, body);
@@ -154,7 +156,7 @@ static const zf_handle_ops_t worker_ops = {
     .news = has_records,
 };
 
-/* -- life ----------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 void zf_worker_defaults (zf_worker_options_t *options)
 {
@@ -172,13 +174,15 @@ static int check (const char *queue, const zf_worker_options_t *options, zf_erro
     if (size == 0 || size > ZF_NAME_MAX)
         return zf_error_set (err, ZF_E_INVAL, "the name of a queue has 1 to %d bytes", ZF_NAME_MAX);
     if (options->struct_size != sizeof *options)
-        return zf_error_set (err, ZF_E_INVAL, "worker options: set them up with zf_worker_defaults ()");
+        return zf_error_set (err, ZF_E_INVAL,
+                             "worker options: set them up with zf_worker_defaults ()");
     if (options->failover_ms == 0)
         return zf_error_set (err, ZF_E_INVAL, "worker options: failover_ms is 0");
     return 0;
 }
 
-int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_options_t *options, zf_error_t *err)
+int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_options_t *options,
+                    zf_error_t *err)
 {
     zf_worker_options_t defaults;
     *worker = NULL;
@@ -233,7 +237,7 @@ void zf_worker_close (zf_worker_t **worker)
     free (self);
 }
 
-/* -- receiving ------------------------------------------------------------------------------------------ */
+/* -- receiving --------------------------------------------------------------------------------- */
 
 static bool can_go_on (void *arg)
 {
@@ -280,7 +284,7 @@ int zf_worker_recv (zf_worker_t *self, zf_message_t *message, int timeout_ms, zf
     return rc;
 }
 
-/* -- settling ------------------------------------------------------------------------------------------- */
+/* -- settling ---------------------------------------------------------------------------------- */
 
 /* Something was settled: credit may change, and acks may have to go. */
 static void after_settling (zf_worker_t *self, const zf_acks_t *acks)
@@ -315,9 +319,10 @@ int zf_worker_ack (zf_worker_t *self, zf_message_t *message)
     return connection != NULL ? 0 : ZF_E_STALE;
 }
 
-/* Begins a settlement of this one record that is sent at once, after the acks before it; its own argument, then the
- * record are still to be written. */
-static zf_writer_t *begin (zf_worker_t *self, zf_connection_t *connection, unsigned command, size_t elements)
+/* Begins a settlement of this one record that is sent at once, after the acks before it; its own
+ * argument, then the record are still to be written. */
+static zf_writer_t *begin (zf_worker_t *self, zf_connection_t *connection, unsigned command,
+                           size_t elements)
 {
     send_acks (self, connection);
     zf_writer_t *w = zf_handle_control (&self->handle, command, elements);
@@ -384,8 +389,8 @@ int zf_worker_extend (zf_worker_t *self, const zf_message_t *message, uint32_t l
 }
 
 /* Builds the batch with the answer. Returns 0, ZF_E_TOO_BIG, ZF_E_INVAL, ZF_E_NOMEM. */
-static int build_answer (zf_connection_t *connection, uint64_t id, const void *body, size_t size, const zf_props_t *props,
-                         zmq_msg_t *message)
+static int build_answer (zf_connection_t *connection, uint64_t id, const void *body, size_t size,
+                         const zf_props_t *props, zmq_msg_t *message)
 {
     zf_buffer_t *buffer;
     int rc = zf_buffer_record (&buffer, body, size, props, id);
@@ -413,8 +418,8 @@ static int answer (zf_worker_t *self, const zf_message_t *message, const void *b
     return 0;
 }
 
-int zf_worker_reply_part (zf_worker_t *self, const zf_message_t *message, const void *body, size_t size,
-                          const zf_props_t *props)
+int zf_worker_reply_part (zf_worker_t *self, const zf_message_t *message, const void *body,
+                          size_t size, const zf_props_t *props)
 {
     if (message->owner == NULL)
         return ZF_E_INVAL;
@@ -426,7 +431,8 @@ int zf_worker_reply_part (zf_worker_t *self, const zf_message_t *message, const 
     return rc;
 }
 
-int zf_worker_reply (zf_worker_t *self, zf_message_t *message, const void *body, size_t size, const zf_props_t *props)
+int zf_worker_reply (zf_worker_t *self, zf_message_t *message, const void *body, size_t size,
+                     const zf_props_t *props)
 {
     if (message->owner == NULL)
         return ZF_E_INVAL;
@@ -446,7 +452,7 @@ int zf_worker_reply (zf_worker_t *self, zf_message_t *message, const void *body,
     return rc;
 }
 
-/* -- the worker itself ---------------------------------------------------------------------------------- */
+/* -- the worker itself ------------------------------------------------------------------------- */
 
 int zf_worker_set_credit (zf_worker_t *self, uint32_t credit)
 {
@@ -464,7 +470,8 @@ static bool has_drained (void *arg)
         return false;
     for (size_t i = 0; i < self->handle.connection_count; i++) {
         const zf_connection_t *connection = &self->handle.connections[i];
-        if (connection->state == ZF_CONNECTION_READY && (self->acks[i].ranges > 0 || connection->pongs < connection->pings))
+        if (connection->state == ZF_CONNECTION_READY &&
+            (self->acks[i].ranges > 0 || connection->pongs < connection->pings))
             return false;
     }
     return true;
@@ -486,11 +493,13 @@ int zf_worker_drain (zf_worker_t *self, int timeout_ms, zf_error_t *err)
     int rc = zf_handle_wait (&self->handle, holds_none, self, deadline);
     flush (self);
     for (size_t i = 0; i < self->handle.connection_count; i++)
-        zf_connection_ping (&self->handle.connections[i]); /* its answer comes after all else was dealt with */
+        zf_connection_ping (&self->handle.connections[i]); /* its answer comes after all else was
+                                                              dealt with */
     if (rc == 0)
         rc = zf_handle_wait (&self->handle, has_drained, self, deadline);
     if (rc != 0)
-        zf_error_set (err, rc, "%llu records of %s are not settled", (unsigned long long) self->stats.held, self->queue);
+        zf_error_set (err, rc, "%llu records of %s are not settled",
+                      (unsigned long long) self->stats.held, self->queue);
     zf_handle_leave (&self->handle);
     return rc;
 }

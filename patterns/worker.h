@@ -11,21 +11,22 @@ typedef struct zf_delivery zf_delivery_t;
 
 #define ZF_ACKS_MAX 256 /* ranges gathered before they are sent */
 
-/* A batch that a broker delivered: some of its records not received by a caller yet, some not settled. */
+/* A batch that a broker delivered: some of its records not received by a caller yet, some not
+ * settled. */
 struct zf_delivery {
-    zf_owner_t owner;         /* first: messages belong to it */
+    zf_owner_t owner; /* first: messages belong to it */
     zf_worker_t *worker;
-    size_t connection;        /* where it came from */
-    uint64_t epoch;           /* that connection's session then: in a later one it is void */
+    size_t connection; /* where it came from */
+    uint64_t epoch;    /* that connection's session then: in a later one it is void */
     zf_parcel_t *parcel;
-    uint64_t first;           /* record id */
+    uint64_t first; /* record id */
     uint32_t attempt;
     uint32_t flags;
     uint64_t lease_ms;
     uint64_t received_ms;
-    uint64_t extended_ms;     /* when the lease was last begun */
+    uint64_t extended_ms; /* when the lease was last begun */
     uint32_t count;
-    uint32_t taken;           /* received by callers */
+    uint32_t taken; /* received by callers */
     uint32_t settled;
     zf_delivery_t *prev, *next;         /* those with records to be received: first come first */
     zf_delivery_t *all_prev, *all_next; /* all */
@@ -44,24 +45,26 @@ struct zf_worker {
     zf_handle_t handle; /* first */
     char *queue;
     size_t queue_size;
-    uint32_t fixed_credit;    /* 0: measured */
+    uint32_t fixed_credit; /* 0: measured */
     uint32_t max_hold_ms;
     zf_credit_t credit;
     bool draining;
     uint32_t callers_waiting;
-    zf_acks_t *acks;          /* one for each connection */
-    zf_delivery_t *ready;     /* with records to be received (utlist) */
-    zf_delivery_t *all;       /* (utlist) */
+    zf_acks_t *acks;      /* one for each connection */
+    zf_delivery_t *ready; /* with records to be received (utlist) */
+    zf_delivery_t *all;   /* (utlist) */
     zf_worker_stats_t stats;
 };
 
 /* Takes a DELIVER in. */
-void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r, zmq_msg_t *body);
+void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r,
+                       zmq_msg_t *body);
 
 /* The next record for a caller; false: there is none. */
 bool zf_delivery_next (zf_worker_t *worker, zf_message_t *message);
 
-/* The message is settled: returns the connection to say so to, or NULL if the lease was lost. The delivery may be gone then. */
+/* The message is settled: returns the connection to say so to, or NULL if the lease was lost. The
+ * delivery may be gone then. */
 zf_connection_t *zf_delivery_settle (zf_worker_t *worker, const zf_message_t *message);
 
 /* The connection on which a message that is not settled yet is held; NULL if the lease was lost. */

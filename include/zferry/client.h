@@ -41,7 +41,7 @@ typedef struct {
                                   broker's window is obeyed too) */
     uint32_t batch_bytes;      /* a batch is sent when it is this full; default 64 KiB, 1 KiB
                                   .. 1 MiB */
-    zf_confirm_fn *on_confirm;    /* outcomes of posts, blocking ones included; may be NULL */
+    zf_confirm_fn *on_confirm; /* outcomes of posts, blocking ones included; may be NULL */
     void *arg;                 /* for on_confirm */
 } zf_client_options_t;
 
