@@ -113,10 +113,24 @@ int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_
     return 0;
 }
 
+/* A chunk for a batch: the last one if that is empty, for nobody else would come back to it. */
+static zf_chunk_t *chunk_for_batch (zf_log_t *log, uint64_t now_ms)
+{
+    zf_chunk_t *chunk = tail (log);
+    if (chunk == NULL || chunk->count > 0)
+        return new_chunk (log, now_ms);
+    free (chunk->data);
+    free (chunk->offsets);
+    free (chunk->notes);
+    chunk->notes = NULL;
+    rewind_chunk (log, chunk, now_ms);
+    return chunk;
+}
+
 int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,
                   uint64_t now_ms, zf_chunk_t **out)
 {
-    zf_chunk_t *chunk = new_chunk (log, now_ms);
+    zf_chunk_t *chunk = chunk_for_batch (log, now_ms);
     if (chunk == NULL)
         return ZF_E_NOMEM;
     chunk->frame = zf_frame_hold (frame);

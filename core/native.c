@@ -269,7 +269,9 @@ static void on_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
         zf_queue_t nowhere = {.name_size = name.size};
         nowhere.name = (char *) (uintptr_t) name.data;
-        if (queue != NULL)
+        if (in.batch.first == 0)
+            send_error (session, ZF_E_PROTO, "posts are numbered from 1");
+        else if (queue != NULL)
             zf_queue_post (queue, &in, low);
         else
             native_confirm (session, &nowhere, in.batch.first, in.batch.count, code);

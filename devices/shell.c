@@ -2,6 +2,7 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 
 #define EVENTS_A_SECOND 20
@@ -21,6 +22,9 @@ struct zf_device {
     size_t router_count;
     char *endpoints[ENDPOINTS_MAX]; /* as bound */
     size_t endpoint_count;
+    struct pollfd fds[1 + 2 * ZF_PORTS_MAX]; /* the actor's pipe; each router's monitor and
+                                                socket */
+    nfds_t fd_count;
     zf_event_fn *on_event;
     void *arg;
     uint64_t second; /* of the clock, for the rate of events */
@@ -46,10 +50,8 @@ static void tell (zf_device_t *self, zf_event_t event, const char *text)
 static bool collect (zf_device_t *self)
 {
     bool more = false;
-    for (size_t i = 0; i < self->router_count; i++) {
-        zf_router_reap (self->routers[i]);
+    for (size_t i = 0; i < self->router_count; i++)
         more |= zf_router_collect (self->routers[i]);
-    }
     return more;
 }
 
@@ -77,20 +79,39 @@ static bool turn (zf_device_t *self)
     return more;
 }
 
-/* Waits for input, a command or the engine's next deadline. Returns true if there is a command. */
-static bool await (zf_device_t *self, zsock_t *pipe, bool no_wait)
+static bool readable (void *socket)
 {
-    zmq_pollitem_t items[1 + 2 * ZF_PORTS_MAX] = {{zsock_resolve (pipe), 0, ZMQ_POLLIN, 0}};
-    int count = 1;
-    for (size_t i = 0; i < self->router_count; i++) {
-        items[count++] = (zmq_pollitem_t){zf_router_socket (self->routers[i]), 0, ZMQ_POLLIN, 0};
-        items[count++] = (zmq_pollitem_t){zf_router_monitor (self->routers[i]), 0, ZMQ_POLLIN, 0};
-    }
+    int events = 0;
+    size_t size = sizeof events;
+    zmq_getsockopt (socket, ZMQ_EVENTS, &events, &size);
+    return (events & ZMQ_POLLIN) != 0;
+}
+
+static int wait_ms (zf_device_t *self, bool more)
+{
     uint64_t now = zf_clock_ms ();
     uint64_t due = zf_engine_deadline (self->engine);
-    uint64_t timeout = no_wait || due <= now ? 0 : due - now;
-    zmq_poll (items, count, (long) (timeout < WAIT_MAX_MS ? timeout : WAIT_MAX_MS));
-    return (items[0].revents & ZMQ_POLLIN) != 0;
+    if (more || due <= now)
+        return 0;
+    /* Sending may have swallowed the edge that tells of input. */
+    for (size_t i = 0; i < self->router_count; i++) {
+        if (readable (zf_router_socket (self->routers[i])))
+            return 0;
+    }
+    return due - now < WAIT_MAX_MS ? (int) (due - now) : WAIT_MAX_MS;
+}
+
+/* Waits for input, a command, a lost connection or the engine's next deadline. poll on the
+ * descriptors, not zmq_poll: that asks the system twice about every socket. Returns true if there
+ * may be a command. */
+static bool await (zf_device_t *self, bool more)
+{
+    poll (self->fds, self->fd_count, wait_ms (self, more));
+    for (size_t i = 0; i < self->router_count; i++) {
+        if (self->fds[1 + 2 * i].revents != 0)
+            zf_router_reap (self->routers[i]);
+    }
+    return self->fds[0].revents != 0;
 }
 
 /* Returns false if the device is to stop. */
@@ -110,13 +131,32 @@ static bool obey (zf_device_t *self, zsock_t *pipe)
     return go_on;
 }
 
+static void watch (zf_device_t *self, void *socket)
+{
+    struct pollfd *item = &self->fds[self->fd_count++];
+    size_t size = sizeof item->fd;
+    item->events = POLLIN;
+    zmq_getsockopt (socket, ZMQ_FD, &item->fd, &size);
+}
+
 static void run (zsock_t *pipe, void *arg)
 {
     zf_device_t *self = arg;
+    watch (self, zsock_resolve (pipe));
+    for (size_t i = 0; i < self->router_count; i++) {
+        watch (self, zf_router_monitor (self->routers[i]));
+        watch (self, zf_router_socket (self->routers[i]));
+    }
     zsock_signal (pipe, 0);
-    bool more = false;
-    while (!await (self, pipe, more) || obey (self, pipe))
-        more = turn (self);
+    bool command = true; /* descriptors tell of changes only: look once at what is there */
+    for (;;) {
+        while (command && readable (zsock_resolve (pipe))) {
+            if (!obey (self, pipe))
+                return;
+        }
+        bool more = turn (self);
+        command = await (self, more);
+    }
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

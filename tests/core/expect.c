@@ -124,6 +124,22 @@ void expect_delivered (peer_t *peer, const char *queue, const char *bodies, uint
         n += take_delivery (peer, queue, bodies, n, attempt);
 }
 
+bool expect_batch (peer_t *peer, uint64_t *first, uint64_t *count)
+{
+    zf_reader_t r;
+    zf_batch_t batch;
+    if (peer->inbox == NULL)
+        return false;
+    letter_t *letter = take (peer, ZF_CMD_DELIVER, &r);
+    if (zf_batch_decode (letter->body, &batch) != 0)
+        FAIL ("%s: the batch of a DELIVER is malformed", peer->name);
+    zf_mp_bytes (&r);
+    *first = zf_mp_uint (&r);
+    *count = batch.count;
+    free_letter (letter);
+    return true;
+}
+
 /* -- the rest ------------------------------------------------------------------------------------- */
 
 void expect_confirmed (peer_t *peer, const char *queue, uint64_t first, uint64_t count, int code)

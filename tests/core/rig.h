@@ -176,6 +176,10 @@ void expect_silence (peer_t *peer); /* the inbox is empty */
  * *body (may be NULL) are valid until the next call of this. */
 zf_reader_t expect_result (peer_t *peer, int code, zf_bytes_t *body);
 
+/* Takes a DELIVER of any records from the top; false: nothing lies there. Fails on anything else. */
+#define take_batch(...) (rig_at (__FILE__, __LINE__), expect_batch (__VA_ARGS__))
+bool expect_batch (peer_t *peer, uint64_t *first, uint64_t *count);
+
 /* Forgets what lies in the inbox; returns how many messages that were. */
 size_t peer_forget_letters (peer_t *peer);
 

@@ -11,6 +11,7 @@
 #include "tests/sim/prng.h"
 #include "tests/sim/vec.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 
 #define QUEUES_MAX 16
@@ -59,7 +60,9 @@ struct sim {
     bool chaos;        /* things break: only while ACTIVE */
     sim_clock_t clock;
     zf_engine_t *engine;
-    uint64_t frames;   /* frames of the shell that somebody still holds */
+    uint64_t frames;     /* frames of the shell that somebody still holds */
+    size_t effects_seen; /* effects of this turn that the book knows */
+    size_t outs_seen;    /* and their frames */
     uint32_t latency_ms; /* of the network, at most, in normal times */
     uint32_t walk_every; /* turns between two comparisons of book and engine */
     conn_t *conns;     /* all that ever were, latest first */
@@ -85,6 +88,9 @@ int sim_run (uint64_t seed, bool verbose);
 void sim_fail (sim_t *sim, const char *format, ...) ZF_PRINTF (2, 3) __attribute__ ((noreturn));
 
 /* -- trace.c ----------------------------------------------------------------------------------- */
+
+/* Forgets the events of the run before. */
+void trace_clear (void);
 
 /* Notes an event for the case that something breaks; format's arguments are numbers or constants. */
 void trace (sim_t *sim, const char *format, ...) ZF_PRINTF (2, 3);

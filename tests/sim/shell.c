@@ -1,0 +1,183 @@
+/* The shell of the simulated engine: what a device does around it, with the book at the door. */
+#include "tests/sim/peer.h"
+
+typedef struct {
+    zf_frame_t frame; /* first, so that one is the other */
+    sim_t *sim;
+} shell_frame_t;
+
+static void release (zf_frame_t *frame)
+{
+    shell_frame_t *self = (shell_frame_t *) (void *) frame;
+    self->sim->frames--;
+    free (frame->data);
+    free (self);
+}
+
+/* Takes over the bytes of a message's part. */
+static zf_frame_t *take_part (sim_t *sim, zf_bytes_t *part)
+{
+    shell_frame_t *self = vec_new (sizeof *self);
+    self->frame.data = (uint8_t *) (uintptr_t) part->data;
+    self->frame.size = part->size;
+    self->frame.holders = 1;
+    self->frame.release = release;
+    self->sim = sim;
+    sim->frames++;
+    part->data = NULL;
+    return &self->frame;
+}
+
+/* -- watching ---------------------------------------------------------------------------------- */
+
+static zf_bytes_t bytes_of (const zf_engine_t *engine, const zf_out_t *out)
+{
+    if (out->shared != NULL || out->owned)
+        return zf_bytes (out->data, out->size);
+    return zf_bytes (engine->arena.data + out->offset, out->size);
+}
+
+/* Tells the book the effects that are new. It sees them all, also those that will not be sent
+ * because their session has lost its connection. */
+static void observe (sim_t *sim)
+{
+    const zf_engine_t *engine = sim->engine;
+    for (; sim->effects_seen < engine->effect_count; sim->effects_seen++) {
+        const zf_effect_t *effect = &engine->effects[sim->effects_seen];
+        const zf_out_t *outs = engine->outs + sim->outs_seen;
+        zf_bytes_t control = bytes_of (engine, outs);
+        zf_bytes_t body = zf_bytes (NULL, 0);
+        if (effect->count > 1)
+            body = bytes_of (engine, outs + 1);
+        sim->outs_seen += effect->count;
+        trace_frame (sim, effect->session->host, false, control, body);
+        book_effect (sim, effect->session, control, body);
+    }
+}
+
+static holder_t *add_holder (conn_t *conn, zf_session_t *session)
+{
+    sim_t *sim = conn->sim;
+    if (sim->holder_count == HOLDERS_MAX)
+        sim_fail (sim, "%d sessions: more than there are peers for", HOLDERS_MAX);
+    holder_t *holder = vec_new (sizeof *holder);
+    holder->session = session;
+    holder->conn = conn;
+    for (size_t q = 0; q < QUEUES_MAX; q++)
+        holder->credit[q] = -1;
+    sim->holders[sim->holder_count++] = holder;
+    return holder;
+}
+
+/* -- input ------------------------------------------------------------------------------------- */
+
+static bool attach (conn_t *conn, zf_frame_t **frames, size_t count)
+{
+    uint8_t address[5] = {0};
+    if (!zf_dialect_native.matches (frames, count))
+        return false;
+    zf_store_u32le (address + 1, conn->number);
+    conn->session = zf_engine_attach (conn->sim->engine, conn, zf_bytes (address, sizeof address),
+                                      &zf_dialect_native);
+    if (conn->session == NULL)
+        return false;
+    add_holder (conn, conn->session);
+    return true;
+}
+
+static void input (conn_t *conn, zf_frame_t **frames, size_t count)
+{
+    sim_t *sim = conn->sim;
+    book_input_t in = {.holder = book_holder (sim, conn->session)};
+    if (in.holder == NULL) { /* ended earlier in this turn */
+        zf_engine_input (conn->session, frames, count);
+        return;
+    }
+    in.control = zf_bytes (frames[0]->data, frames[0]->size);
+    in.body = count > 1 ? zf_bytes (frames[1]->data, frames[1]->size) : zf_bytes (NULL, 0);
+    book_before (&in);
+    zf_engine_input (conn->session, frames, count);
+    book_after (&in);
+    observe (sim);
+    book_succession (&in);
+}
+
+static void on_message (conn_t *conn, message_t *message)
+{
+    sim_t *sim = conn->sim;
+    zf_frame_t *frames[2];
+    for (size_t i = 0; i < message->count; i++)
+        frames[i] = take_part (sim, &message->part[i]);
+    trace_frame (sim, conn, true, zf_bytes (frames[0]->data, frames[0]->size),
+                 message->count > 1 ? zf_bytes (frames[1]->data, frames[1]->size)
+                                    : zf_bytes (NULL, 0));
+    if (conn->session != NULL || attach (conn, frames, message->count))
+        input (conn, frames, message->count);
+    for (size_t i = 0; i < message->count; i++)
+        zf_frame_drop (frames[i]);
+}
+
+void shell_read (conn_t *conn)
+{
+    message_t *message;
+    while (!conn->detached && (message = net_arrived (conn, &conn->in)) != NULL) {
+        on_message (conn, message);
+        message_free (message);
+    }
+}
+
+void shell_detach (conn_t *conn)
+{
+    sim_t *sim = conn->sim;
+    zf_session_t *session = conn->session;
+    conn->detached = true;
+    if (session == NULL)
+        return;
+    trace (sim, "connection %u is noticed to be gone", conn->number);
+    holder_t *holder = book_holder (sim, session);
+    conn->session = NULL;
+    zf_engine_detach (session);
+    if (holder != NULL)
+        book_lost (sim, holder);
+    book_gone (sim);
+    observe (sim);
+}
+
+/* -- turns ------------------------------------------------------------------------------------- */
+
+static void send_effects (sim_t *sim)
+{
+    zf_effect_t effect;
+    while (zf_engine_effect (sim->engine, &effect)) {
+        conn_t *conn = effect.session->host;
+        zf_bytes_t control = zf_bytes (effect.frames[0].data, effect.frames[0].size);
+        zf_bytes_t body = zf_bytes (NULL, 0);
+        if (effect.count > 1)
+            body = zf_bytes (effect.frames[1].data, effect.frames[1].size);
+        net_to_peer (conn, control, body);
+    }
+    conn_t *conn;
+    while ((conn = zf_engine_left (sim->engine)) != NULL)
+        conn->session = NULL;
+    zf_engine_sent (sim->engine);
+    sim->effects_seen = sim->outs_seen = 0;
+}
+
+void shell_turn (sim_t *sim)
+{
+    sim->turn++;
+    zf_engine_tick (sim->engine, sim->now_ms);
+    book_tick (sim);
+    observe (sim);
+    while (clock_next (&sim->clock) <= sim->now_ms) {
+        event_t event = clock_pop (&sim->clock);
+        event.fn (event.target, event.arg);
+    }
+    zf_engine_decide (sim->engine);
+    book_gone (sim);
+    observe (sim);
+    audit (sim);
+    send_effects (sim);
+    if (sim->turn % sim->walk_every == 0)
+        book_walk (sim);
+}
