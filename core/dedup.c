@@ -14,7 +14,7 @@ struct zf_dedup_entry {
 
 static void forget (zf_dedup_t *dedup, zf_dedup_entry_t *entry)
 {
-    HASH_DEL (dedup->table, entry);
+    HASH_DEL (dedup->table, entry); /* NOLINT(clang-analyzer-*): uthash knows it is there */
     DL_DELETE (dedup->order, entry);
     free (entry);
 }

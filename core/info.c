@@ -73,13 +73,14 @@ static void encode (zf_writer_t *w, const field_t *fields, size_t count, const v
 static void decode_name (zf_reader_t *r, char *at)
 {
     zf_bytes_t name = zf_mp_bytes (r);
-    if (name.size > ZF_NAME_MAX ||
-        memchr (name.data != NULL ? name.data : "", 0, name.size) != NULL) {
+    at[0] = '\0';
+    if (name.size == 0 || name.data == NULL)
+        return;
+    if (name.size > ZF_NAME_MAX || memchr (name.data, 0, name.size) != NULL) {
         r->failed = true;
         return;
     }
-    if (name.size > 0)
-        memcpy (at, name.data, name.size);
+    memcpy (at, name.data, name.size);
     at[name.size] = '\0';
 }
 

@@ -28,7 +28,7 @@ static zf_chunk_t *new_chunk (zf_log_t *log, uint64_t now_ms)
     chunk->size = ZF_BATCH_HEADER;
     chunk->first = log->next;
     chunk->oldest_ms = now_ms;
-    DL_APPEND (log->head, chunk);
+    DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
     log->closed = false;
     return chunk;
 }
@@ -97,8 +97,8 @@ int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_
         return ZF_E_NOMEM;
     if (chunk->count == chunk->slots && grow_slots (chunk) != 0)
         return ZF_E_NOMEM;
-    if (chunk->size + encoded.size > chunk->capacity &&
-        grow_data (chunk, chunk->size + encoded.size) != 0)
+    bool fits = chunk->data != NULL && chunk->size + encoded.size <= chunk->capacity;
+    if (!fits && grow_data (chunk, chunk->size + encoded.size) != 0)
         return ZF_E_NOMEM;
     memcpy (chunk->data + chunk->size, encoded.data, encoded.size);
     chunk->offsets[chunk->count] = chunk->size;
@@ -156,7 +156,7 @@ bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes)
 
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
 {
-    if (chunk == tail (log) && chunk->frame == NULL && chunk->capacity <= ZF_CHUNK_BYTES) {
+    if (chunk->frame == NULL && chunk->capacity <= ZF_CHUNK_BYTES && chunk == tail (log)) {
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;
     }

@@ -11,7 +11,7 @@ static uint64_t read_integer (zf_reader_t *r, bool *negative)
         return tag;
     if (tag >= 0xe0) {
         *negative = true;
-        return (uint64_t) (int8_t) tag;
+        return (uint64_t) tag | ~UINT64_C (0xff);
     }
     int64_t value = 0;
     switch (tag) {
@@ -24,7 +24,7 @@ static uint64_t read_integer (zf_reader_t *r, bool *negative)
     case 0xcf:
         return zf_read_u64be (r);
     case 0xd0:
-        value = (int8_t) zf_read_u8 (r);
+        value = (int64_t) (zf_read_u8 (r) ^ 0x80) - 0x80;
         break;
     case 0xd1:
         value = (int16_t) zf_read_u16be (r);

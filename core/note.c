@@ -39,7 +39,7 @@ static void drop_key (zf_queue_t *queue, zf_key_t *key)
 {
     if (--key->records > 0)
         return;
-    HASH_DEL (queue->keys, key);
+    HASH_DEL (queue->keys, key); /* NOLINT(clang-analyzer-*): uthash knows it is there */
     free (key);
 }
 
@@ -47,7 +47,7 @@ void zf_keys_free (zf_queue_t *queue)
 {
     zf_key_t *key, *next;
     HASH_ITER (hh, queue->keys, key, next) {
-        HASH_DEL (queue->keys, key);
+        HASH_DEL (queue->keys, key); /* NOLINT(clang-analyzer-*): HASH_ITER took next before */
         free (key);
     }
 }

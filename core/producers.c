@@ -6,7 +6,7 @@
 
 static void forget (zf_producers_t *producers, zf_producer_t *producer)
 {
-    HASH_DEL (producers->table, producer);
+    HASH_DEL (producers->table, producer); /* NOLINT(clang-analyzer-*): uthash knows it is there */
     DL_DELETE (producers->order, producer);
     zf_producer_heard (producer, UINT64_MAX);
     free (producer);

@@ -16,7 +16,7 @@
 #define ZF_UUID_BYTES         16
 #define ZF_PRODUCERS_MAX      65536
 #define ZF_REFUSALS_MAX       4096 /* that a producer has not heard of; one more is ZF_E_LIMIT */
-#define ZF_PRODUCER_MEMORY_MS (3600 * 1000)
+#define ZF_PRODUCER_MEMORY_MS UINT64_C (3600000)
 
 /* Numbers first .. first + count - 1 were refused with this code. */
 typedef struct zf_refusal {

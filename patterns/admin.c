@@ -133,8 +133,8 @@ static int on_peek (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body)
     for (uint32_t i = 0; i < peek->count; i++) {
         if (zf_mp_array (r) != 2)
             r->failed = true;
-        peek->ids[2 * i] = zf_mp_uint (r);
-        peek->ids[2 * i + 1] = zf_mp_uint (r);
+        peek->ids[2 * (size_t) i] = zf_mp_uint (r);
+        peek->ids[2 * (size_t) i + 1] = zf_mp_uint (r);
     }
     peek->parcel = zf_parcel_open (body, &rc);
     return r->failed ? ZF_E_PROTO : rc;
@@ -146,8 +146,8 @@ static uint32_t show (peek_t *peek, uint64_t *next)
     zf_message_t message;
     uint32_t shown = 0;
     while (shown < peek->count && zf_parcel_next (peek->parcel, &message)) {
-        message.id = peek->ids[2 * shown];
-        message.attempt = (uint32_t) peek->ids[2 * shown + 1];
+        message.id = peek->ids[2 * (size_t) shown];
+        message.attempt = (uint32_t) peek->ids[2 * (size_t) shown + 1];
         message.queue = peek->queue;
         *next = message.id + 1;
         peek->fn (peek->arg, &message);

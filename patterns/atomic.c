@@ -121,8 +121,9 @@ int zf_client_post_many (zf_client_t *self, const zf_post_t *posts, size_t count
     if (count == 0 || count > POSTS_MAX)
         return zf_error_set (err, ZF_E_INVAL, "an atomic post has 1 to %d records", POSTS_MAX);
     bundle.items = calloc (count, sizeof *bundle.items);
-    int rc = bundle.items != NULL ? measure (&bundle, posts, err)
-                                  : zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    if (bundle.items == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    int rc = measure (&bundle, posts, err);
     if (rc == 0) {
         zf_handle_enter (&self->handle);
         rc = run (self, &bundle, err);

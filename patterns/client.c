@@ -303,7 +303,7 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
 static int post (zf_client_t *self, const char *queue, const void *body, size_t size,
                  const zf_props_t *props, uint64_t *number, patience_t patience, zf_error_t *err)
 {
-    size_t bytes;
+    size_t bytes = 0;
     int rc = check_name (queue, "queue", err);
     if (rc != 0)
         return rc;

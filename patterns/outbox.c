@@ -299,7 +299,8 @@ void zf_outbox_free (zf_outboxes_t *outboxes)
             zf_buffer_drop (batch->buffer);
             free (batch);
         }
-        HASH_DEL (outboxes->table, outbox);
+        HASH_DEL (outboxes->table,
+                  outbox); /* NOLINT(clang-analyzer-*): HASH_ITER took next before */
         free (outbox->name);
         free (outbox);
     }

@@ -331,7 +331,7 @@ int zf_client_request (zf_client_t *self, const char *service, const void *body,
     options = options != NULL ? options : &defaults;
     zf_handle_enter (&self->handle);
     int rc = begin (self, &request, service, body, size, options, err);
-    if (rc == 0) {
+    if (request != NULL) {
         request->blocking = true;
         request->fn = options->on_part;
         request->arg = options->arg;
@@ -361,11 +361,12 @@ int zf_client_request_async (zf_client_t *self, const char *service, const void 
     zf_handle_enter (&self->handle);
     int rc =
         begin (self, &request, service, body, size, options != NULL ? options : &defaults, err);
-    if (rc == 0 && zf_timers_set (&self->timers, &request->timer, request->deadline_ms) != 0) {
+    if (request != NULL && zf_timers_set (&self->timers, &request->timer, request->deadline_ms) != 0) {
         free_request (self, request);
+        request = NULL;
         rc = zf_error_set (err, ZF_E_NOMEM, "out of memory");
     }
-    if (rc == 0) {
+    if (request != NULL) {
         request->fn = fn;
         request->arg = arg;
         if (number != NULL)
