@@ -234,6 +234,8 @@ void zf_engine_detach (zf_session_t *session)
 {
     zf_engine_t *engine = session->engine;
     session->host = NULL;
+    if (session->gone) /* its farewell could not be sent */
+        return;
     engine->counters.sessions_lost++;
     strip (session);
     if (!session->greeted || session->requests == NULL ||
@@ -257,7 +259,7 @@ static void reap (zf_engine_t *engine)
 {
     while (engine->doomed != NULL) {
         zf_session_t *session = engine->doomed;
-        if (session->host != NULL && session->dialect->farewell != NULL)
+        if (session->host != NULL && !session->has_left && session->dialect->farewell != NULL)
             session->dialect->farewell (session);
         zf_session_release (session);
     }

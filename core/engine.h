@@ -39,6 +39,7 @@ struct zf_session {
     uint8_t uuid[ZF_UUID_BYTES]; /* native: what makes it the same peer after a reconnect */
     bool greeted;                /* native: HELLO was there */
     bool doomed;                 /* to be detached before this turn ends */
+    bool has_left;               /* it said goodbye: no need to tell it that it is out */
     bool gone;                   /* detached: freed when the effects are sent */
     uint8_t flags;               /* the dialect's own */
     uint32_t beats_missed;       /* the dialect's own */

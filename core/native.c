@@ -239,6 +239,7 @@ static void on_bye (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
     (void) r;
     (void) body;
+    session->has_left = true;
     zf_session_end (session, "left");
 }
 
@@ -444,6 +445,7 @@ static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake
         segments[i].queue = zf_engine_queue (session->engine, name, &code);
         if (segments[i].queue == NULL)
             return code;
+        zf_engine_touch (segments[i].queue); /* so that it does not make room for one behind it */
         segments[i].start = start;
         segments[i].count = (uint32_t) count;
         start += (uint32_t) count;
@@ -473,6 +475,7 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
                        zf_intake_t *in)
 {
     zf_engine_t *engine = session->engine;
+    zf_producers_expire (&engine->atomics, engine->now_ms);
     zf_producer_t *producer = zf_producers_get (&engine->atomics, session->uuid, engine->now_ms);
     uint32_t n = zf_mp_array (r) / 2;
     segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;

@@ -119,7 +119,7 @@ int zf_props_decode (zf_bytes_t in, size_t body_size, zf_props_view_t *out)
     memset (out, 0, sizeof *out);
     if (in.size == 0)
         return 0;
-    if (in.size > ZF_PROPS_MAX)
+    if (in.size > ZF_PROPS_MAX + ZF_DEATH_MAX)
         return ZF_E_PROTO;
     zf_reader_t r = zf_reader (in);
     uint32_t pairs = zf_mp_map (&r);

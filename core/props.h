@@ -11,6 +11,8 @@
 
 #include "core/bytes.h"
 
+#define ZF_DEATH_MAX 1024 /* bytes that a death may add to the ZF_PROPS_MAX a producer may say */
+
 /* Decoded properties: views into the encoded ones. */
 typedef struct {
     zf_bytes_t id;         /* empty: none */

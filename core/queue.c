@@ -27,7 +27,8 @@ static int check_props (const zf_intake_t *in)
         zf_record_t record;
         zf_props_view_t view;
         zf_record_decode (in->frame->data + in->offsets[i], end, &record);
-        if (zf_props_decode (record.props, record.body.size, &view) != 0)
+        if (record.props.size > ZF_PROPS_MAX ||
+            zf_props_decode (record.props, record.body.size, &view) != 0)
             return ZF_E_PROTO;
     }
     return 0;

@@ -300,7 +300,7 @@ void zf_outbox_free (zf_outboxes_t *outboxes)
             free (batch);
         }
         HASH_DEL (outboxes->table,
-                  outbox); /* NOLINT(clang-analyzer-*): HASH_ITER took next before */
+                  outbox); /* NOLINT(clang-analyzer-*): next is known */
         free (outbox->name);
         free (outbox);
     }
