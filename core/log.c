@@ -87,6 +87,8 @@ static zf_chunk_t *open_chunk (zf_log_t *log, size_t size, uint64_t now_ms)
     }
     if (log->closed || chunk->count == ZF_CHUNK_RECORDS || chunk->size + size > ZF_CHUNK_BYTES)
         return new_chunk (log, now_ms);
+    if (chunk->first + chunk->count != log->next) /* the chunk behind it is settled and gone */
+        return new_chunk (log, now_ms);
     return chunk;
 }
 

@@ -392,18 +392,19 @@ static uint32_t confirm_known (zf_queue_t *queue, zf_producer_t *producer, zf_in
     return start;
 }
 
-static void refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start,
-                    int code)
+/* Refuses n records from `start` on. Returns false if the producer was thrown out instead. */
+static bool refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start,
+                    uint32_t n, int code)
 {
-    uint32_t n = in->batch.count - start;
     if (zf_producer_refuse (producer, in->batch.first + start, n, code) != 0) {
         zf_session_wrong (in->session, "%u refusals not heard of", ZF_REFUSALS_MAX);
         zf_session_end (in->session, "does not listen to refusals");
-        return;
+        return false;
     }
-    producer->last = in->batch.first + in->batch.count - 1;
+    producer->last = in->batch.first + start + n - 1;
     queue->totals.refused += n;
     confirm (queue, in, start, n, code);
+    return true;
 }
 
 /* Keeps the queue in the starved list exactly while its posts wait for memory. Who leaves it passes
@@ -490,19 +491,25 @@ uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uin
 }
 
 /* Queues from `start` on as far as it goes. Returns the first record that has to wait; count: all
- * is dealt with. */
+ * is dealt with. A record that never fits is refused alone: those behind it may fit. */
 static uint32_t take (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start)
 {
-    int code;
-    uint32_t put = zf_queue_admit (queue, in, start, in->batch.count - start, &code);
-    if (put > 0)
-        producer->last = in->batch.first + start + put - 1;
-    confirm (queue, in, start, put, 0);
-    start += put;
-    if (code == 0 || (code == ZF_E_FULL && queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE))
-        return start;
-    refuse (queue, producer, in, start, code);
-    return in->batch.count;
+    uint32_t count = in->batch.count;
+    while (start < count) {
+        int code;
+        uint32_t put = zf_queue_admit (queue, in, start, count - start, &code);
+        if (put > 0)
+            producer->last = in->batch.first + start + put - 1;
+        confirm (queue, in, start, put, 0);
+        start += put;
+        if (code == 0 || (code == ZF_E_FULL && queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE))
+            break;
+        uint32_t n = code == ZF_E_TOO_BIG ? 1 : count - start;
+        if (!refuse (queue, producer, in, start, n, code))
+            return count;
+        start += n;
+    }
+    return start;
 }
 
 void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
