@@ -6,11 +6,13 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define KEEPALIVE_MS         10000 /* ZMTP heartbeats, against half-open connections */
-#define KEEPALIVE_TIMEOUT_MS 30000
-#define RECONNECT_MS         20
-#define RECONNECT_MAX_MS     2000
-#define BACKLOG              4096
+#define KEEPALIVE_IDLE_S 30 /* a half-open connection is noticed by the kernel, and closed */
+#define KEEPALIVE_STEP_S 10
+#define KEEPALIVE_TRIES  3
+#define UNACKED_MS       30000 /* the same while something is on its way */
+#define RECONNECT_MS     20
+#define RECONNECT_MAX_MS 2000
+#define BACKLOG          4096
 
 static void prepare_context (void)
 {
@@ -41,8 +43,11 @@ static void set_common (zf_socket_t *socket, uint64_t max_message_bytes)
     set_int (socket, ZMQ_LINGER, ZF_SOCKET_LINGER_MS);
     set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM);
     set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM);
-    set_int (socket, ZMQ_HEARTBEAT_IVL, KEEPALIVE_MS);
-    set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, KEEPALIVE_TIMEOUT_MS);
+    set_int (socket, ZMQ_TCP_KEEPALIVE, 1);
+    set_int (socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
+    set_int (socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_STEP_S);
+    set_int (socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES);
+    set_int (socket, ZMQ_TCP_MAXRT, UNACKED_MS);
 }
 
 int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err)
