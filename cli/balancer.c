@@ -61,9 +61,9 @@ static void fill_limits (const cli_t *cli, zf_balancer_options_t *balancer)
 {
     balancer->memory_bytes = cli_number (cli, "memory", balancer->memory_bytes);
     balancer->max_message_bytes = cli_number (cli, "max-message", balancer->max_message_bytes);
-    balancer->max_attempts = (uint32_t)cli_number (cli, "max-attempts", balancer->max_attempts);
-    balancer->request_ttl_ms = (uint32_t)cli_number (cli, "ttl", balancer->request_ttl_ms);
-    balancer->heartbeat_ms = (uint32_t)cli_number (cli, "heartbeat", balancer->heartbeat_ms);
+    balancer->max_attempts = (uint32_t) cli_number (cli, "max-attempts", balancer->max_attempts);
+    balancer->request_ttl_ms = (uint32_t) cli_number (cli, "ttl", balancer->request_ttl_ms);
+    balancer->heartbeat_ms = (uint32_t) cli_number (cli, "heartbeat", balancer->heartbeat_ms);
 }
 
 static int start (const cli_t *cli, device_run_t *run, zf_device_t **device)

@@ -82,7 +82,7 @@ static int become (const cli_t *cli)
 {
     char program[] = "zferry";
     cli->args[1] = program; /* takes the place of "exec" */
-    execv ("/proc/self/exe", cli->args + 1);
+    execv (bench_own_path (), cli->args + 1);
     return cli_fail (cli, EX_OSERR, "can't start the program again");
 }
 
@@ -178,7 +178,7 @@ static const cli_option_t connections_options[] = {
      .kind = CLI_TIME,
      .value = "TIME",
      .min = 1,
-     .help = "to measure (default 10)"},
+     .help = "to measure (default 20: idle clients ping that often)"},
     {.name = NULL},
 };
 
@@ -223,7 +223,7 @@ const cli_verb_t verbs_bench[] = {
     {.name = "bench connections",
      .usage = "",
      .summary = "Measure what idle clients cost a broker",
-     .example = "  zferry bench connections --count 10000 --seconds 10\n",
+     .example = "  zferry bench connections --count 10000 --seconds 1m\n",
      .options = connections_options,
      .run = run_connections},
     {.name = "bench memory",

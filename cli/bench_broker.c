@@ -98,6 +98,14 @@ int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transpor
     return rc;
 }
 
+cli_t bench_cli_at (const cli_t *cli, const char **endpoint)
+{
+    cli_t copy = *cli;
+    copy.endpoints = endpoint;
+    copy.endpoint_count = 1;
+    return copy;
+}
+
 void bench_broker_stop (bench_broker_t *broker)
 {
     bench_child_stop (&broker->child);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -100,6 +101,14 @@ static int prepare_attributes (posix_spawnattr_t *attributes)
                                                      POSIX_SPAWN_SETPGROUP);
 }
 
+const char *bench_own_path (void)
+{
+    static char path[PATH_MAX];
+    ssize_t n = readlink ("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return access (path, X_OK) == 0 ? path : "/proc/self/exe"; /* it may have been replaced */
+}
+
 static int spawn_self (pid_t *pid, const char *const *args, const child_fds_t *fds)
 {
     char program[] = "zferry";
@@ -114,7 +123,7 @@ static int spawn_self (pid_t *pid, const char *const *args, const child_fds_t *f
     if (rc == 0)
         rc = prepare_attributes (&attributes);
     if (rc == 0)
-        rc = posix_spawn (pid, "/proc/self/exe", &actions, &attributes, argv, environ);
+        rc = posix_spawn (pid, bench_own_path (), &actions, &attributes, argv, environ);
     posix_spawnattr_destroy (&attributes);
     posix_spawn_file_actions_destroy (&actions);
     return rc;

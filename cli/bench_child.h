@@ -40,6 +40,9 @@ int bench_child_begin (const char *parent);
 /* The parent's own id as text, for the arguments of its children. */
 const char *bench_parent_text (void);
 
+/* Where the program is; by its own name, which ps and top then show. Valid until the next call. */
+const char *bench_own_path (void);
+
 /* True while it runs. Never waits. */
 bool bench_child_running (bench_child_t *child);
 
@@ -71,6 +74,10 @@ typedef struct {
  * exit code, having said why. */
 int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
                         const char *const *args);
+
+/* The command line as if --connect had named this endpoint: what the helpers of cli.h then use
+ * and talk about. The endpoint must live as long as the copy. */
+cli_t bench_cli_at (const cli_t *cli, const char **endpoint);
 
 /* Stops it and removes its directory. Safe when it was never started. */
 void bench_broker_stop (bench_broker_t *broker);

@@ -123,6 +123,9 @@ int bench_crew_open (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
     crew->board = bench_board_create (order, &crew->fd);
     if (crew->board == NULL)
         return cli_fail (cli, EX_OSERR, "can't share memory: %s", strerror (errno));
+    crew->endpoint = crew->board->order.endpoint;
+    crew->own_cli = bench_cli_at (cli, &crew->endpoint);
+    crew->cli = &crew->own_cli;
     return 0;
 }
 

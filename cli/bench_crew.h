@@ -22,8 +22,10 @@ typedef struct {
 } bench_hired_t;
 
 typedef struct {
-    const cli_t *cli;
-    bench_board_t *board;
+    const cli_t *cli;      /* the command line, */
+    cli_t own_cli;         /* with the broker's endpoint, */
+    const char *endpoint;  /* which is this */
+    bench_board_t *board;  /* what all roles see */
     int fd;                /* of the board; -1: none */
     bench_broker_t broker; /* our own broker in a process, */
     zf_device_t *device;   /* or embedded for inproc; neither with --connect */

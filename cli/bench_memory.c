@@ -94,23 +94,14 @@ static int report (const memory_bench_t *self, uint64_t count)
     return cli_print_object (cli, columns, row);
 }
 
-static int open_client (memory_bench_t *self, const bench_crew_t *crew)
-{
-    const char *endpoint = crew->board->order.endpoint;
-    zf_client_options_t options;
-    cli_client_options (self->cli, &options);
-    options.endpoints = &endpoint;
-    options.endpoint_count = 1;
-    return cli_client_open (self->cli, &options, &self->client);
-}
-
 static int measure (memory_bench_t *self, const bench_crew_t *crew, uint64_t count)
 {
     self->body = malloc (self->size);
     if (self->body == NULL)
         return cli_fail (self->cli, EX_OSERR, "out of memory");
+    self->cli = crew->cli;
     bench_body_fill (self->body, self->size);
-    int rc = open_client (self, crew);
+    int rc = cli_client_open (crew->cli, NULL, &self->client);
     if (rc == 0)
         rc = fill (self, crew, count);
     if (rc == 0)

@@ -169,14 +169,10 @@ static int hire_all (bench_crew_t *crew)
 
 static int open_sides (request_bench_t *self)
 {
-    const bench_board_t *board = self->crew->board;
-    const char *endpoint = board->order.endpoint;
-    zf_client_options_t options;
-    cli_client_options (self->cli, &options);
-    options.endpoints = &endpoint;
-    options.endpoint_count = 1;
-    int rc = cli_client_open (self->cli, &options, &self->client);
-    if (rc == 0 && bench_raw_open (&self->raw, board->raw_front, TIMEOUT_MS) != 0)
+    const char *front = self->crew->board->raw_front;
+    self->cli = self->crew->cli;
+    int rc = cli_client_open (self->cli, NULL, &self->client);
+    if (rc == 0 && bench_raw_open (&self->raw, front, TIMEOUT_MS) != 0)
         rc = cli_fail (self->cli, EX_UNAVAILABLE, "can't connect bare libzmq: %s",
                        zmq_strerror (errno));
     return rc;

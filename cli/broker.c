@@ -66,12 +66,12 @@ static void fill_limits (const cli_t *cli, zf_broker_options_t *broker)
     broker->memory_bytes = cli_number (cli, "memory", broker->memory_bytes);
     broker->max_message_bytes = cli_number (cli, "max-message", broker->max_message_bytes);
     broker->window_bytes = cli_number (cli, "window", broker->window_bytes);
-    broker->max_queues = (uint32_t)cli_number (cli, "max-queues", broker->max_queues);
-    broker->max_sessions = (uint32_t)cli_number (cli, "max-sessions", broker->max_sessions);
-    broker->heartbeat_ms = (uint32_t)cli_number (cli, "heartbeat", broker->heartbeat_ms);
+    broker->max_queues = (uint32_t) cli_number (cli, "max-queues", broker->max_queues);
+    broker->max_sessions = (uint32_t) cli_number (cli, "max-sessions", broker->max_sessions);
+    broker->heartbeat_ms = (uint32_t) cli_number (cli, "heartbeat", broker->heartbeat_ms);
     broker->mdp_heartbeat_ms =
-        (uint32_t)cli_number (cli, "mdp-heartbeat", broker->mdp_heartbeat_ms);
-    broker->client_idle_ms = (uint32_t)cli_number (cli, "client-idle", broker->client_idle_ms);
+        (uint32_t) cli_number (cli, "mdp-heartbeat", broker->mdp_heartbeat_ms);
+    broker->client_idle_ms = (uint32_t) cli_number (cli, "client-idle", broker->client_idle_ms);
 }
 
 static int start (const cli_t *cli, const zf_policy_t *policy, device_run_t *run,

@@ -65,10 +65,10 @@ static void *thread_main (void *arg)
     int code = messages != NULL ? 0 : cli_fail (crew->cli, EX_OSERR, "out of memory");
     size_t n = 0;
     while (code == 0 && (n = receive (crew, messages, &code)) > 0) {
-        atomic_store (&crew->active_ms, cli_now_ms());
+        atomic_store (&crew->active_ms, cli_now_ms ());
         int rc = crew->handle (crew, messages, n);
         code = code != 0 ? code : rc;
-        atomic_store (&crew->active_ms, cli_now_ms());
+        atomic_store (&crew->active_ms, cli_now_ms ());
     }
     free (messages);
     int none = 0;
@@ -76,7 +76,7 @@ static void *thread_main (void *arg)
         atomic_compare_exchange_strong (&crew->code, &none, code);
     atomic_fetch_sub (&crew->running, 1);
     ssize_t ignored = write (crew->wake[1], "", 1);
-    (void)ignored;
+    (void) ignored;
     return NULL;
 }
 
@@ -105,9 +105,9 @@ static uint32_t start_threads (crew_t *crew, pthread_t *threads)
 
 static void show_progress (const crew_t *crew, const zf_worker_stats_t *stats)
 {
-    uint64_t ms = cli_now_ms() - crew->start_ms;
+    uint64_t ms = cli_now_ms () - crew->start_ms;
     uint64_t failed = stats->nacked + stats->rejected;
-    double rate = (double)stats->received * 1000 / (double)(ms > 0 ? ms : 1);
+    double rate = (double) stats->received * 1000 / (double) (ms > 0 ? ms : 1);
     if (!crew->on_screen && stats->received > 0)
         cli_progress (crew->cli,
                       "%" PRIu64 " received, %" PRIu64 " done, %" PRIu64 " failed, %" PRIu64
@@ -118,22 +118,22 @@ static void show_progress (const crew_t *crew, const zf_worker_stats_t *stats)
 static bool is_idle (crew_t *crew, const zf_worker_stats_t *stats)
 {
     return crew->idle_ms > 0 && stats->held == 0 && stats->waiting == 0 &&
-           cli_now_ms() >= atomic_load (&crew->active_ms) + crew->idle_ms;
+           cli_now_ms () >= atomic_load (&crew->active_ms) + crew->idle_ms;
 }
 
 /* Waits until the crew is to end. Returns 0, or an exit code having said why. */
 static int watch (crew_t *crew)
 {
-    struct pollfd fds[2] = {{.fd = cli_stop_fd(), .events = POLLIN},
+    struct pollfd fds[2] = {{.fd = cli_stop_fd (), .events = POLLIN},
                             {.fd = crew->wake[0], .events = POLLIN}};
     bool greeted = false;
     char byte = 0;
-    while (cli_stopped() == 0 && atomic_load (&crew->code) == 0 &&
+    while (cli_stopped () == 0 && atomic_load (&crew->code) == 0 &&
            atomic_load (&crew->running) > 0) {
         zf_worker_stats_t stats;
         zf_worker_stats (crew->worker, &stats);
         greeted = greeted || stats.connected > 0 || stats.received > 0;
-        if (!greeted && cli_now_ms() - crew->start_ms > crew->cli->timeout_ms)
+        if (!greeted && cli_now_ms () - crew->start_ms > crew->cli->timeout_ms)
             return cli_fail_no_broker (crew->cli);
         if (greeted && is_idle (crew, &stats))
             return 0;
@@ -151,7 +151,7 @@ static int finish (crew_t *crew, const pthread_t *threads, uint32_t count)
     zf_error_t err = {0};
     zf_worker_stats_t stats;
     zf_worker_stats (crew->worker, &stats);
-    if (cli_stopped() != 0 && stats.held > 0)
+    if (cli_stopped () != 0 && stats.held > 0)
         cli_note (crew->cli, "draining: %" PRIu64 " at work; a second signal ends at once",
                   stats.held);
     zf_worker_drain (crew->worker, REDRAIN_MS, NULL);
@@ -160,7 +160,7 @@ static int finish (crew_t *crew, const pthread_t *threads, uint32_t count)
     zf_worker_stats (crew->worker, &stats);
     if (stats.connected == 0 && stats.received == 0)
         return 0; /* nothing that a broker would have to know */
-    int timeout_ms = (int)(crew->cli->timeout_ms < INT32_MAX ? crew->cli->timeout_ms : INT32_MAX);
+    int timeout_ms = (int) (crew->cli->timeout_ms < INT32_MAX ? crew->cli->timeout_ms : INT32_MAX);
     if (zf_worker_drain (crew->worker, timeout_ms, &err) == 0)
         return 0;
     return cli_fail (crew->cli, EX_TEMPFAIL,
@@ -172,11 +172,11 @@ static void summarize (const crew_t *crew)
 {
     zf_worker_stats_t stats;
     zf_worker_stats (crew->worker, &stats);
-    uint64_t ms = cli_now_ms() - crew->start_ms;
+    uint64_t ms = cli_now_ms () - crew->start_ms;
     cli_note (crew->cli,
               "received %" PRIu64 " from %s in %.2f s: %" PRIu64 " done, %" PRIu64
               " failed, %" PRIu64 " rejected, %" PRIu64 " too late (%" PRIu64 " were redeliveries)",
-              stats.received, crew->cli->args[0], (double)ms / 1000, stats.acked, stats.nacked,
+              stats.received, crew->cli->args[0], (double) ms / 1000, stats.acked, stats.nacked,
               stats.rejected, stats.stale, stats.redelivered);
 }
 
@@ -191,7 +191,7 @@ static int open_worker (crew_t *crew)
     options.endpoint_count = crew->cli->endpoint_count;
     options.credit = crew->credit;
     if (crew->hold_ms != 0)
-        options.max_hold_ms = (uint32_t)crew->hold_ms;
+        options.max_hold_ms = (uint32_t) crew->hold_ms;
     if (zf_worker_open (&crew->worker, crew->cli->args[0], &options, &err) != 0)
         return cli_fail_call (crew->cli, &err, false);
     return 0;
@@ -207,7 +207,7 @@ static int run_threads (crew_t *crew)
                                     : cli_fail (crew->cli, EX_OSERR,
                                                 "cannot start %u threads; give a "
                                                 "smaller --concurrency",
-                                                (unsigned)crew->threads);
+                                                (unsigned) crew->threads);
     int finished = finish (crew, threads, count);
     free (threads);
     rc = rc != 0 ? rc : atomic_load (&crew->code);
@@ -219,16 +219,16 @@ void crew_from_options (crew_t *crew, const cli_t *cli)
     memset (crew, 0, sizeof *crew);
     crew->cli = cli;
     crew->batch = 1;
-    crew->threads = (uint32_t)cli_number (cli, "concurrency", 1);
+    crew->threads = (uint32_t) cli_number (cli, "concurrency", 1);
     crew->limit = cli_number (cli, "count", 0);
     crew->idle_ms = cli_number (cli, "idle", 0);
-    crew->credit = (uint32_t)cli_number (cli, "credit", 0);
+    crew->credit = (uint32_t) cli_number (cli, "credit", 0);
     crew->hold_ms = cli_number (cli, "hold", 0);
 }
 
 int crew_run (crew_t *crew)
 {
-    crew->start_ms = cli_now_ms();
+    crew->start_ms = cli_now_ms ();
     atomic_store (&crew->active_ms, crew->start_ms);
     if (pipe2 (crew->wake, O_CLOEXEC | O_NONBLOCK) != 0)
         return cli_fail (crew->cli, EX_OSERR, "cannot make a pipe: %s", strerror (errno));
@@ -242,5 +242,5 @@ int crew_run (crew_t *crew)
     close (crew->wake[0]);
     close (crew->wake[1]);
     bool unfinished = crew->limit != 0 && atomic_load (&crew->taken) < crew->limit;
-    return rc == 0 && unfinished && cli_stopped() != 0 ? 128 + cli_stopped() : rc;
+    return rc == 0 && unfinished && cli_stopped () != 0 ? 128 + cli_stopped () : rc;
 }

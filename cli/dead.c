@@ -63,7 +63,8 @@ static int run_move (cli_t *cli, move_fn *move, const char *done)
         rc = cli_client_fail (cli, client, &err);
     else
         rc = cli_print_object (
-            cli, columns, json_pack ("{s:s, s:I}", "queue", cli->args[0], done, (json_int_t)count));
+            cli, columns,
+            json_pack ("{s:s, s:I}", "queue", cli->args[0], done, (json_int_t) count));
     zf_client_close (&client);
     return rc;
 }

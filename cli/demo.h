@@ -76,7 +76,9 @@ typedef struct {
 } demo_hand_t;
 
 typedef struct {
-    const cli_t *cli;                    /* the command line */
+    const cli_t *cli;                    /* the command line, */
+    cli_t own_cli;                       /* with our broker's endpoint, */
+    const char *endpoint;                /* which is this */
     demo_file_t file;                    /* what is posted */
     demo_book_t book;                    /* what became of it */
     bench_broker_t broker;               /* a process */

@@ -34,19 +34,26 @@ static int start_hand (demo_t *self, size_t index)
 
 static int open_client (demo_t *self)
 {
-    const char *endpoint = self->broker.endpoint;
     zf_client_options_t options;
     cli_client_options (self->cli, &options);
-    options.endpoints = &endpoint;
-    options.endpoint_count = 1;
     options.name = "demo";
     return cli_client_open (self->cli, &options, &self->client);
 }
 
+/* From here on whatever is said about the broker is about ours. */
+static int start_broker (demo_t *self)
+{
+    int rc = bench_broker_start (self->cli, &self->broker, BENCH_TCP, NULL);
+    self->endpoint = self->broker.endpoint;
+    self->own_cli = bench_cli_at (self->cli, &self->endpoint);
+    self->cli = &self->own_cli;
+    return rc;
+}
+
 int demo_start (demo_t *self)
 {
+    int rc = start_broker (self);
     const cli_t *cli = self->cli;
-    int rc = bench_broker_start (cli, &self->broker, BENCH_TCP, NULL);
     size_t workers = (size_t) cli_number (cli, "workers", WORKERS);
     for (size_t i = 0; rc == 0 && i < workers; i++)
         rc = start_hand (self, i);

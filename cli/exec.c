@@ -154,14 +154,14 @@ static int start (const exec_job_t *job, const pipes_t *p, pid_t *pid)
 static void feed (int *fd, const zf_message_t *message, size_t *fed)
 {
     while (*fed < message->size) {
-        ssize_t n = write (*fd, (const char *)message->body + *fed, message->size - *fed);
+        ssize_t n = write (*fd, (const char *) message->body + *fed, message->size - *fed);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
             break;
-        *fed += (size_t)n;
+        *fed += (size_t) n;
     }
     close_fd (fd);
 }
@@ -175,7 +175,7 @@ static size_t read_piece (int *fd, char *piece, size_t size)
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         close_fd (fd);
-    return n > 0 ? (size_t)n : 0;
+    return n > 0 ? (size_t) n : 0;
 }
 
 static void take_out (int *fd, exec_result_t *result)
@@ -202,7 +202,7 @@ static void take_err (int *fd, exec_result_t *result, size_t *at)
     size_t n = read_piece (fd, piece, sizeof piece);
     if (n == 0)
         return;
-    cli_progress_clear();
+    cli_progress_clear ();
     fwrite (piece, 1, n, stderr);
     for (size_t i = 0; i < n; i++) {
         if (piece[i] == '\n') {

@@ -53,8 +53,8 @@ static void print_option (const cli_option_t *option)
     int n = option->letter != 0
                 ? snprintf (left, sizeof left, "  -%c, --%s", option->letter, option->name)
                 : snprintf (left, sizeof left, "      --%s", option->name);
-    if (option->value != NULL && n > 0 && (size_t)n < sizeof left)
-        snprintf (left + n, sizeof left - (size_t)n, " %s", option->value);
+    if (option->value != NULL && n > 0 && (size_t) n < sizeof left)
+        snprintf (left + n, sizeof left - (size_t) n, " %s", option->value);
     if (strlen (left) < INDENT)
         printf ("%-*s%s\n", INDENT, left, option->help);
     else

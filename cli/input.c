@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BODY_MAX   ((size_t)2 << 30) /* no broker takes more */
-#define CHUNK_SIZE ((size_t)256 << 10)
+#define BODY_MAX   ((size_t) 2 << 30) /* no broker takes more */
+#define CHUNK_SIZE ((size_t) 256 << 10)
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
@@ -86,8 +86,8 @@ static bool make_room (input_t *input)
 static bool wait_readable (const input_t *input)
 {
     struct pollfd fds[2] = {{.fd = input->fd, .events = POLLIN},
-                            {.fd = cli_stop_fd(), .events = POLLIN}};
-    while (cli_stopped() == 0)
+                            {.fd = cli_stop_fd (), .events = POLLIN}};
+    while (cli_stopped () == 0)
         if (poll (fds, 2, -1) > 0 && fds[1].revents == 0)
             return true;
     return false;
@@ -107,7 +107,7 @@ static int read_chunk (input_t *input, const cli_t *cli)
     if (n < 0)
         return -cli_fail (cli, EX_IOERR, "cannot read %s: %s", input->name, strerror (errno));
     input->eof = n == 0;
-    input->end += (size_t)n;
+    input->end += (size_t) n;
     return 1;
 }
 
@@ -129,7 +129,7 @@ int input_line (input_t *input, const cli_t *cli, zf_bytes_t *line)
     for (;;) {
         char *newline = find_newline (input, input->start + seen);
         if (newline != NULL) {
-            take (input, (size_t)(newline - input->data) - input->start, 1, line);
+            take (input, (size_t) (newline - input->data) - input->start, 1, line);
             return 1;
         }
         seen = input->end - input->start;

@@ -75,7 +75,7 @@ static void copy_words (char *copy, size_t size, const char *name, const char *t
     const char *end = name + strcspn (name, " ");
     for (; (text = strchr (text, ' ')) != NULL && *end == ' '; text++)
         end += 1 + strcspn (end + 1, " ");
-    snprintf (copy, size, "%.*s", (int)(end - name), name);
+    snprintf (copy, size, "%.*s", (int) (end - name), name);
 }
 
 /* Suggests a verb, or its first words, for words that are none. */
@@ -129,7 +129,7 @@ static int run_verb (const cli_verb_t *verb, int argc, char **argv)
     int rc = options_parse (&cli, verb, argc, argv);
     if (rc == OPTIONS_GO_ON && (rc = signals_start (&cli)) == 0)
         rc = verb->run (&cli);
-    cli_progress_clear();
+    cli_progress_clear ();
     options_free (&cli);
     return rc;
 }
@@ -142,7 +142,7 @@ int main (int argc, char **argv)
     argc--;
     argv++;
     if (argc > 1 && strcmp (argv[0], "help") == 0) { /* zferry help VERB... */
-        memmove (argv, argv + 1, (size_t)(argc - 1) * sizeof *argv);
+        memmove (argv, argv + 1, (size_t) (argc - 1) * sizeof *argv);
         argv[argc - 1] = help;
     }
     if (argc > 0 && strcmp (argv[0], "--version") == 0)

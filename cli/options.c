@@ -67,7 +67,7 @@ static void add_option (parser_t *p, const cli_option_t *option)
     struct option *entry = &p->longs[p->count];
     entry->name = option->name;
     entry->has_arg = option->kind == CLI_FLAG ? no_argument : required_argument;
-    entry->val = LONG_BASE + (int)p->count;
+    entry->val = LONG_BASE + (int) p->count;
     p->known[p->count++] = option;
     if (option->letter != 0) {
         size_t end = strlen (p->letters);
@@ -102,11 +102,15 @@ static const cli_option_t *option_of (const parser_t *p, int found)
 static const char *kind_in_words (cli_kind_t kind)
 {
     switch (kind) {
-    case CLI_COUNT: return "a whole number";
-    case CLI_SIZE: return "a size such as 4096, 64KiB or 10MiB";
-    case CLI_TIME: return "a time such as 250ms, 5s or 10m";
+    case CLI_COUNT:
+        return "a whole number";
+    case CLI_SIZE:
+        return "a size such as 4096, 64KiB or 10MiB";
+    case CLI_TIME:
+        return "a time such as 250ms, 5s or 10m";
     case CLI_TEXT:
-    case CLI_FLAG: break;
+    case CLI_FLAG:
+        break;
     }
     return "a text";
 }
@@ -141,7 +145,7 @@ static int fail_unknown (const cli_t *cli, const parser_t *p, const char *given)
             words[n++] = p->known[i]->name;
     words[n] = NULL;
     char name[64];
-    snprintf (name, sizeof name, "%.*s", (int)strcspn (given, "="), given);
+    snprintf (name, sizeof name, "%.*s", (int) strcspn (given, "="), given);
     const char *near = strncmp (name, "--", 2) == 0 ? help_nearest (name + 2, words) : NULL;
     if (near != NULL)
         return cli_fail (cli, EX_USAGE, "there is no option %s; did you mean --%s?", name, near);
@@ -152,7 +156,7 @@ static int fail_unknown (const cli_t *cli, const parser_t *p, const char *given)
 static int fail_parse (const cli_t *cli, const parser_t *p, int found, char **argv)
 {
     const cli_option_t *option = optopt != 0 ? option_of (p, optopt) : NULL;
-    char letter[3] = {'-', (char)optopt, '\0'};
+    char letter[3] = {'-', (char) optopt, '\0'};
     if (found == ':' && option != NULL)
         return cli_misuse (cli, "--%s needs a value (%s)", option->name, option->value);
     if (option != NULL)
@@ -247,7 +251,7 @@ static int apply_common (cli_t *cli)
     cli->out_color =
         cli->out_terminal && !cli_has (cli, "no-color") && (no_color == NULL || *no_color == '\0');
     uint64_t timeout = cli_number (cli, "timeout", TIMEOUT_DEFAULT_MS);
-    cli->timeout_ms = timeout == 0 ? INT32_MAX : (uint32_t)timeout;
+    cli->timeout_ms = timeout == 0 ? INT32_MAX : (uint32_t) timeout;
     cli->endpoint_count = cli_list (cli, "connect", &cli->endpoints);
     return cli->endpoint_count == 0 ? endpoints_from_environment (cli) : OPTIONS_GO_ON;
 }
@@ -257,7 +261,7 @@ int options_parse (cli_t *cli, const cli_verb_t *verb, int argc, char **argv)
     parser_t parser;
     memset (cli, 0, sizeof *cli);
     cli->verb = verb;
-    cli->values = calloc ((size_t)argc + OPTIONS_MAX + 1, sizeof *cli->values);
+    cli->values = calloc ((size_t) argc + OPTIONS_MAX + 1, sizeof *cli->values);
     if (cli->values == NULL)
         return cli_fail (cli, EX_OSERR, "out of memory");
     parser_make (&parser, verb);

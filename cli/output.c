@@ -35,9 +35,9 @@ static const char base64_digits[] =
 
 static void base64_group (const unsigned char *in, size_t size, char out[4])
 {
-    uint32_t bits = (uint32_t)in[0] << 16;
-    bits |= size > 1 ? (uint32_t)in[1] << 8 : 0;
-    bits |= size > 2 ? (uint32_t)in[2] : 0;
+    uint32_t bits = (uint32_t) in[0] << 16;
+    bits |= size > 1 ? (uint32_t) in[1] << 8 : 0;
+    bits |= size > 2 ? (uint32_t) in[2] : 0;
     out[0] = base64_digits[bits >> 18];
     out[1] = base64_digits[(bits >> 12) & 63];
     out[2] = size > 1 ? base64_digits[(bits >> 6) & 63] : '=';
@@ -66,7 +66,7 @@ json_t *cli_json_bytes (zf_bytes_t bytes)
 
 static void print_json_line (const json_t *row)
 {
-    json_dumpf (row, stdout, JSON_COMPACT);
+    json_dumpf (row, stdout, JSON_COMPACT | JSON_REAL_PRECISION (12));
     putchar ('\n');
 }
 
@@ -75,7 +75,7 @@ static void print_json_line (const json_t *row)
 /* Makes text printable: what could move a terminal's cursor becomes a dot. */
 static void make_printable (char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+    for (unsigned char *c = (unsigned char *) text; *c != '\0'; c++) {
         if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 .. U+009F */
             *c++ = '.';
         else if (*c >= ' ' && *c != 0x7f)
@@ -92,7 +92,7 @@ static char *cell_text (const json_t *value, cli_column_kind_t kind)
     if (json_is_string (value)) {
         cell = strdup (json_string_value (value));
     } else if (json_is_integer (value)) {
-        uint64_t number = (uint64_t)json_integer_value (value);
+        uint64_t number = (uint64_t) json_integer_value (value);
         if (kind == CLI_COLUMN_BYTES)
             cli_format_bytes (number, text);
         else if (kind == CLI_COLUMN_MS)
@@ -113,7 +113,7 @@ static size_t text_width (const char *text)
 {
     size_t width = 0;
     for (; *text != '\0'; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
+        width += ((unsigned char) *text & 0xc0) != 0x80;
     return width;
 }
 
@@ -133,7 +133,7 @@ static void cut_text (char *text, size_t width)
     if (text_width (text) <= width)
         return;
     for (; *c != '\0'; c++)
-        if (((unsigned char)*c & 0xc0) != 0x80 && ++n >= width)
+        if (((unsigned char) *c & 0xc0) != 0x80 && ++n >= width)
             break;
     if (strlen (c) >= 3)
         memcpy (c, "\xe2\x80\xa6", 4);
@@ -150,7 +150,7 @@ cli_table_t *cli_table_new (const cli_t *cli, const cli_column_t *columns)
         return NULL;
     table->cli = cli;
     table->columns = columns;
-    table->rows = json_array();
+    table->rows = json_array ();
     while (columns[table->column_count].key != NULL && table->column_count < COLUMNS_MAX)
         table->column_count++;
     return table;
@@ -192,11 +192,11 @@ static void print_cell (const cli_table_t *table, size_t column, char *text, con
 {
     bool last = column + 1 == table->column_count;
     bool left = table->columns[column].kind == CLI_COLUMN_TEXT;
-    size_t screen = terminal_width();
+    size_t screen = terminal_width ();
     if (last && left && screen > *used + 10)
         cut_text (text, screen - *used);
     size_t width = text_width (text);
-    int padding = (int)(width < widths[column] ? widths[column] - width : 0);
+    int padding = (int) (width < widths[column] ? widths[column] - width : 0);
     if (left)
         printf ("%s%*s", text, last ? 0 : padding + GAP, "");
     else
@@ -239,7 +239,7 @@ int cli_table_end (cli_table_t **table_p, const char *when_empty)
     *table_p = NULL;
     if (table == NULL)
         return cli_fail (NULL, EX_OSERR, "out of memory");
-    cli_progress_clear();
+    cli_progress_clear ();
     if (json_array_size (table->rows) > 0)
         print_table (table);
     else if (!table->cli->json && when_empty != NULL)
@@ -253,7 +253,7 @@ int cli_table_end (cli_table_t **table_p, const char *when_empty)
 int cli_print_object (const cli_t *cli, const cli_column_t *columns, json_t *object)
 {
     size_t widest = 0;
-    cli_progress_clear();
+    cli_progress_clear ();
     if (cli->json) {
         print_json_line (object);
         json_decref (object);
@@ -263,7 +263,7 @@ int cli_print_object (const cli_t *cli, const cli_column_t *columns, json_t *obj
         widest = text_width (c->title) > widest ? text_width (c->title) : widest;
     for (const cli_column_t *c = columns; c->key != NULL; c++) {
         char *cell = cell_text (json_object_get (object, c->key), c->kind);
-        printf ("%s%-*s%s  %s\n", cli->out_color ? "\033[1m" : "", (int)widest, c->title,
+        printf ("%s%-*s%s  %s\n", cli->out_color ? "\033[1m" : "", (int) widest, c->title,
                 cli->out_color ? "\033[0m" : "", cell != NULL ? cell : "");
         free (cell);
     }

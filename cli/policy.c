@@ -10,7 +10,7 @@ static const char *const overflow_names[] = {[ZF_OVERFLOW_BACKPRESSURE] = "backp
 const char *policy_overflow_name (zf_overflow_t overflow)
 {
     size_t count = sizeof overflow_names / sizeof overflow_names[0];
-    return (size_t)overflow < count ? overflow_names[overflow] : "?";
+    return (size_t) overflow < count ? overflow_names[overflow] : "?";
 }
 
 static int take_overflow (const cli_t *cli, zf_overflow_t *overflow)
@@ -18,7 +18,7 @@ static int take_overflow (const cli_t *cli, zf_overflow_t *overflow)
     const char *text = cli_text (cli, "overflow", policy_overflow_name (*overflow));
     for (size_t i = 0; i < sizeof overflow_names / sizeof overflow_names[0]; i++)
         if (strcmp (text, overflow_names[i]) == 0) {
-            *overflow = (zf_overflow_t)i;
+            *overflow = (zf_overflow_t) i;
             return 0;
         }
     return cli_misuse (cli, "--overflow is backpressure, reject or drop-oldest, not '%s'", text);
@@ -37,7 +37,7 @@ static int take_dead_letter (const cli_t *cli, char name[ZF_NAME_MAX + 1])
 
 static uint32_t number32 (const cli_t *cli, const char *name, uint32_t fallback)
 {
-    return (uint32_t)cli_number (cli, name, fallback);
+    return (uint32_t) cli_number (cli, name, fallback);
 }
 
 int policy_from_options (const cli_t *cli, zf_policy_t *policy)

@@ -28,8 +28,8 @@ static void on_confirm (void *arg, const char *queue, uint64_t first, uint64_t c
 {
     tally_t *tally = arg;
     int none = 0;
-    (void)queue;
-    (void)first;
+    (void) queue;
+    (void) first;
     atomic_fetch_add (code == 0 ? &tally->confirmed : &tally->refused, count);
     if (code != 0)
         atomic_compare_exchange_strong (&tally->code, &none, code);
@@ -45,23 +45,23 @@ static int print_summary (const cli_t *cli, tally_t *tally)
                                            {"refused", "refused", CLI_COLUMN_NUMBER},
                                            {"ms", "time", CLI_COLUMN_MS},
                                            {NULL, NULL, CLI_COLUMN_TEXT}};
-    uint64_t ms = cli_now_ms() - tally->start_ms;
+    uint64_t ms = cli_now_ms () - tally->start_ms;
     uint64_t posted = atomic_load (&tally->posted);
     uint64_t confirmed = atomic_load (&tally->confirmed);
     uint64_t refused = atomic_load (&tally->refused);
-    double rate = (double)confirmed * 1000 / (double)(ms > 0 ? ms : 1);
+    double rate = (double) confirmed * 1000 / (double) (ms > 0 ? ms : 1);
     cli_note (cli,
               "posted %" PRIu64 " record%s to %s in %.2f s: %" PRIu64 " confirmed, %" PRIu64
               " refused (%.0f/s)",
-              posted, posted == 1 ? "" : "s", cli->args[0], (double)ms / 1000, confirmed, refused,
+              posted, posted == 1 ? "" : "s", cli->args[0], (double) ms / 1000, confirmed, refused,
               rate);
     if (!cli->json_asked)
         return 0;
     return cli_print_object (cli, columns,
                              json_pack ("{s:s, s:I, s:I, s:I, s:I}", "queue", cli->args[0],
-                                        "posted", (json_int_t)posted, "confirmed",
-                                        (json_int_t)confirmed, "refused", (json_int_t)refused, "ms",
-                                        (json_int_t)ms));
+                                        "posted", (json_int_t) posted, "confirmed",
+                                        (json_int_t) confirmed, "refused", (json_int_t) refused,
+                                        "ms", (json_int_t) ms));
 }
 
 static int fail_refused (const cli_t *cli, tally_t *tally)
@@ -90,7 +90,7 @@ static int post_lines (const cli_t *cli, zf_client_t *client, input_t *input,
     zf_error_t err = {0};
     zf_bytes_t line;
     int more = 0;
-    while (cli_stopped() == 0 && (more = input_line (input, cli, &line)) > 0) {
+    while (cli_stopped () == 0 && (more = input_line (input, cli, &line)) > 0) {
         int rc =
             zf_client_post_async (client, cli->args[0], line.data, line.size, props, NULL, &err);
         if (rc != 0)
@@ -122,7 +122,7 @@ static int run_lines (const cli_t *cli, input_t *input, const zf_props_t *props)
 {
     zf_client_t *client = NULL;
     zf_client_options_t client_options;
-    tally_t tally = {.start_ms = cli_now_ms()};
+    tally_t tally = {.start_ms = cli_now_ms ()};
     if (props->id.data != NULL)
         return cli_misuse (cli, "--id is for one record, not for --lines");
     cli_client_options (cli, &client_options);
@@ -139,7 +139,7 @@ static int run_lines (const cli_t *cli, input_t *input, const zf_props_t *props)
     zf_client_close (&client);
     int printed = print_summary (cli, &tally);
     rc = rc != 0 ? rc : printed;
-    return rc == 0 && cli_stopped() != 0 ? 128 + cli_stopped() : rc;
+    return rc == 0 && cli_stopped () != 0 ? 128 + cli_stopped () : rc;
 }
 
 /* -- one record -------------------------------------------------------------------------------- */
@@ -149,10 +149,10 @@ static int run_one (const cli_t *cli, input_t *input, const zf_props_t *props)
     zf_client_t *client = NULL;
     zf_error_t err = {0};
     zf_bytes_t body;
-    tally_t tally = {.start_ms = cli_now_ms(), .posted = 1};
+    tally_t tally = {.start_ms = cli_now_ms (), .posted = 1};
     int got = input_whole (input, cli, &body);
     if (got <= 0)
-        return got < 0 ? -got : 128 + cli_stopped();
+        return got < 0 ? -got : 128 + cli_stopped ();
     int rc = cli_client_open (cli, NULL, &client);
     if (rc != 0)
         return rc;

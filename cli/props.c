@@ -21,7 +21,7 @@ static int take_header (const cli_t *cli, const char *text, zf_header_t *header)
     const char *equals = strchr (text, '=');
     if (equals == NULL || equals == text || equals - text > ZF_ID_MAX)
         return cli_misuse (cli, "--header is NAME=VALUE, not '%s'", text);
-    header->name = (zf_bytes_t){.data = text, .size = (size_t)(equals - text)};
+    header->name = (zf_bytes_t){.data = text, .size = (size_t) (equals - text)};
     header->value = bytes_of (equals + 1);
     return 0;
 }
@@ -46,7 +46,7 @@ int props_from_options (record_props_t *record, const cli_t *cli)
     zf_props_defaults (&record->props);
     record->props.id = bytes_of (cli_text (cli, "id", NULL));
     record->props.key = bytes_of (cli_text (cli, "key", NULL));
-    record->props.priority = (uint32_t)cli_number (cli, "priority", 0);
+    record->props.priority = (uint32_t) cli_number (cli, "priority", 0);
     record->props.delay_ms = cli_number (cli, "delay", 0);
     record->props.ttl_ms = cli_number (cli, "ttl", 0);
     int rc = check_length (cli, "id", record->props.id);

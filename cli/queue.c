@@ -11,7 +11,7 @@ enum { PEEK_DEFAULT = 10 };
 
 static void set_number (json_t *row, const char *key, uint64_t number)
 {
-    json_object_set_new (row, key, json_integer ((json_int_t)number));
+    json_object_set_new (row, key, json_integer ((json_int_t) number));
 }
 
 static void set_policy (json_t *row, const zf_queue_info_t *info)
@@ -31,12 +31,12 @@ static void set_policy (json_t *row, const zf_queue_info_t *info)
     set_number (row, "dedup_window_ms", policy->dedup_window_ms);
     set_number (row, "priorities", policy->priorities);
     json_object_set_new (row, "ordered", json_boolean (policy->ordered));
-    json_object_set_new (row, "dead_letter", has_dead ? json_string (dead) : json_null());
+    json_object_set_new (row, "dead_letter", has_dead ? json_string (dead) : json_null ());
 }
 
 static json_t *queue_json (const zf_queue_info_t *info)
 {
-    json_t *row = json_object();
+    json_t *row = json_object ();
     json_object_set_new (row, "queue", json_string (info->name));
     set_number (row, "length", info->length);
     set_number (row, "bytes", info->bytes);
@@ -192,7 +192,7 @@ static int run_purge (cli_t *cli)
     else
         rc = cli_print_object (
             cli, columns,
-            json_pack ("{s:s, s:I}", "queue", cli->args[0], "purged", (json_int_t)count));
+            json_pack ("{s:s, s:I}", "queue", cli->args[0], "purged", (json_int_t) count));
     zf_client_close (&client);
     return rc;
 }

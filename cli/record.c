@@ -18,7 +18,7 @@ static void set_bytes (json_t *row, const char *key, zf_bytes_t bytes)
 static void set_number (json_t *row, const char *key, uint64_t number)
 {
     if (number != 0)
-        json_object_set_new (row, key, json_integer ((json_int_t)number));
+        json_object_set_new (row, key, json_integer ((json_int_t) number));
 }
 
 static void set_frames (json_t *row, const zf_message_t *message)
@@ -26,7 +26,7 @@ static void set_frames (json_t *row, const zf_message_t *message)
     size_t count = zf_message_frame_count (message);
     if (count <= 1)
         return;
-    json_t *frames = json_array();
+    json_t *frames = json_array ();
     for (size_t i = 0; i < count; i++)
         json_array_append_new (frames, cli_json_bytes (zf_message_frame (message, i)));
     json_object_set_new (row, "frames", frames);
@@ -34,7 +34,7 @@ static void set_frames (json_t *row, const zf_message_t *message)
 
 static void set_headers (json_t *row, const zf_message_t *message, const char *const *names)
 {
-    json_t *headers = json_object();
+    json_t *headers = json_object ();
     for (; names != NULL && *names != NULL; names++) {
         zf_bytes_t value = zf_message_header (message, *names);
         if (value.data != NULL)
@@ -73,20 +73,20 @@ static void set_death (json_t *row, const zf_message_t *message)
 json_t *record_json (const zf_message_t *message, const char *const *headers)
 {
     zf_bytes_t body = {.data = message->body, .size = message->size};
-    json_t *row = json_object();
-    json_object_set_new (row, "id", json_integer ((json_int_t)message->id));
+    json_t *row = json_object ();
+    json_object_set_new (row, "id", json_integer ((json_int_t) message->id));
     if (message->queue != NULL)
         json_object_set_new (row, "queue", json_string (message->queue));
     json_object_set_new (row, "attempt", json_integer (message->attempt));
     if ((message->flags & ZF_MESSAGE_WANTS_REPLY) != 0)
-        json_object_set_new (row, "wants_reply", json_true());
+        json_object_set_new (row, "wants_reply", json_true ());
     if (message->props.size > 0) {
         set_props (row, message);
         set_headers (row, message, headers);
         set_frames (row, message);
         set_death (row, message);
     }
-    json_object_set_new (row, "size", json_integer ((json_int_t)message->size));
+    json_object_set_new (row, "size", json_integer ((json_int_t) message->size));
     json_object_set_new (row, "body", cli_json_bytes (body));
     return row;
 }
@@ -95,9 +95,9 @@ json_t *record_json (const zf_message_t *message, const char *const *headers)
 static void print_visible (const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size && i < SHOWN_MAX; i++) {
-        unsigned char c = (unsigned char)bytes[i];
+        unsigned char c = (unsigned char) bytes[i];
         bool control = c < ' ' || c == 0x7f ||
-                       (c >= 0x80 && c < 0xa0 && i > 0 && (unsigned char)bytes[i - 1] == 0xc2);
+                       (c >= 0x80 && c < 0xa0 && i > 0 && (unsigned char) bytes[i - 1] == 0xc2);
         putchar (control ? '.' : c);
     }
     if (size > SHOWN_MAX)
@@ -111,7 +111,7 @@ void record_print (const cli_t *cli, const zf_message_t *message, const char *co
         print_visible (message->body, message->size);
     } else {
         json_t *row = record_json (message, headers);
-        json_dumpf (row, stdout, JSON_COMPACT);
+        json_dumpf (row, stdout, JSON_COMPACT | JSON_REAL_PRECISION (12));
         json_decref (row);
     }
     putchar ('\n');
@@ -132,9 +132,9 @@ static int ask_records (record_peek_t *peek, zf_client_t *client, zf_error_t *er
 {
     uint64_t before = UINT64_MAX;
     peek->next = peek->from;
-    while (peek->shown < peek->count && peek->shown != before && cli_stopped() == 0) {
+    while (peek->shown < peek->count && peek->shown != before && cli_stopped () == 0) {
         uint64_t left = peek->count - peek->shown;
-        uint32_t step = (uint32_t)(left < PEEK_STEP ? left : PEEK_STEP);
+        uint32_t step = (uint32_t) (left < PEEK_STEP ? left : PEEK_STEP);
         before = peek->shown;
         int rc = zf_admin_peek (client, peek->queue, peek->next, step, add_record, peek, err);
         if (rc != 0)

@@ -23,13 +23,13 @@ static void clear_locked (void)
 void cli_progress_clear (void)
 {
     pthread_mutex_lock (&lock);
-    clear_locked();
+    clear_locked ();
     pthread_mutex_unlock (&lock);
 }
 
 void cli_progress (const cli_t *cli, const char *format, ...)
 {
-    uint64_t now_ms = cli_now_ms();
+    uint64_t now_ms = cli_now_ms ();
     if (!cli->err_terminal || cli->quiet)
         return;
     pthread_mutex_lock (&lock);
@@ -58,9 +58,9 @@ static void ZF_PRINTF (2, 0)
                          : snprintf (line, sizeof line, "zferry: ");
     if (n < 0)
         return;
-    vsnprintf (line + n, sizeof line - (size_t)n, format, args);
+    vsnprintf (line + n, sizeof line - (size_t) n, format, args);
     pthread_mutex_lock (&lock);
-    clear_locked();
+    clear_locked ();
     fprintf (stderr, "%s%s\n", line, tail);
     pthread_mutex_unlock (&lock);
 }
@@ -95,7 +95,7 @@ void cli_note (const cli_t *cli, const char *format, ...)
     vsnprintf (line, sizeof line, format, args);
     va_end (args);
     pthread_mutex_lock (&lock);
-    clear_locked();
+    clear_locked ();
     fprintf (stderr, "%s\n", line);
     pthread_mutex_unlock (&lock);
 }
@@ -150,7 +150,7 @@ static void list_endpoints (const cli_t *cli, char *text, size_t size)
     text[0] = '\0';
     for (size_t i = 0; i < cli->endpoint_count && used < size; i++) {
         int n = snprintf (text + used, size - used, "%s%s", i > 0 ? ", " : "", cli->endpoints[i]);
-        used += n > 0 ? (size_t)n : 0;
+        used += n > 0 ? (size_t) n : 0;
     }
 }
 

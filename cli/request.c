@@ -27,7 +27,7 @@ static void print_part (const cli_t *cli, const zf_message_t *part)
         zf_bytes_t bytes = {.data = part->body, .size = part->size};
         bool more = (part->flags & ZF_MESSAGE_MORE) != 0;
         json_t *row = json_pack ("{s:o, s:b}", "body", cli_json_bytes (bytes), "more", more);
-        json_dumpf (row, stdout, JSON_COMPACT);
+        json_dumpf (row, stdout, JSON_COMPACT | JSON_REAL_PRECISION (12));
         putchar ('\n');
         json_decref (row);
     } else {
@@ -42,7 +42,7 @@ static void fill_options (const cli_t *cli, const zf_props_t *props, zf_request_
     zf_request_defaults (request);
     request->timeout_ms = cli->timeout_ms;
     request->fail_fast = cli_has (cli, "fail-fast");
-    request->retries = (uint32_t)cli_number (cli, "retries", request->retries);
+    request->retries = (uint32_t) cli_number (cli, "retries", request->retries);
     request->props = props;
 }
 
@@ -68,7 +68,7 @@ static int end_answer (const cli_t *cli, zf_client_t *client, const zf_message_t
 {
     zf_error_t err = {0};
     if (reply->code != 0) {
-        zf_error_set (&err, reply->code, "%.*s", (int)reply->size, (const char *)reply->body);
+        zf_error_set (&err, reply->code, "%.*s", (int) reply->size, (const char *) reply->body);
         return fail_request (cli, client, &err);
     }
     print_part (cli, reply);
@@ -110,14 +110,14 @@ static int ask (const cli_t *cli, zf_client_t *client, zf_bytes_t body, const zf
                                  NULL, &err) != 0)
         return fail_request (cli, client, &err);
     struct pollfd fds[2] = {{.fd = zf_client_fd (client), .events = POLLIN},
-                            {.fd = cli_stop_fd(), .events = POLLIN}};
+                            {.fd = cli_stop_fd (), .events = POLLIN}};
     int rc = take_replies (cli, client);
-    while (rc == WAITING && cli_stopped() == 0) {
+    while (rc == WAITING && cli_stopped () == 0) {
         poll (fds, 2, -1);
         rc = take_replies (cli, client);
     }
     if (rc == WAITING)
-        return cli_fail (cli, 128 + cli_stopped(), "stopped before the answer was there");
+        return cli_fail (cli, 128 + cli_stopped (), "stopped before the answer was there");
     return rc;
 }
 
@@ -133,7 +133,7 @@ static int run (cli_t *cli)
     rc = input_open (&input, cli);
     if (rc == 0) {
         int got = input_whole (&input, cli, &body);
-        rc = got > 0 ? 0 : got < 0 ? -got : 128 + cli_stopped();
+        rc = got > 0 ? 0 : got < 0 ? -got : 128 + cli_stopped ();
     }
     if (rc == 0 && (rc = cli_client_open (cli, NULL, &client)) == 0)
         rc = ask (cli, client, body, &record.props);

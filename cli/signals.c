@@ -31,7 +31,7 @@ static void on_signal (int number)
         _exit (128 + number);
     }
     ssize_t ignored = write (stop_pipe[1], "", 1);
-    (void)ignored;
+    (void) ignored;
     errno = saved;
 }
 
@@ -64,7 +64,7 @@ void cli_child_add (pid_t group)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
         int none = 0;
-        if (atomic_compare_exchange_strong (&children[i], &none, (int)group))
+        if (atomic_compare_exchange_strong (&children[i], &none, (int) group))
             return;
     }
 }
@@ -72,7 +72,7 @@ void cli_child_add (pid_t group)
 void cli_child_remove (pid_t group)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
-        int mine = (int)group;
+        int mine = (int) group;
         if (atomic_compare_exchange_strong (&children[i], &mine, 0))
             return;
     }

@@ -38,7 +38,7 @@ static const unit_t *units_of (cli_kind_t kind)
 
 bool cli_parse_number (cli_kind_t kind, const char *text, uint64_t *number)
 {
-    if (!isdigit ((unsigned char)text[0]))
+    if (!isdigit ((unsigned char) text[0]))
         return false;
     char *end = NULL;
     errno = 0;
@@ -59,7 +59,7 @@ static char *format_unit (uint64_t number, uint64_t factor, const char *unit, ch
     if (number % factor == 0)
         snprintf (text, CLI_UNIT_TEXT, "%" PRIu64 " %s", number / factor, unit);
     else
-        snprintf (text, CLI_UNIT_TEXT, "%.1f %s", (double)number / (double)factor, unit);
+        snprintf (text, CLI_UNIT_TEXT, "%.1f %s", (double) number / (double) factor, unit);
     return text;
 }
 
@@ -91,10 +91,10 @@ uint64_t cli_now_us (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
 uint64_t cli_now_ms (void)
 {
-    return cli_now_us() / 1000;
+    return cli_now_us () / 1000;
 }

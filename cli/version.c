@@ -21,8 +21,8 @@ static int run (cli_t *cli)
     zsys_version (&major, &minor, &patch);
     snprintf (czmq, sizeof czmq, "%d.%d.%d", major, minor, patch);
     json_t *versions =
-        json_pack ("{s:s, s:s, s:s, s:s, s:s}", "zferry", zf_version(), "libzmq", zmq, "czmq", czmq,
-                   "msgpack", msgpack_version(), "jansson", JANSSON_VERSION);
+        json_pack ("{s:s, s:s, s:s, s:s, s:s}", "zferry", zf_version (), "libzmq", zmq, "czmq",
+                   czmq, "msgpack", msgpack_version (), "jansson", JANSSON_VERSION);
     return cli_print_object (cli, columns, versions);
 }
 

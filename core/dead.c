@@ -250,31 +250,58 @@ uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max)
 
 static bool revive (zf_queue_t *queue, zf_run_t *run)
 {
-    for (uint32_t at = run->at; at < run->at + run->count; at++) {
-        zf_record_t record = zf_chunk_record (run->chunk, at);
-        zf_bytes_t encoded = rewrite (queue->engine, &record, NULL);
-        uint32_t window = queue->policy.dedup_window_ms;
-        queue->policy.dedup_window_ms = 0; /* its id was seen, of course */
-        int rc = encoded.size > 0 ? zf_queue_put_one (queue, encoded) : ZF_E_NOMEM;
-        queue->policy.dedup_window_ms = window;
-        if (rc != 0)
-            return false;
+    zf_record_t record = zf_chunk_record (run->chunk, run->at);
+    zf_bytes_t encoded = rewrite (queue->engine, &record, NULL);
+    uint32_t window = queue->policy.dedup_window_ms;
+    queue->policy.dedup_window_ms = 0; /* its id was seen, of course */
+    int rc = encoded.size > 0 ? zf_queue_put_one (queue, encoded) : ZF_E_NOMEM;
+    queue->policy.dedup_window_ms = window;
+    return rc == 0;
+}
+
+/* The next letter from record *id on that is the queue's own and at no worker, as an unlinked run;
+ * NULL: none. A dead-letter queue may serve several. */
+static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_t *id)
+{
+    zf_sight_t sight;
+    while (zf_queue_peek (dead, *id, &sight)) {
+        zf_props_view_t props;
+        *id = sight.id + 1;
+        zf_props_decode (sight.record.props, sight.record.body.size, &props);
+        if (sight.state == ZF_RUN_LEASED || !props.dead ||
+            !zf_bytes_equal (props.death.queue, zf_bytes (queue->name, queue->name_size)))
+            continue;
+        zf_run_t *run = zf_run_single_out (dead, sight.place);
+        if (run != NULL)
+            zf_run_unlink (dead, run);
+        return run;
     }
-    return true;
+    return NULL;
 }
 
 uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max)
 {
+    uint64_t id = 0;
     uint64_t count = 0;
-    while (count < max) {
-        zf_run_t *run = pick_oldest (dead, 0, 1);
-        if (run == NULL)
-            break;
+    zf_run_t *run;
+    while (count < max && (run = pick_letter (dead, queue, &id)) != NULL) {
         if (!revive (queue, run)) {
             zf_run_ready (dead, run, true);
             break;
         }
         zf_run_finish (dead, run);
+        count++;
+    }
+    return count;
+}
+
+uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max)
+{
+    uint64_t id = 0;
+    uint64_t count = 0;
+    zf_run_t *run;
+    while (count < max && (run = pick_letter (dead, queue, &id)) != NULL) {
+        zf_run_drop (dead, run, ZF_E_REJECTED);
         count++;
     }
     return count;

@@ -45,6 +45,15 @@ int zf_dedup_add (zf_dedup_t *dedup, zf_bytes_t id, uint64_t now_ms, uint64_t wi
     return 1;
 }
 
+void zf_dedup_drop (zf_dedup_t *dedup, zf_bytes_t id)
+{
+    XXH128_hash_t hash = XXH3_128bits (id.data, id.size);
+    zf_dedup_entry_t *entry;
+    HASH_FIND (hh, dedup->table, &hash, sizeof hash, entry);
+    if (entry != NULL)
+        forget (dedup, entry);
+}
+
 uint64_t zf_dedup_expire (zf_dedup_t *dedup, uint64_t now_ms)
 {
     while (dedup->order != NULL && dedup->order->until_ms <= now_ms)

@@ -20,6 +20,9 @@ typedef struct {
 /* Remembers an id until now + window. Returns 1 if it is new, 0 if it was there, ZF_E_NOMEM. */
 int zf_dedup_add (zf_dedup_t *dedup, zf_bytes_t id, uint64_t now_ms, uint64_t window_ms);
 
+/* Forgets an id before its time: what it was for could not be kept. */
+void zf_dedup_drop (zf_dedup_t *dedup, zf_bytes_t id);
+
 /* Forgets what is past its time. Returns when the next one is, UINT64_MAX: none is left. */
 uint64_t zf_dedup_expire (zf_dedup_t *dedup, uint64_t now_ms);
 

@@ -196,10 +196,13 @@ zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t addr
     session->seen_ms = engine->now_ms;
     session->timer.kind = ZF_TIMER_SESSION;
     name_session (session);
+    if (zf_timers_set (&engine->timers, &session->timer,
+                       engine->now_ms + engine->options.client_idle_ms) != 0) {
+        free_session (session); /* one that nobody would ever end */
+        return NULL;
+    }
     DL_APPEND (engine->sessions, session);
     engine->counters.sessions++;
-    zf_timers_set (&engine->timers, &session->timer,
-                   engine->now_ms + engine->options.client_idle_ms);
     return session;
 }
 
@@ -251,7 +254,7 @@ void zf_session_end (zf_session_t *session, const char *why)
     session->doomed = true;
     session->why = why;
     LL_PREPEND2 (engine->doomed, session, doomed_next);
-    if (session->host != NULL)
+    if (session->host != NULL && !session->has_left)
         engine->counters.sessions_lost++;
 }
 
@@ -345,6 +348,24 @@ bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answe
     return true;
 }
 
+/* -- atomic posts ------------------------------------------------------------------------------ */
+
+static void forget_atomics (zf_engine_t *engine)
+{
+    uint64_t due = zf_producers_expire (&engine->atomics, engine->now_ms);
+    if (due != UINT64_MAX)
+        zf_timers_set (&engine->timers, &engine->atomics_timer, due);
+}
+
+zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid)
+{
+    zf_producer_t *producer = zf_producers_get (&engine->atomics, uuid, engine->now_ms);
+    engine->atomics_timer.kind = ZF_TIMER_ATOMICS;
+    if (engine->atomics_timer.slot == 0)
+        forget_atomics (engine);
+    return producer;
+}
+
 /* -- turns ------------------------------------------------------------------------------------- */
 
 static void fire (zf_timer_t *timer)
@@ -373,6 +394,9 @@ static void fire (zf_timer_t *timer)
         break;
     case ZF_TIMER_CHORES:
         zf_queue_chores (CONTAINER (timer, zf_queue_t, chores_timer));
+        break;
+    case ZF_TIMER_ATOMICS:
+        forget_atomics (CONTAINER (timer, zf_engine_t, atomics_timer));
         break;
     default:
         break;
@@ -447,9 +471,26 @@ uint64_t zf_engine_deadline (const zf_engine_t *engine)
 void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg)
 {
     const zf_counters_t *c = &engine->counters;
+    zf_queue_info_t sum = {.length = 0};
+    for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        sum.length += queue->length;
+        sum.posted += queue->totals.posted;
+        sum.delivered += queue->totals.delivered;
+        sum.acked += queue->totals.acked;
+        sum.redelivered += queue->totals.redelivered;
+        sum.dead += queue->totals.dead;
+        sum.dropped += queue->totals.dropped;
+    }
     fn (arg, "sessions", c->sessions);
     fn (arg, "queues", HASH_COUNT (engine->queues));
+    fn (arg, "records", sum.length);
     fn (arg, "bytes", engine->bytes);
+    fn (arg, "posted", sum.posted);
+    fn (arg, "delivered", sum.delivered);
+    fn (arg, "acked", sum.acked);
+    fn (arg, "redelivered", sum.redelivered);
+    fn (arg, "dead", sum.dead);
+    fn (arg, "dropped", sum.dropped);
     fn (arg, "messages_in", c->messages_in);
     fn (arg, "messages_out", c->messages_out);
     fn (arg, "peer_errors", c->peer_errors);

@@ -137,6 +137,7 @@ struct zf_engine {
     bool out_failed;        /* the effect being built is incomplete */
     zf_session_t *leaving;  /* gone, to be freed when the effects are sent */
     zf_producers_t atomics; /* numbers of atomic posts */
+    zf_timer_t atomics_timer; /* forgetting those */
     zf_counters_t counters;
     zf_writer_t scratch;  /* for building a record or properties */
     zf_writer_t arena;    /* bytes of frames of this turn's effects */
@@ -190,6 +191,9 @@ uint64_t zf_engine_deadline (const zf_engine_t *engine);
 /* The queue of that name, made if need be. NULL and *code: ZF_E_INVAL, ZF_E_LIMIT, ZF_E_NOMEM. */
 zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code);
 zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name);
+
+/* What is remembered of a producer's atomic posts; NULL: out of memory. */
+zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid);
 
 /* It may have something to hand out: looked at in decide. */
 void zf_engine_touch (zf_queue_t *queue);

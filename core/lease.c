@@ -172,6 +172,18 @@ bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run)
     return ttl > 0 && queue->engine->now_ms - run->chunk->newest_ms >= ttl;
 }
 
+void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first)
+{
+    const zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    uint64_t ttl = queue->policy.ttl_ms;
+    uint64_t newest = run->chunk->newest_ms;
+    run->timer.kind = ZF_TIMER_DELAY; /* then it is looked at again; without memory, when it is taken */
+    if (ttl > 0 && ttl < ZF_NEVER - newest && (note == NULL || !note->own_ttl))
+        zf_timers_set (&queue->engine->timers, &run->timer, newest + ttl);
+    zf_group_enqueue (run->group, run, first);
+    zf_engine_touch (queue);
+}
+
 void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
 {
     zf_note_t *note = zf_chunk_note (run->chunk, run->at);
@@ -186,8 +198,7 @@ void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
         }
         run->fronts_key = true;
     }
-    zf_group_enqueue (run->group, run, first);
-    zf_engine_touch (queue);
+    zf_run_line_up (queue, run, first);
 }
 
 void zf_run_return (zf_queue_t *queue, zf_run_t *run, bool counted)
@@ -224,12 +235,14 @@ static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
     while (lane->group.ready != NULL) {
         zf_run_t *run = lane->group.ready;
         if (zf_run_is_over (queue, run)) {
-            zf_group_dequeue (&lane->group, run);
+            zf_run_unlink (queue, run);
             zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
             continue;
         }
-        if (run->count > max && zf_run_carve (queue, run, run->at, max) != 0)
+        if (run->count > max && zf_run_carve (queue, run, run->at, max) != 0) {
+            zf_engine_touch (queue); /* no memory: it is tried again */
             return NULL;
+        }
         zf_group_dequeue (&lane->group, run);
         return run;
     }
@@ -268,15 +281,14 @@ static zf_run_t *take_fresh (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
             n = max;
         if (group->chunk->notes != NULL)
             n = alike (group, n);
-        if (n > 0)
-            return zf_group_pass (group, n, ZF_RUN_LEASED);
-        zf_note_t *note = zf_chunk_note (group->chunk, group->at);
-        bool front = zf_note_front (note);
-        zf_run_t *run = zf_group_pass (group, 1, front ? ZF_RUN_LEASED : ZF_RUN_HELD);
+        zf_run_t *run = zf_group_pass (group, n > 0 ? n : 1, ZF_RUN_LEASED);
         if (run == NULL)
-            return NULL;
-        run->fronts_key = front;
-        if (front)
+            break; /* no memory: it is tried again */
+        if (n > 0)
+            return run;
+        zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+        run->fronts_key = zf_note_front (note);
+        if (run->fronts_key)
             return run;
         zf_key_wait (note->key, run);
     }

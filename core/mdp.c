@@ -6,7 +6,6 @@
 /* session->flags, beside ZF_FOREIGN_BUSY */
 #define CLIENT 2u
 #define WORKER 4u
-#define LEFT   8u /* it said so itself */
 
 enum { CLIENT_REQUEST = 1, CLIENT_PARTIAL = 2, CLIENT_FINAL = 3 };
 enum { WORKER_READY = 1, WORKER_REQUEST = 2 };
@@ -105,7 +104,7 @@ static void mdp_answer (zf_session_t *session, const zf_answer_t *answer)
 
 static void mdp_farewell (zf_session_t *session)
 {
-    if ((session->flags & (WORKER | LEFT)) == WORKER)
+    if ((session->flags & WORKER) != 0)
         send_bare (session, version_of (session)->disconnect);
 }
 
@@ -230,7 +229,7 @@ static void worker_input (zf_session_t *session, zf_frame_t **frames, size_t cou
     }
     uint8_t command = frames[0]->data[0];
     if (command == version->disconnect && count == 1) {
-        session->flags |= LEFT;
+        session->has_left = true;
         zf_session_end (session, "left");
     } else if (command == version->heartbeat && count == 1) {
         if (!registered) /* it registered with an earlier life of this broker */

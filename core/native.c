@@ -253,7 +253,9 @@ static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body,
     in->session = session;
     if (rc == ZF_E_CORRUPT)
         session->engine->counters.corrupt++;
-    if (rc != 0)
+    if (rc == ZF_E_NOMEM)
+        zf_session_end (session, "out of memory"); /* so that it sends it again */
+    else if (rc != 0)
         send_error (session, rc,
                     rc == ZF_E_CORRUPT ? "batch: checksum mismatch"
                                        : "batch or its command is malformed");
@@ -276,6 +278,8 @@ static void on_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
             zf_queue_post (queue, &in, low);
         else
             native_confirm (session, &nowhere, in.batch.first, in.batch.count, code);
+    } else { /* what was in it is not known, and must not be passed over: it will come again */
+        zf_session_end (session, "a post was malformed");
     }
     zf_intake_done (&in);
 }
@@ -474,9 +478,7 @@ static int put_segments (zf_intake_t *in, const segment_t *segments, uint32_t n)
 static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,
                        zf_intake_t *in)
 {
-    zf_engine_t *engine = session->engine;
-    zf_producers_expire (&engine->atomics, engine->now_ms);
-    zf_producer_t *producer = zf_producers_get (&engine->atomics, session->uuid, engine->now_ms);
+    zf_producer_t *producer = zf_engine_atomics (session->engine, session->uuid);
     uint32_t n = zf_mp_array (r) / 2;
     segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;
     int rc = r->failed || n == 0 || n > ZF_SEGMENTS_MAX ? ZF_E_PROTO : 0;
@@ -511,6 +513,8 @@ static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *bod
             post_many (session, number, low, r, &in);
         else
             send_error (session, ZF_E_PROTO, "atomic post with a bad number");
+    } else {
+        zf_session_end (session, "a post was malformed");
     }
     zf_intake_done (&in);
 }

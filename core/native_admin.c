@@ -178,7 +178,7 @@ static void on_requeue (const call_t *call)
 static void on_discard (const call_t *call)
 {
     zf_queue_t *dead = zf_dead_queue (call->queue, false);
-    number_result (call, dead != NULL ? zf_queue_purge (dead, read_max (call)) : 0);
+    number_result (call, dead != NULL ? zf_queue_discard (dead, call->queue, read_max (call)) : 0);
 }
 
 static void count_one (void *arg, const char *name, uint64_t value)

@@ -72,8 +72,7 @@ void zf_key_leave (zf_key_t *key, zf_run_t *run)
 }
 
 /* The record that had the key's turn is done: the next one in line has it. Whether its time is over
- * is looked at when it is handed out: here it would recurse through a whole line of expired
- * ones. */
+ * is looked at later: here it would recurse through a whole line of expired ones. */
 static void advance_key (zf_queue_t *queue, zf_key_t *key)
 {
     zf_run_t *next = key->waiting;
@@ -82,8 +81,7 @@ static void advance_key (zf_queue_t *queue, zf_key_t *key)
         return;
     zf_run_unlink (queue, next);
     next->fronts_key = true;
-    zf_group_enqueue (next->group, next, false);
-    zf_engine_touch (queue);
+    zf_run_line_up (queue, next, false);
 }
 
 bool zf_note_link (zf_note_t *note, zf_session_t *asker)
@@ -193,16 +191,20 @@ void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason)
     }
 }
 
-/* Makes the noted record a run of its own, whatever state it is in. NULL: out of memory. */
-static zf_run_t *single_out (zf_note_t *note)
+zf_run_t *zf_run_single_out (zf_queue_t *queue, zf_place_t place)
 {
-    zf_queue_t *queue = note->queue;
-    zf_group_t *group = &queue->lanes[note->lane].group;
-    uint64_t id = note->chunk->first + note->at;
+    uint64_t id = place.chunk->first + place.at;
+    zf_group_t *group = &queue->lanes[id >> ZF_LANE_SHIFT].group;
     zf_run_t *run = zf_group_from (group, id);
     if (run == NULL || zf_run_first (run) > id) /* it is fresh */
-        return zf_group_mark (group, note->chunk, note->at, 1, ZF_RUN_GONE);
-    return zf_run_carve (queue, run, note->at, 1) == 0 ? run : NULL;
+        return zf_group_mark (group, place.chunk, place.at, 1, ZF_RUN_GONE);
+    return zf_run_carve (queue, run, place.at, 1) == 0 ? run : NULL;
+}
+
+static zf_run_t *single_out (zf_note_t *note)
+{
+    zf_place_t place = {note->chunk, note->at};
+    return zf_run_single_out (note->queue, place);
 }
 
 void zf_note_abandon (zf_note_t *note)

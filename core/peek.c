@@ -13,6 +13,8 @@ static bool sight_at (zf_lane_t *lane, zf_chunk_t *chunk, uint32_t at, zf_sight_
     if (in_run ? run->state == ZF_RUN_GONE : !fresh)
         return false;
     sight->id = id;
+    sight->place.chunk = chunk;
+    sight->place.at = at;
     sight->record = zf_chunk_record (chunk, at);
     sight->attempts = in_run ? run->attempts : 0;
     sight->state = in_run ? (zf_run_state_t) run->state : ZF_RUN_GONE;

@@ -200,17 +200,19 @@ static void count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes)
     zf_engine_touch (queue);
 }
 
-/* Takes back the record that was queued last and can't be kept for want of memory. */
-static void undo_append (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place)
+/* Takes back the record that was queued last and can't be kept for want of memory.
+ * Returns false if there is none for that either. */
+static bool undo_append (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place)
 {
     uint64_t id = place.chunk->first + place.at;
     zf_run_t *run = zf_group_from (&lane->group, id);
     if (run == NULL || zf_run_first (run) != id)
         run = zf_group_mark (&lane->group, place.chunk, place.at, 1, ZF_RUN_GONE);
     if (run == NULL)
-        return; /* it stays, without what was special about it */
+        return false;
     zf_run_unlink (queue, run);
     zf_run_finish (queue, run);
+    return true;
 }
 
 /* A record with a time to start waits for it, out of the cursor's way. */
@@ -227,6 +229,24 @@ static int delay_record (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place, u
 }
 
 /* Copies one encoded record into its lane, with all that is special about it. */
+static int keep_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_props_view_t *props,
+                        const zf_intake_t *in, uint64_t number)
+{
+    uint8_t number_of_lane = lane_for (queue, props);
+    zf_lane_t *lane = &queue->lanes[number_of_lane];
+    zf_place_t place;
+    if (zf_log_append (&lane->log, encoded, queue->engine->now_ms, &place) != 0)
+        return ZF_E_NOMEM;
+    zf_group_grown (&lane->group, place.chunk, place.at);
+    count_in (queue, 1, encoded.size);
+    int rc = zf_note_take (queue, place, number_of_lane, props, in, number);
+    if (rc == 0 && props->delay_ms > 0)
+        rc = delay_record (queue, lane, place, props->delay_ms);
+    if (rc == 0 || undo_append (queue, lane, place))
+        return rc;
+    return in != NULL && in->asked ? rc : 0; /* it stays, without what was special about it */
+}
+
 static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t *in,
                        uint64_t number)
 {
@@ -241,18 +261,9 @@ static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t 
             zf_session_deny (in->session, queue, number, ZF_E_REJECTED, "its id was used before");
         return 0;
     }
-    uint8_t number_of_lane = lane_for (queue, &props);
-    zf_lane_t *lane = &queue->lanes[number_of_lane];
-    zf_place_t place;
-    if (zf_log_append (&lane->log, encoded, queue->engine->now_ms, &place) != 0)
-        return ZF_E_NOMEM;
-    zf_group_grown (&lane->group, place.chunk, place.at);
-    count_in (queue, 1, encoded.size);
-    int rc = zf_note_take (queue, place, number_of_lane, &props, in, number);
-    if (rc == 0 && props.delay_ms > 0)
-        rc = delay_record (queue, lane, place, props.delay_ms);
-    if (rc != 0)
-        undo_append (queue, lane, place);
+    int rc = keep_record (queue, encoded, &props, in, number);
+    if (rc != 0 && props.id.size > 0)
+        zf_dedup_drop (&queue->ids, props.id);
     return rc;
 }
 
@@ -265,8 +276,22 @@ static void set_ttl_timer (zf_queue_t *queue)
         zf_timers_set (&queue->engine->timers, &queue->ttl_timer, now + ttl);
 }
 
+/* With a time to live for the queue, a chunk must not gather records of very different age. */
+static void close_old_chunks (zf_queue_t *queue)
+{
+    if (queue->policy.ttl_ms == 0)
+        return;
+    uint64_t spread = queue->policy.ttl_ms / 16 + 1;
+    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+        zf_log_t *log = &queue->lanes[i].log;
+        if (log->head != NULL && log->head->prev->oldest_ms + spread < queue->engine->now_ms)
+            log->closed = true;
+    }
+}
+
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded)
 {
+    close_old_chunks (queue);
     int rc = put_record (queue, encoded, NULL, 0);
     set_ttl_timer (queue);
     return rc;
@@ -291,19 +316,6 @@ static bool adopt (zf_queue_t *queue, zf_intake_t *in)
     zf_group_grown (&lane->group, chunk, 0);
     count_in (queue, in->batch.count, in->batch.size);
     return true;
-}
-
-/* With a time to live for the queue, a chunk must not gather records of very different age. */
-static void close_old_chunks (zf_queue_t *queue)
-{
-    if (queue->policy.ttl_ms == 0)
-        return;
-    uint64_t spread = queue->policy.ttl_ms / 16 + 1;
-    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
-        zf_log_t *log = &queue->lanes[i].log;
-        if (log->head != NULL && log->head->prev->oldest_ms + spread < queue->engine->now_ms)
-            log->closed = true;
-    }
 }
 
 uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n)
@@ -376,10 +388,13 @@ static void confirm (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_
         session->dialect->confirm (session, queue, in->batch.first + start, n, code);
 }
 
-/* Confirms or refuses again what was dealt with before; returns how many records that is. */
-static uint32_t confirm_known (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in)
+/* Confirms or refuses again what was dealt with before, from number `low` on. Returns how many
+ * records, those below `low` included, that is. */
+static uint32_t confirm_known (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
+                               uint64_t low)
 {
-    uint32_t start = 0;
+    uint64_t heard = low > in->batch.first ? low - in->batch.first : 0;
+    uint32_t start = heard < in->batch.count ? (uint32_t) heard : in->batch.count;
     while (start < in->batch.count && in->batch.first + start <= producer->last) {
         uint64_t n;
         int code = zf_producer_outcome (producer, in->batch.first + start, &n);
@@ -512,6 +527,39 @@ static uint32_t take (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *i
     return start;
 }
 
+/* The number behind the session's last record that waits for room here; 0: none does. */
+static uint64_t parked_end (const zf_queue_t *queue, const zf_session_t *session)
+{
+    const zf_parked_t *head = session->parked;
+    const zf_parked_t *parked = head != NULL ? head->session_prev : NULL;
+    while (parked != NULL && parked->queue != queue)
+        parked = parked != head ? parked->session_prev : NULL;
+    return parked != NULL ? parked->in.batch.first + parked->in.batch.count : 0;
+}
+
+/* Records of the batch before the first one that is news: those that were dealt with are confirmed
+ * again, those that wait already go on waiting, and those below `low` nobody asks about. */
+static uint32_t skip_known (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
+                            uint64_t low)
+{
+    uint64_t first = in->batch.first;
+    uint64_t parked = parked_end (queue, in->session);
+    if (low > 0 && low - 1 > producer->last) /* the outcome came from another broker, or life */
+        producer->last = low - 1;
+    uint64_t news = first + confirm_known (queue, producer, in, low);
+    news = parked > news ? parked : news;
+    return news - first < in->batch.count ? (uint32_t) (news - first) : in->batch.count;
+}
+
+/* True if records between those that we know of and this batch never came. */
+static bool has_gap (const zf_queue_t *queue, const zf_producer_t *producer, const zf_intake_t *in,
+                     uint64_t low)
+{
+    uint64_t parked = parked_end (queue, in->session);
+    uint64_t next = parked > 0 ? parked : producer->last + 1;
+    return in->batch.first > next && in->batch.first > low;
+}
+
 void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
 {
     uint64_t now = queue->engine->now_ms;
@@ -522,7 +570,12 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
     }
     set_chores (queue, now + ZF_PRODUCER_MEMORY_MS);
     zf_producer_heard (producer, low);
-    uint32_t start = confirm_known (queue, producer, in);
+    if (has_gap (queue, producer, in, low)) { /* from the lowest one on they will come again */
+        zf_session_wrong (in->session, "%s: posts are missing", queue->name);
+        zf_session_end (in->session, "posts are missing");
+        return;
+    }
+    uint32_t start = skip_known (queue, producer, in, low);
     if (start == in->batch.count)
         return;
     if (queue->parked == NULL)

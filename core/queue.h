@@ -33,7 +33,8 @@ enum {
     ZF_TIMER_NOTE,
     ZF_TIMER_SESSION,
     ZF_TIMER_TTL,
-    ZF_TIMER_CHORES
+    ZF_TIMER_CHORES,
+    ZF_TIMER_ATOMICS
 };
 
 /* What is special about one record. */
@@ -221,6 +222,10 @@ void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run);
  * that are ready. */
 void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first);
 
+/* An unlinked run whose turn it is goes into the line of those that are ready, until its queue's time to
+ * live is over. */
+void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first);
+
 /* True if the time to live of the run's records is over. */
 bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run);
 
@@ -232,6 +237,7 @@ zf_queue_t *zf_run_queue (const zf_run_t *run);
 /* A live record as it is now. */
 typedef struct {
     uint64_t id;
+    zf_place_t place;
     zf_record_t record;
     uint32_t attempts;
     zf_run_state_t state; /* ZF_RUN_GONE: fresh */
@@ -278,6 +284,9 @@ bool zf_note_front (zf_note_t *note);
 void zf_key_wait (zf_key_t *key, zf_run_t *run);
 void zf_key_leave (zf_key_t *key, zf_run_t *run);
 
+/* Makes the live record at that place a run of its own, whatever state it is in. NULL: out of memory. */
+zf_run_t *zf_run_single_out (zf_queue_t *queue, zf_place_t place);
+
 /* -- dead.c ------------------------------------------------------------------------------------ */
 
 /* The name of the queue's dead-letter queue. Returns 0, or ZF_E_NOT_FOUND, ZF_E_INVAL if it has
@@ -308,7 +317,9 @@ bool zf_queue_drop_oldest (zf_queue_t *queue);
 /* Drops everything that is not in flight; returns how many. */
 uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max);
 
-/* Moves up to max dead letters back to where they came from; returns how many. */
+/* Moves up to max of the queue's own dead letters back into it, oldest first, or drops them. Those that
+ * a worker has are left to it. Returns how many. */
 uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max);
+uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max);
 
 #endif

@@ -65,6 +65,7 @@ static int receive_frame (zf_router_t *self, size_t i)
         return -1;
     received->frame.holders = 1;
     received->frame.data = zmq_msg_data (&received->message);
+    zf_socket_takes_over (received->frame.data);
     received->frame.size = zmq_msg_size (&received->message);
     return zmq_msg_more (&received->message);
 }
@@ -323,6 +324,7 @@ static int send_effect (peer_t *peer, zf_effect_t *effect)
         zmq_msg_t message;
         if (make_message (&message, &effect->frames[i]) != 0)
             zmq_msg_init (&message); /* no memory: the peer sees a broken message and says so */
+        zf_socket_hands_over (zmq_msg_data (&message));
         if (zmq_msg_send (&message, raw, more | ZMQ_DONTWAIT) < 0)
             zmq_msg_close (&message);
     }
@@ -389,8 +391,7 @@ void zf_router_close (zf_router_t **router)
     peer_t *peer, *next;
     HASH_ITER (hh, self->peers, peer, next)
         lose_peer (peer);
-    zf_socket_close (&self->monitor);
-    zf_socket_close (&self->socket);
+    zf_socket_close_watched (&self->socket, &self->monitor);
     for (size_t i = 0; i < FRAMES_MAX; i++)
         free (self->frames[i]);
     free (self);

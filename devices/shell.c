@@ -8,15 +8,19 @@
 #define EVENTS_A_SECOND 20
 #define ENDPOINTS_MAX   64
 #define WAIT_MAX_MS     60000
+#define FIGURES_MAX     64
 
 typedef struct {
-    zf_stat_fn *fn;
-    void *arg;
-} stats_call_t;
+    const char *name; /* a constant */
+    uint64_t value;
+} figure_t;
 
 struct zf_device {
     zactor_t *actor;
-    pthread_mutex_t lock; /* one command at a time */
+    pthread_mutex_t lock;     /* one command at a time */
+    pthread_mutex_t handover; /* of figures, between the device and who asked for them */
+    figure_t figures[FIGURES_MAX];
+    size_t figure_count;
     zf_engine_t *engine;
     zf_router_t *routers[ZF_PORTS_MAX];
     size_t router_count;
@@ -50,8 +54,11 @@ static void tell (zf_device_t *self, zf_event_t event, const char *text)
 static bool collect (zf_device_t *self)
 {
     bool more = false;
-    for (size_t i = 0; i < self->router_count; i++)
+    for (size_t i = 0; i < self->router_count; i++) {
         more |= zf_router_collect (self->routers[i]);
+        if (self->fds[1 + 2 * i].revents != 0) /* after the last that a lost peer has said */
+            zf_router_reap (self->routers[i]);
+    }
     return more;
 }
 
@@ -107,24 +114,31 @@ static int wait_ms (zf_device_t *self, bool more)
 static bool await (zf_device_t *self, bool more)
 {
     poll (self->fds, self->fd_count, wait_ms (self, more));
-    for (size_t i = 0; i < self->router_count; i++) {
-        if (self->fds[1 + 2 * i].revents != 0)
-            zf_router_reap (self->routers[i]);
-    }
     return self->fds[0].revents != 0;
+}
+
+static void note_figure (void *arg, const char *name, uint64_t value)
+{
+    zf_device_t *self = arg;
+    if (self->figure_count < FIGURES_MAX)
+        self->figures[self->figure_count++] = (figure_t){name, value};
+}
+
+static void note_figures (zf_device_t *self)
+{
+    pthread_mutex_lock (&self->handover);
+    self->figure_count = 0;
+    zf_engine_stats (self->engine, note_figure, self);
+    pthread_mutex_unlock (&self->handover);
 }
 
 /* Returns false if the device is to stop. */
 static bool obey (zf_device_t *self, zsock_t *pipe)
 {
-    char *command = NULL;
-    void *argument = NULL;
-    if (zsock_recv (pipe, "sp", &command, &argument) != 0)
-        return false;
+    char *command = zstr_recv (pipe);
     bool go_on = command != NULL && strcmp (command, "$TERM") != 0;
     if (go_on) {
-        stats_call_t *call = argument;
-        zf_engine_stats (self->engine, call->fn, call->arg);
+        note_figures (self);
         zsock_signal (pipe, 0);
     }
     zstr_free (&command);
@@ -157,6 +171,7 @@ static void run (zsock_t *pipe, void *arg)
         bool more = turn (self);
         command = await (self, more);
     }
+    zf_socket_hands_over (self);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -198,6 +213,7 @@ int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_
     if (self == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     pthread_mutex_init (&self->lock, NULL);
+    pthread_mutex_init (&self->handover, NULL);
     self->on_event = options->on_event;
     self->arg = options->arg;
     int rc = open_ports (self, options, err);
@@ -221,12 +237,14 @@ void zf_device_stop (zf_device_t **device)
         return;
     *device = NULL;
     zactor_destroy (&self->actor);
+    zf_socket_takes_over (self);
     for (size_t i = 0; i < self->router_count; i++)
         zf_router_close (&self->routers[i]);
     zf_engine_free (&self->engine);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free (self->endpoints[i]);
     pthread_mutex_destroy (&self->lock);
+    pthread_mutex_destroy (&self->handover);
     free (self);
 }
 
@@ -235,13 +253,26 @@ const char *zf_device_endpoint (const zf_device_t *self, size_t i)
     return i < self->endpoint_count ? self->endpoints[i] : NULL;
 }
 
-int zf_device_stats (zf_device_t *self, zf_stat_fn *fn, void *arg)
+static int fetch_figures (zf_device_t *self, figure_t figures[FIGURES_MAX], size_t *count)
 {
-    stats_call_t call = {fn, arg};
     pthread_mutex_lock (&self->lock);
-    int rc = zsock_send (self->actor, "sp", "STATS", &call);
+    int rc = zstr_send (self->actor, "STATS");
     if (rc == 0)
         rc = zsock_wait (self->actor);
+    pthread_mutex_lock (&self->handover);
+    *count = self->figure_count;
+    memcpy (figures, self->figures, *count * sizeof *figures);
+    pthread_mutex_unlock (&self->handover);
     pthread_mutex_unlock (&self->lock);
     return rc == 0 ? 0 : ZF_E_CLOSED;
+}
+
+int zf_device_stats (zf_device_t *self, zf_stat_fn *fn, void *arg)
+{
+    figure_t figures[FIGURES_MAX];
+    size_t count;
+    int rc = fetch_figures (self, figures, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        fn (arg, figures[i].name, figures[i].value);
+    return rc;
 }

@@ -3,8 +3,12 @@
 #include <czmq.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #define KEEPALIVE_IDLE_S 30 /* a half-open connection is noticed by the kernel, and closed */
 #define KEEPALIVE_STEP_S 10
@@ -41,8 +45,6 @@ static void set_common (zf_socket_t *socket, uint64_t max_message_bytes)
     int64_t max = max_message_bytes < INT64_MAX ? (int64_t) max_message_bytes : INT64_MAX;
     zmq_setsockopt (socket->raw, ZMQ_MAXMSGSIZE, &max, sizeof max);
     set_int (socket, ZMQ_LINGER, ZF_SOCKET_LINGER_MS);
-    set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM);
-    set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM);
     set_int (socket, ZMQ_TCP_KEEPALIVE, 1);
     set_int (socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
     set_int (socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_STEP_S);
@@ -56,6 +58,8 @@ int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
     if (rc != 0)
         return rc;
     set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM_OUT);
+    set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM_IN);
     set_int (socket, ZMQ_ROUTER_MANDATORY, 1);
     set_int (socket, ZMQ_BACKLOG, BACKLOG);
     return 0;
@@ -67,6 +71,8 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
     if (rc != 0)
         return rc;
     set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_SNDHWM, 0); /* windows, credit and requests under way bound both ways */
+    set_int (socket, ZMQ_RCVHWM, 0);
     set_int (socket, ZMQ_PROBE_ROUTER, 1);
     set_int (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
     set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
@@ -75,9 +81,11 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
 {
+    static atomic_uint last; /* libzmq takes its time to free a name */
     char endpoint[64];
-    snprintf (endpoint, sizeof endpoint, "inproc://zferry-monitor-%p", watched->raw);
-    if (zmq_socket_monitor (watched->raw, endpoint, ZMQ_EVENT_DISCONNECTED) != 0)
+    snprintf (endpoint, sizeof endpoint, "inproc://zferry-monitor-%u", atomic_fetch_add (&last, 1));
+    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED;
+    if (zmq_socket_monitor (watched->raw, endpoint, events) != 0)
         return zf_error_set (err, ZF_E_IO, "watch a socket: %s", zmq_strerror (zmq_errno ()));
     int rc = open_socket (monitor, ZMQ_PAIR, err);
     if (rc != 0)
@@ -87,26 +95,41 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
     return zf_socket_connect (monitor, endpoint, err);
 }
 
-/* An event is two frames: u16 event, u32 value (the descriptor), both in host order; and the
- * endpoint. */
-int zf_socket_lost (zf_socket_t *monitor)
+/* Receives an event: two frames, u16 event and u32 value (a descriptor), both in host order; and the
+ * endpoint. Returns the event, 0 for one that is malformed, -1: there is none. */
+static int next_event (zf_socket_t *monitor, int flags, int *value)
 {
     uint8_t event[6];
     char endpoint[8];
-    for (;;) {
-        int size = zmq_recv (monitor->raw, event, sizeof event, ZMQ_DONTWAIT);
-        if (size < 0)
-            return -1;
-        zmq_recv (monitor->raw, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
-        uint16_t number;
-        int32_t value;
-        if (size != sizeof event)
-            continue;
-        memcpy (&number, event, sizeof number);
-        memcpy (&value, event + 2, sizeof value);
-        if (number == ZMQ_EVENT_DISCONNECTED)
-            return value;
-    }
+    uint16_t number;
+    int size = zmq_recv (monitor->raw, event, sizeof event, flags);
+    if (size < 0)
+        return -1;
+    zmq_recv (monitor->raw, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    if (size != sizeof event)
+        return 0;
+    memcpy (&number, event, sizeof number);
+    memcpy (value, event + 2, sizeof *value);
+    return number;
+}
+
+int zf_socket_lost (zf_socket_t *monitor)
+{
+    int event, fd;
+    do
+        event = next_event (monitor, ZMQ_DONTWAIT, &fd);
+    while (event >= 0 && event != ZMQ_EVENT_DISCONNECTED);
+    return event >= 0 ? fd : -1;
+}
+
+void zf_socket_close_watched (zf_socket_t *watched, zf_socket_t *monitor)
+{
+    int event = monitor->raw != NULL ? 0 : ZMQ_EVENT_MONITOR_STOPPED;
+    int fd;
+    zf_socket_close (watched);
+    while (event != ZMQ_EVENT_MONITOR_STOPPED && (event >= 0 || zmq_errno () == EINTR))
+        event = next_event (monitor, 0, &fd);
+    zf_socket_close (monitor);
 }
 
 /* zmq's own words are short of what a person needs. */
@@ -115,26 +138,52 @@ static int refuse_endpoint (const char *verb, const char *endpoint, int error, z
     const char *why = zmq_strerror (error);
     if (error == EINVAL)
         why = "not an endpoint; write tcp://HOST:PORT, ipc://PATH or inproc://NAME";
-    else if (error == EPROTONOSUPPORT)
+    else if (error == EPROTONOSUPPORT || error == ENOCOMPATPROTO)
         why = "unknown transport; use tcp, ipc or inproc";
-    else if (error == ENODEV)
+    else if (error == ENODEV || error == EADDRNOTAVAIL)
         why = "no such network interface or address on this machine";
     else if (error == EADDRINUSE)
         why = "address already in use";
     return zf_error_set (err, ZF_E_ADDRESS, "%s %s: %s", verb, endpoint, why);
 }
 
-static void prepare_address (zf_socket_t *socket, const char *endpoint)
+/* libzmq takes a port modulo 65536. Returns 0 or an errno. */
+static int prepare_address (zf_socket_t *socket, const char *endpoint)
 {
+    const char *port = strrchr (endpoint, ':');
+    if (strncmp (endpoint, "tcp://", 6) == 0 && strtoul (port + 1, NULL, 10) > UINT16_MAX)
+        return EINVAL;
     set_int (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
+    return 0;
+}
+
+/* True if somebody listens at this path: libzmq would take it away from them without a word. */
+static bool is_taken (const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path[0] == '\0' || path[0] == '@' || path[0] == '*' ||
+        strlen (path) >= sizeof address.sun_path)
+        return false;
+    memcpy (address.sun_path, path, strlen (path));
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    int rc = connect (fd, (const struct sockaddr *) &address, sizeof address);
+    bool taken = rc == 0 || errno == EAGAIN;
+    close (fd);
+    return taken;
 }
 
 int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
                     zf_error_t *err)
 {
-    prepare_address (socket, endpoint);
-    if (zmq_bind (socket->raw, endpoint) != 0)
-        return refuse_endpoint ("bind", endpoint, zmq_errno (), err);
+    int error = prepare_address (socket, endpoint);
+    if (strncmp (endpoint, "ipc://", 6) == 0 && is_taken (endpoint + 6))
+        error = EADDRINUSE;
+    if (error == 0 && zmq_bind (socket->raw, endpoint) != 0)
+        error = zmq_errno ();
+    if (error != 0)
+        return refuse_endpoint ("bind", endpoint, error, err);
     if (zmq_getsockopt (socket->raw, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         return zf_error_set (err, ZF_E_IO, "bind %s: %s", endpoint, zmq_strerror (zmq_errno ()));
     return 0;
@@ -142,10 +191,10 @@ int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size
 
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err)
 {
-    prepare_address (socket, endpoint);
-    if (zmq_connect (socket->raw, endpoint) != 0)
-        return refuse_endpoint ("connect", endpoint, zmq_errno (), err);
-    return 0;
+    int error = prepare_address (socket, endpoint);
+    if (error == 0 && zmq_connect (socket->raw, endpoint) != 0)
+        error = zmq_errno ();
+    return error == 0 ? 0 : refuse_endpoint ("connect", endpoint, error, err);
 }
 
 void zf_socket_close (zf_socket_t *socket)
@@ -153,6 +202,24 @@ void zf_socket_close (zf_socket_t *socket)
     zsock_t *czmq = socket->czmq;
     zsock_destroy (&czmq);
     socket->czmq = socket->raw = NULL;
+}
+
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire (void *at);
+void __tsan_release (void *at);
+#else
+#define __tsan_acquire(at) ((void) (at))
+#define __tsan_release(at) ((void) (at))
+#endif
+
+void zf_socket_hands_over (void *data)
+{
+    __tsan_release (data);
+}
+
+void zf_socket_takes_over (void *data)
+{
+    __tsan_acquire (data);
 }
 
 uint64_t zf_clock_ms (void)

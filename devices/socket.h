@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <zferry/error.h>
 
-#define ZF_SOCKET_HWM       1000 /* messages waiting for one peer */
+#define ZF_SOCKET_HWM_IN    1000   /* messages of one peer, received and not handled yet */
+#define ZF_SOCKET_HWM_OUT   200000 /* messages waiting for one peer: more than it can ask for */
 #define ZF_SOCKET_LINGER_MS 250  /* what was sent may take so long to leave after close */
 
 typedef struct {
@@ -30,6 +31,11 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 /* A PAIR that gets an event for each connection that the socket loses. */
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
 
+/* Closes both, and returns when all is over: its endpoints can be bound again. The monitor listens to
+ * the end, for an event without a reader would stop libzmq's I/O thread, and with it all sockets of
+ * the process. Safe on zeroed ones. */
+void zf_socket_close_watched (zf_socket_t *watched, zf_socket_t *monitor);
+
 /* The next lost connection's descriptor from a monitor, or -1: none now. */
 int zf_socket_lost (zf_socket_t *monitor);
 
@@ -41,6 +47,12 @@ int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *er
 
 /* Safe on a zeroed one. */
 void zf_socket_close (zf_socket_t *socket);
+
+/* Before something goes to another thread by way of libzmq, and after it came: the bytes of a
+ * message, a device. ThreadSanitizer does not see how libzmq orders the ends of an inproc pipe; these
+ * tell it, and do nothing in other builds. */
+void zf_socket_hands_over (void *data);
+void zf_socket_takes_over (void *data);
 
 /* Milliseconds of the monotonic clock. */
 uint64_t zf_clock_ms (void);

@@ -100,9 +100,6 @@ static int run (zf_client_t *self, bundle_t *bundle, zf_error_t *err)
     int rc = build (bundle, inquiry.number);
     if (rc != 0)
         return zf_error_set (err, rc, "out of memory");
-    if (bundle->bytes > zf_client_connection (self)->max_message_bytes)
-        return zf_error_set (err, ZF_E_TOO_BIG,
-                             "an atomic post of %zu bytes: too big for one message", bundle->bytes);
     if (bundle->queues > ZF_SEGMENTS_MAX)
         return zf_error_set (err, ZF_E_INVAL, "an atomic post to %zu queues: at most %d",
                              bundle->queues, ZF_SEGMENTS_MAX);

@@ -56,6 +56,7 @@ static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
 {
     zf_client_t *self = client_of (handle);
     zf_outbox_retry (&self->outboxes);
+    zf_inquiries_send (self);
     return zf_requests_tick (self, now_ms);
 }
 
@@ -237,8 +238,11 @@ static int measure (zf_client_t *self, const void *body, size_t *size, const zf_
     if (rc == ZF_E_INVAL)
         return zf_error_set (err, rc, "the properties of the record are out of their limits");
     *bytes = zf_record_size (scratch->size, *size);
-    if (rc == 0 && *bytes + ZF_BATCH_HEADER > zf_client_connection (self)->max_message_bytes)
-        rc = ZF_E_TOO_BIG;
+    const zf_connection_t *connection = zf_client_connection (self);
+    if (rc == 0 && *bytes + ZF_BATCH_HEADER > connection->max_message_bytes)
+        rc = connection->was_greeted ? ZF_E_TOO_BIG : ZF_E_AGAIN;
+    if (rc == ZF_E_AGAIN) /* how large is too large, a broker will say */
+        return rc;
     return rc == 0 ? 0
                    : zf_error_set (err, rc, "a record of %zu bytes: %s", *size, zf_strerror (rc));
 }
@@ -279,7 +283,7 @@ static int add (zf_client_t *self, const char *queue, const void *body, size_t s
         *number = taken;
     if (patience == WAIT_FOR_CONFIRM)
         return wait_for_confirm (self, outbox, taken, zf_deadline (self->timeout_ms), err);
-    if (outbox->open != NULL && taken % LOOK_EVERY == 0)
+    if (outbox->open != NULL && (outbox->open->count == 1 || taken % LOOK_EVERY == 0))
         zf_handle_pump (&self->handle);
     return 0;
 }
@@ -300,6 +304,21 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
     return 0;
 }
 
+static bool was_greeted (void *arg)
+{
+    const zf_client_t *self = arg;
+    return self->handle.connections[0].was_greeted;
+}
+
+static int wait_for_limits (zf_client_t *self, patience_t patience, zf_error_t *err)
+{
+    if (patience == WAIT_NEVER)
+        return ZF_E_AGAIN;
+    if (zf_handle_wait (&self->handle, was_greeted, self, zf_deadline (self->timeout_ms)) != 0)
+        return zf_client_timed_out (self, err);
+    return 0;
+}
+
 static int post (zf_client_t *self, const char *queue, const void *body, size_t size,
                  const zf_props_t *props, uint64_t *number, patience_t patience, zf_error_t *err)
 {
@@ -309,6 +328,10 @@ static int post (zf_client_t *self, const char *queue, const void *body, size_t 
         return rc;
     zf_handle_enter (&self->handle);
     rc = measure (self, body, &size, props, &bytes, err);
+    if (rc == ZF_E_AGAIN)
+        rc = wait_for_limits (self, patience, err);
+    if (rc == 0 && bytes + ZF_BATCH_HEADER > ZF_MESSAGE_LEAST)
+        rc = measure (self, body, &size, props, &bytes, err);
     if (rc == 0 && !zf_outbox_has_room (&self->outboxes, bytes)) {
         rc = wait_for_room (self, bytes, patience, err);
         if (rc == 0 && props != NULL) /* others may have used the scratch buffer meanwhile */

@@ -43,6 +43,7 @@ struct zf_inquiry {
     uint8_t *control; /* the control frame */
     size_t control_size;
     zf_buffer_t *body; /* or NULL */
+    bool is_sent;      /* in this session */
     bool done;
     int code;        /* the outcome, when done */
     zf_error_t *err; /* gets the broker's words; may be NULL */
@@ -53,6 +54,7 @@ struct zf_inquiry {
 
 /* Asks handle->control (and body), numbered `number`, and waits for the end of it. */
 int zf_inquiry_run (zf_client_t *client, zf_inquiry_t *inquiry);
+void zf_inquiries_send (zf_client_t *client); /* those that are not sent yet */
 void zf_inquiries_resend (zf_client_t *client);
 void zf_inquiries_on_done (zf_client_t *client, zf_reader_t *r);
 void zf_inquiries_on_result (zf_client_t *client, zf_reader_t *r, zmq_msg_t *body);

@@ -5,6 +5,7 @@
 #include <zferry/error.h>
 
 #define HELLO_AGAIN_MS 1000
+#define HELLO_PAUSE_MS 100 /* a broker that ends our sessions at once is not hammered */
 #define HEARTBEAT_MS   500 /* until a WELCOME says otherwise */
 #define IDLE_MS        60000
 #define MESSAGE_MAX    (UINT64_C (1) << 31) /* the broker chooses; this only stops nonsense */
@@ -14,9 +15,11 @@ int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
     zf_handle_t *handle = connection->handle;
     connection->state = ZF_CONNECTION_OPENING;
     connection->opened_ms = zf_clock_ms ();
-    connection->heartbeat_ms = HEARTBEAT_MS;
-    connection->idle_ms = IDLE_MS;
-    connection->max_message_bytes = MESSAGE_MAX;
+    if (!connection->was_greeted) {
+        connection->heartbeat_ms = HEARTBEAT_MS;
+        connection->idle_ms = IDLE_MS;
+        connection->max_message_bytes = ZF_MESSAGE_LEAST;
+    }
     int rc = zf_socket_dealer (&connection->socket, MESSAGE_MAX, err);
     if (rc == 0)
         rc = zf_socket_connect (&connection->socket, handle->endpoints[connection->endpoint], err);
@@ -45,6 +48,8 @@ static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
     int flags = ZMQ_DONTWAIT | (body != NULL ? ZMQ_SNDMORE : 0);
     if (zmq_send (connection->socket.raw, control->data, control->size, flags) < 0)
         return false;
+    if (body != NULL)
+        zf_socket_hands_over (zmq_msg_data (body));
     if (body != NULL && zmq_msg_send (body, connection->socket.raw, ZMQ_DONTWAIT) < 0)
         return false;
     return true;
@@ -52,12 +57,14 @@ static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
 
 bool zf_connection_send (zf_connection_t *connection, zmq_msg_t *body)
 {
+    zf_handle_t *handle = connection->handle;
     if (connection->state != ZF_CONNECTION_READY || !send_now (connection, body))
         return false;
     uint64_t now = zf_clock_ms ();
     connection->sent_ms = now;
     if (connection->asked_ms == 0)
         connection->asked_ms = now;
+    zf_handle_due (handle, connection->asked_ms + handle->failover_ms);
     return true;
 }
 
@@ -106,7 +113,15 @@ static void on_reset (zf_connection_t *connection)
     if (connection->state == ZF_CONNECTION_GREETING)
         return;
     lose_session (connection);
-    say_hello (connection);
+    uint64_t now = zf_clock_ms ();
+    connection->opened_ms = now;
+    if (connection->hello_ms + HELLO_PAUSE_MS <= now) {
+        say_hello (connection);
+        return;
+    }
+    connection->state = ZF_CONNECTION_GREETING; /* the tick says it, a little later */
+    connection->hello_ms = now + HELLO_PAUSE_MS - HELLO_AGAIN_MS;
+    connection->handle->tick_due_ms = 0;
 }
 
 static void read_option (zf_connection_t *connection, zf_reader_t *r)
@@ -140,6 +155,9 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
         return;
     if (connection->heartbeat_ms == 0)
         connection->heartbeat_ms = HEARTBEAT_MS;
+    if (connection->max_message_bytes < ZF_MESSAGE_LEAST)
+        connection->max_message_bytes = ZF_MESSAGE_LEAST;
+    connection->was_greeted = true;
     connection->state = ZF_CONNECTION_READY;
     connection->handle->reconnects += connection->epoch > 0;
     connection->epoch++;
@@ -185,6 +203,7 @@ static bool receive_body (zf_connection_t *connection, zmq_msg_t *body)
     zmq_msg_init (body);
     if (zmq_msg_recv (body, connection->socket.raw, ZMQ_DONTWAIT) < 0)
         return false;
+    zf_socket_takes_over (zmq_msg_data (body));
     bool more = zmq_msg_more (body);
     while (more) {
         zmq_msg_t rest;
@@ -206,6 +225,7 @@ bool zf_connection_pump (zf_connection_t *connection)
             zmq_msg_close (&control);
             break;
         }
+        zf_socket_takes_over (zmq_msg_data (&control));
         bool has_body = zmq_msg_more (&control) && receive_body (connection, &body);
         handle_message (connection, &control, has_body ? &body : NULL);
         if (has_body)
@@ -253,11 +273,11 @@ static uint64_t tick_ready (zf_connection_t *connection, uint64_t now_ms)
     if (connection->asked_ms == 0)
         return due;
     uint64_t patience = connection->asked_ms + handle->failover_ms;
-    if (patience <= now_ms && (urgent || now_ms - connection->asked_ms >= connection->idle_ms / 3))
+    if (patience <= now_ms && (urgent || now_ms - connection->asked_ms >= connection->idle_ms / 3)) {
         reopen (connection);
-    else if (patience > now_ms && patience < due)
-        due = patience;
-    return due;
+        return now_ms + handle->failover_ms;
+    }
+    return patience > now_ms && patience < due ? patience : due;
 }
 
 uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)

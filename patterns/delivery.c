@@ -57,6 +57,8 @@ void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_read
     DL_APPEND (worker->ready, delivery);
     DL_APPEND2 (worker->all, delivery, all_prev, all_next);
     worker->stats.waiting += delivery->count;
+    if (worker->max_hold_ms > 0)
+        zf_handle_due (&worker->handle, delivery->extended_ms + delivery->lease_ms / 3);
 }
 
 /* The rest of the batch is not what its header says. */

@@ -15,6 +15,7 @@
 
 #define ATTENDED_MS  100 /* between the keeper's looks at a handle that is being called */
 #define PAUSE_MAX_MS 16  /* and at one with unfinished business where nothing happens */
+#define GREET_MAX_MS 100 /* or that waits for a broker */
 
 uint64_t zf_deadline (int64_t timeout_ms)
 {
@@ -23,18 +24,26 @@ uint64_t zf_deadline (int64_t timeout_ms)
 
 /* -- waking ------------------------------------------------------------------------------------ */
 
-static void wake_poller (zf_handle_t *handle)
+static void write_event (int fd)
 {
     uint64_t one = 1;
-    ssize_t written = write (handle->wake_fd, &one, sizeof one);
+    ssize_t written = write (fd, &one, sizeof one);
     (void) written; /* the counter is full: it is awake */
 }
 
-static void heed_wake (zf_handle_t *handle)
+static void read_event (int fd)
 {
     uint64_t count;
-    ssize_t got = read (handle->wake_fd, &count, sizeof count);
-    (void) got; /* it may have been read by somebody else */
+    ssize_t got = read (fd, &count, sizeof count);
+    (void) got; /* there may be none */
+}
+
+/* Once, until it has looked. */
+static void wake_loop (zf_handle_t *handle)
+{
+    if (!handle->loop_told)
+        write_event (handle->loop_wake_fd);
+    handle->loop_told = true;
 }
 
 /* Followers that are done go on. */
@@ -47,16 +56,45 @@ static void serve_waiters (zf_handle_t *handle)
     }
 }
 
-/* Our use of a socket may have swallowed the signal that a poller waits for; and we may have
- * received what it, or the application's loop, waits for. */
+/* Our use of a socket may have swallowed the signal that a poller waits for. */
+static bool has_swallowed (const zf_handle_t *handle)
+{
+    bool swallowed = false;
+    for (size_t i = 0; handle->touched && !swallowed && i < handle->connection_count; i++)
+        swallowed = zf_connection_readable (&handle->connections[i]);
+    return swallowed;
+}
+
+/* Before the lock is let go: who polls is told what has changed meanwhile. */
 static void hint_pollers (zf_handle_t *handle)
 {
-    bool wake = handle->leader != NULL && handle->leader->done (handle->leader->arg);
-    wake |= handle->loop_fd >= 0 && handle->ops->news (handle);
-    for (size_t i = 0; handle->touched && !wake && i < handle->connection_count; i++)
-        wake = zf_connection_readable (&handle->connections[i]);
-    if (wake)
-        wake_poller (handle);
+    zf_waiter_t *leader = handle->leader;
+    if (leader == NULL && handle->loop_fd < 0)
+        return;
+    bool swallowed = has_swallowed (handle);
+    if (leader != NULL && (swallowed || handle->tick_due_ms < handle->leader_until_ms ||
+                           leader->done (leader->arg)))
+        write_event (handle->wake_fd);
+    if (handle->loop_fd >= 0 &&
+        (swallowed || handle->callbacks != NULL || handle->ops->news (handle)))
+        wake_loop (handle);
+    handle->touched = false;
+}
+
+/* True if a connection has no session yet: nobody but the keeper waits for the broker's words. */
+static bool is_greeting (const zf_handle_t *handle)
+{
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        if (handle->connections[i].state != ZF_CONNECTION_READY)
+            return true;
+    }
+    return false;
+}
+
+void zf_handle_due (zf_handle_t *handle, uint64_t due_ms)
+{
+    if (due_ms < handle->tick_due_ms)
+        handle->tick_due_ms = due_ms;
 }
 
 /* -- callbacks --------------------------------------------------------------------------------- */
@@ -93,21 +131,29 @@ void zf_handle_enter (zf_handle_t *handle)
     handle->calls++;
 }
 
+/* Lets go of the lock; somebody is to look after the handle. */
+static void leave (zf_handle_t *handle)
+{
+    if (handle->waiters != NULL && handle->leader == NULL)
+        pthread_cond_signal (&handle->waiters->turn);
+    if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) &&
+        (handle->ops->unfinished (handle) || is_greeting (handle))) {
+        atomic_store (&handle->keeper_soon, true);
+        zf_keeper_by (handle, zf_clock_ms ());
+    }
+    if (handle->leader == NULL && handle->tick_due_ms < handle->keeper_told_ms) {
+        handle->keeper_told_ms = handle->tick_due_ms;
+        zf_keeper_by (handle, handle->tick_due_ms);
+    }
+    pthread_mutex_unlock (&handle->lock);
+}
+
 void zf_handle_leave (zf_handle_t *handle)
 {
     if (handle->callbacks != NULL)
         make_callbacks (handle);
-    if (handle->waiters != NULL && handle->leader == NULL)
-        pthread_cond_signal (&handle->waiters->turn);
-    if (handle->leader != NULL || handle->loop_fd >= 0)
-        hint_pollers (handle);
-    handle->touched = false;
-    if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) &&
-        handle->ops->unfinished (handle)) {
-        atomic_store (&handle->keeper_soon, true);
-        zf_keeper_soon (handle);
-    }
-    pthread_mutex_unlock (&handle->lock);
+    hint_pollers (handle);
+    leave (handle);
 }
 
 static bool pump_all (zf_handle_t *handle)
@@ -155,6 +201,7 @@ static void follow (zf_handle_t *handle, zf_waiter_t *self, uint64_t deadline_ms
 {
     init_turn (&self->turn);
     DL_APPEND (handle->waiters, self);
+    hint_pollers (handle);
     struct timespec until = {(time_t) (deadline_ms / 1000), (long) (deadline_ms % 1000) * 1000000};
     if (deadline_ms == ZF_NEVER)
         pthread_cond_wait (&self->turn, &handle->lock);
@@ -173,12 +220,14 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
         fds[count++] = (struct pollfd){handle->connections[i].fd, POLLIN, 0};
     uint64_t until = handle->tick_due_ms < deadline_ms ? handle->tick_due_ms : deadline_ms;
     uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
+    hint_pollers (handle);
     handle->leader = self;
+    handle->leader_until_ms = until;
     handle->touched = false;
     pthread_mutex_unlock (&handle->lock);
     poll (fds, count, timeout < 60000 ? (int) timeout : 60000);
     if (fds[0].revents != 0)
-        heed_wake (handle);
+        read_event (handle->wake_fd);
     pthread_mutex_lock (&handle->lock);
     handle->leader = NULL;
 }
@@ -207,12 +256,12 @@ int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t d
 /* -- the keeper's and the loop's entrance ------------------------------------------------------ */
 
 /* When to look again at a handle with unfinished business. */
-static uint64_t pause_ms (zf_handle_t *handle, bool progress)
+static uint64_t pause_ms (zf_handle_t *handle, bool progress, uint64_t most)
 {
     uint64_t pause = 2 * handle->keeper_pause_ms;
     if (progress || pause == 0)
         pause = 1;
-    handle->keeper_pause_ms = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+    handle->keeper_pause_ms = pause < most ? pause : most;
     return handle->keeper_pause_ms;
 }
 
@@ -221,34 +270,51 @@ uint64_t zf_handle_keep (zf_handle_t *handle, uint64_t now_ms)
     bool attended = handle->leader != NULL || handle->calls != handle->keeper_calls;
     bool progress = attended;
     handle->keeper_calls = handle->calls;
-    if (handle->leader == NULL && (!attended || now_ms >= handle->tick_due_ms)) {
+    if (handle->leader == NULL) {
         progress |= pump_all (handle);
-        tick (handle, now_ms);
+        if (!attended || now_ms >= handle->tick_due_ms)
+            tick (handle, now_ms);
     }
     bool unfinished = handle->ops->unfinished (handle);
-    uint64_t due = handle->tick_due_ms;
-    uint64_t soon = now_ms + pause_ms (handle, progress);
-    if (attended)
-        due = now_ms + ATTENDED_MS;
+    uint64_t soon = now_ms + pause_ms (handle, progress, unfinished ? PAUSE_MAX_MS : GREET_MAX_MS);
+    unfinished |= is_greeting (handle);
+    uint64_t due = attended ? now_ms + ATTENDED_MS : handle->tick_due_ms;
+    if (handle->leader == NULL && handle->tick_due_ms < due)
+        due = handle->tick_due_ms;
     if (unfinished && soon < due)
         due = soon;
     atomic_store (&handle->keeper_soon, unfinished);
-    zf_handle_leave (handle);
+    handle->keeper_told_ms = due;
+    if (handle->callbacks != NULL && handle->loop_fd < 0) /* else they are the loop's */
+        make_callbacks (handle);
+    hint_pollers (handle);
+    leave (handle);
     return due;
+}
+
+static int watch (const zf_handle_t *handle, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void open_loop (zf_handle_t *handle)
+{
+    handle->loop_wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    handle->loop_fd = handle->loop_wake_fd >= 0 ? epoll_create1 (EPOLL_CLOEXEC) : -1;
+    if (handle->loop_fd < 0)
+        return;
+    watch (handle, handle->loop_wake_fd);
+    for (size_t i = 0; i < handle->connection_count; i++)
+        watch (handle, handle->connections[i].fd);
+    handle->touched = true;
 }
 
 int zf_handle_fd (zf_handle_t *handle)
 {
     zf_handle_enter (handle);
-    if (handle->loop_fd < 0) {
-        handle->loop_fd = epoll_create1 (EPOLL_CLOEXEC);
-        struct epoll_event event = {.events = EPOLLIN};
-        if (handle->loop_fd >= 0)
-            epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, handle->wake_fd, &event);
-        for (size_t i = 0; handle->loop_fd >= 0 && i < handle->connection_count; i++)
-            epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, handle->connections[i].fd, &event);
-        handle->touched = true;
-    }
+    if (handle->loop_fd < 0)
+        open_loop (handle);
     int fd = handle->loop_fd >= 0 ? handle->loop_fd : ZF_E_IO;
     zf_handle_leave (handle);
     return fd;
@@ -257,7 +323,9 @@ int zf_handle_fd (zf_handle_t *handle)
 int zf_handle_process (zf_handle_t *handle)
 {
     zf_handle_enter (handle);
-    heed_wake (handle);
+    if (handle->loop_fd >= 0)
+        read_event (handle->loop_wake_fd);
+    handle->loop_told = true; /* it is here, and fetches what there is */
     zf_handle_pump (handle);
     uint64_t now = zf_clock_ms ();
     if (now >= handle->tick_due_ms && handle->leader == NULL)
@@ -265,11 +333,9 @@ int zf_handle_process (zf_handle_t *handle)
     if (handle->callbacks != NULL)
         make_callbacks (handle);
     zf_handle_pump (handle); /* the callbacks may have used the sockets */
-    handle->touched = false;
-    bool wake = handle->leader != NULL && handle->leader->done (handle->leader->arg);
-    if (wake)
-        wake_poller (handle);
-    pthread_mutex_unlock (&handle->lock);
+    hint_pollers (handle);
+    handle->loop_told = false;
+    leave (handle);
     return 0;
 }
 
@@ -315,7 +381,7 @@ int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
 {
     handle->ops = ops;
     handle->failover_ms = options->failover_ms;
-    handle->loop_fd = -1;
+    handle->loop_fd = handle->loop_wake_fd = -1;
     pthread_mutex_init (&handle->lock, NULL);
     handle->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
     int rc =
@@ -360,6 +426,8 @@ void zf_handle_shut (zf_handle_t *handle)
     zf_writer_free (&handle->control);
     if (handle->loop_fd >= 0)
         close (handle->loop_fd);
+    if (handle->loop_wake_fd >= 0)
+        close (handle->loop_wake_fd);
     if (handle->wake_fd >= 0)
         close (handle->wake_fd);
     pthread_mutex_destroy (&handle->lock);

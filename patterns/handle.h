@@ -28,6 +28,7 @@ typedef struct zf_waiter zf_waiter_t;
 typedef struct zf_callback zf_callback_t;
 
 #define ZF_ENDPOINTS_MAX 64
+#define ZF_MESSAGE_LEAST 1024 /* every broker takes a message this large */
 
 typedef bool zf_done_fn (void *arg);
 
@@ -61,7 +62,8 @@ struct zf_connection {
     uint64_t heartbeat_ms; /* from WELCOME: */
     uint64_t idle_ms;
     uint64_t window_bytes;
-    uint64_t max_message_bytes;
+    uint64_t max_message_bytes; /* ZF_MESSAGE_LEAST until the first WELCOME */
+    bool was_greeted;           /* the fields above are a broker's */
 };
 
 /* What a pattern does; all with the lock held, none may wait. */
@@ -100,16 +102,20 @@ struct zf_handle {
     uint32_t failover_ms;
     zf_connection_t *connections;
     size_t connection_count;
-    int wake_fd;              /* eventfd: makes the poller look again */
+    int wake_fd;              /* eventfd: makes the leader look again */
     int loop_fd;              /* epoll descriptor for applications; -1: nobody asked for one */
+    int loop_wake_fd;         /* eventfd in it: makes the application's loop look again */
+    bool loop_told;           /* it was written to since the loop last looked */
     bool touched;             /* a socket was used since the lock was taken */
     uint64_t tick_due_ms;     /* when something is due by time */
     zf_waiter_t *leader;      /* who polls */
+    uint64_t leader_until_ms; /* at most so long */
     zf_waiter_t *waiters;     /* those that wait for the leader (utlist) */
     zf_callback_t *callbacks; /* to be made when the lock can be let go (utlist) */
     bool calling;             /* somebody makes them */
     uint64_t calls;           /* grows with each call of the application */
     uint64_t reconnects;      /* sessions begun after the first */
+    uint64_t keeper_told_ms;  /* when the keeper comes, at the latest */
     zf_writer_t control;      /* for building control frames */
     /* the keeper's, under its lock: */
     zf_handle_t *keeper_prev, *keeper_next;
@@ -144,6 +150,9 @@ void zf_handle_pump (zf_handle_t *handle);
 /* Waits until done (arg) or the deadline (ms of zf_clock_ms; ZF_NEVER), handling what comes in.
  * Returns 0 or ZF_E_TIMEOUT. */
 int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms);
+
+/* Something is due then, maybe sooner than all else. */
+void zf_handle_due (zf_handle_t *handle, uint64_t due_ms);
 
 /* timeout_ms -1: for ever. */
 uint64_t zf_deadline (int64_t timeout_ms);

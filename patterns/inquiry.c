@@ -5,26 +5,45 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-static void send_inquiry (zf_client_t *self, zf_inquiry_t *inquiry)
+static bool send_inquiry (zf_client_t *self, zf_inquiry_t *inquiry)
 {
+    zf_connection_t *connection = zf_client_connection (self);
     zf_writer_t *control = &self->handle.control;
     zmq_msg_t body;
+    if (connection->state != ZF_CONNECTION_READY)
+        return false;
+    if (inquiry->body != NULL && inquiry->body->size > connection->max_message_bytes) {
+        inquiry->code = zf_error_set (inquiry->err, ZF_E_TOO_BIG, "larger than the broker's limit");
+        inquiry->done = true;
+        return true;
+    }
     if (inquiry->body != NULL && zf_buffer_message (inquiry->body, &body) != 0)
-        return;
+        return false;
     control->size = 0;
+    control->failed = false;
     zf_write_bytes (control, inquiry->control, inquiry->control_size);
-    if (!zf_connection_send (zf_client_connection (self), inquiry->body != NULL ? &body : NULL) &&
-        inquiry->body != NULL)
+    inquiry->is_sent = zf_connection_send (connection, inquiry->body != NULL ? &body : NULL);
+    if (!inquiry->is_sent && inquiry->body != NULL)
         zmq_msg_close (&body);
+    return inquiry->is_sent;
+}
+
+/* In order: the broker takes an atomic post with a lower number than one it had for a repeat. */
+void zf_inquiries_send (zf_client_t *self)
+{
+    zf_inquiry_t *inquiry;
+    DL_FOREACH (self->inquiries, inquiry) {
+        if (!inquiry->is_sent && !inquiry->done && !send_inquiry (self, inquiry))
+            return;
+    }
 }
 
 void zf_inquiries_resend (zf_client_t *self)
 {
     zf_inquiry_t *inquiry;
-    DL_FOREACH (self->inquiries, inquiry) {
-        if (!inquiry->done)
-            send_inquiry (self, inquiry);
-    }
+    DL_FOREACH (self->inquiries, inquiry)
+        inquiry->is_sent = false;
+    zf_inquiries_send (self);
 }
 
 static zf_inquiry_t *find (zf_client_t *self, uint64_t number)
@@ -86,7 +105,7 @@ int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
     memcpy (inquiry->control, control->data, control->size);
     inquiry->control_size = control->size;
     DL_APPEND (self->inquiries, inquiry);
-    send_inquiry (self, inquiry);
+    zf_inquiries_send (self);
     int rc = zf_handle_wait (&self->handle, is_done, inquiry, zf_deadline (self->timeout_ms));
     DL_DELETE (self->inquiries, inquiry);
     free (inquiry->control);

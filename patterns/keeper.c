@@ -120,10 +120,11 @@ void zf_keeper_remove (zf_handle_t *handle)
     pthread_mutex_unlock (&life);
 }
 
-void zf_keeper_soon (zf_handle_t *handle)
+void zf_keeper_by (zf_handle_t *handle, uint64_t due_ms)
 {
     pthread_mutex_lock (&keeper.lock);
-    uint64_t due = zf_clock_ms () + SOON_MS;
+    uint64_t soon = zf_clock_ms () + SOON_MS;
+    uint64_t due = due_ms > soon ? due_ms : soon;
     handle->keeper_again = handle->keeper_inside; /* it has looked already */
     if (handle->keeper_due_ms > due) {
         handle->keeper_due_ms = due;

@@ -13,7 +13,7 @@ int zf_keeper_add (zf_handle_t *handle);
 /* Returns when the keeper has let go of it. Not from a callback. */
 void zf_keeper_remove (zf_handle_t *handle);
 
-/* There is something unfinished: come soon, should nobody call. */
-void zf_keeper_soon (zf_handle_t *handle);
+/* Come then, or soon after, should nobody call. */
+void zf_keeper_by (zf_handle_t *handle, uint64_t due_ms);
 
 #endif

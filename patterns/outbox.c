@@ -9,6 +9,13 @@
 #define EAGER_BATCHES 4   /* while fewer are under way a batch is sent however small it is */
 #define FIRST_BYTES   512 /* room of a queue's first batch */
 
+/* How large a batch may be. */
+static size_t batch_limit (const zf_outboxes_t *outboxes)
+{
+    uint64_t most = outboxes->handle->connections[0].max_message_bytes;
+    return most < outboxes->batch_bytes ? (size_t) most : outboxes->batch_bytes;
+}
+
 static zf_connection_t *connection_of (const zf_outboxes_t *outboxes)
 {
     return &outboxes->handle->connections[0];
@@ -138,8 +145,8 @@ static zf_outgoing_t *open_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, 
 {
     zf_outgoing_t *batch = calloc (1, sizeof *batch);
     size_t room = outbox->usual_bytes + outbox->usual_bytes / 4;
-    if (room > outboxes->batch_bytes)
-        room = outboxes->batch_bytes;
+    if (room > batch_limit (outboxes))
+        room = batch_limit (outboxes);
     if (room < ZF_BATCH_HEADER + bytes)
         room = ZF_BATCH_HEADER + bytes;
     if (batch != NULL)
@@ -159,8 +166,8 @@ static zf_outgoing_t *batch_with_room (zf_outboxes_t *outboxes, zf_outbox_t *out
     zf_outgoing_t *batch = outbox->open;
     if (batch != NULL && batch->buffer->size + bytes > batch->buffer->capacity) {
         size_t more = 2 * (size_t) batch->buffer->capacity;
-        if (more > outboxes->batch_bytes)
-            more = outboxes->batch_bytes;
+        if (more > batch_limit (outboxes))
+            more = batch_limit (outboxes);
         if (batch->buffer->size + bytes <= more) {
             zf_buffer_t *grown = zf_buffer_grow (batch->buffer, more);
             if (grown == NULL)
@@ -284,6 +291,8 @@ void zf_outbox_on_confirm (zf_outboxes_t *outboxes, zf_reader_t *r)
     if (outbox == NULL)
         return;
     settle_range (outboxes, outbox, first, first + count, -(int) code);
+    if (outboxes->stalled)
+        zf_outbox_retry (outboxes);
     if (outbox->open != NULL && outbox->closed_count < EAGER_BATCHES)
         close_batch (outboxes, outbox);
 }

@@ -5,6 +5,7 @@
 #include <zferry/error.h>
 
 #define REQUESTS_MAX 65536
+#define LOOK_EVERY   32 /* requests, before we look whether an answer has come */
 
 enum { TIMER_REQUEST = 1 };
 
@@ -148,6 +149,10 @@ static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now
         return;
     if (request->sends_left == 0) {
         fail (self, request, ZF_E_TIMEOUT, "the connection was lost, and no retry is left");
+        return;
+    }
+    if (request->record->size > connection->max_message_bytes) {
+        fail (self, request, ZF_E_TOO_BIG, "larger than the broker's limit");
         return;
     }
     if (zf_buffer_message (request->record, &body) != 0)
@@ -304,8 +309,6 @@ static int begin (zf_client_t *self, zf_request_t **out, const char *service, co
     if (request == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     rc = zf_buffer_record (&request->record, body, size, options->props, request->number);
-    if (rc == 0 && request->record->size > zf_client_connection (self)->max_message_bytes)
-        rc = ZF_E_TOO_BIG;
     if (rc != 0) {
         free_request (self, request);
         return zf_error_set (err, rc, "a request of %zu bytes: %s", size, zf_strerror (rc));
@@ -361,7 +364,8 @@ int zf_client_request_async (zf_client_t *self, const char *service, const void 
     zf_handle_enter (&self->handle);
     int rc =
         begin (self, &request, service, body, size, options != NULL ? options : &defaults, err);
-    if (request != NULL && zf_timers_set (&self->timers, &request->timer, request->deadline_ms) != 0) {
+    if (request != NULL &&
+        zf_timers_set (&self->timers, &request->timer, request->deadline_ms) != 0) {
         free_request (self, request);
         request = NULL;
         rc = zf_error_set (err, ZF_E_NOMEM, "out of memory");
@@ -371,9 +375,10 @@ int zf_client_request_async (zf_client_t *self, const char *service, const void 
         request->arg = arg;
         if (number != NULL)
             *number = request->number;
-        if (request->deadline_ms < self->handle.tick_due_ms)
-            self->handle.tick_due_ms = request->deadline_ms;
+        zf_handle_due (&self->handle, request->deadline_ms);
         send_request (self, request, zf_clock_ms ());
+        if (request->number % LOOK_EVERY == 0)
+            zf_handle_pump (&self->handle);
     }
     zf_handle_leave (&self->handle);
     return rc;

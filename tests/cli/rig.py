@@ -154,9 +154,20 @@ class Case(unittest.TestCase):
         self.addCleanup(shutil.rmtree, path)
         return path
 
+    def device(self, *args):
+        """Starts a device that is to end well: no crash, and nothing that a sanitizer has to say."""
+        process = self.start(*args)
+        self.addCleanup(self.end_device, process)
+        return process
+
+    def end_device(self, process):
+        if process.popen.poll() is None:
+            terminate(process)
+        self.assertEqual(process.wait(), 0, process.err.text())
+
     def broker(self, *args):
         """Starts a broker on a port of the system's choice; sets self.endpoint."""
-        process = self.start("broker", "--bind", "tcp://127.0.0.1:*", *args)
+        process = self.device("broker", "--bind", "tcp://127.0.0.1:*", *args)
         self.endpoint = process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
         return process
 

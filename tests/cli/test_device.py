@@ -82,7 +82,7 @@ class Broker(rig.Case):
 @rig.unittest.skipIf(zmq is None, "pyzmq is not installed")
 class Balancer(rig.Case):
     def setUp(self):
-        self.process = self.start("balancer", "--front", "tcp://127.0.0.1:*", "--back", "tcp://127.0.0.1:*")
+        self.process = self.device("balancer", "--front", "tcp://127.0.0.1:*", "--back", "tcp://127.0.0.1:*")
         self.front = self.process.err.wait_for(r"listening on (\S+) for clients\n").group(1)
         self.back = self.process.err.wait_for(r"listening on (\S+) for workers\n").group(1)
         self.context = zmq.Context()

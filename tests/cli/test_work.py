@@ -26,7 +26,7 @@ class Post(rig.Case):
         self.good("post", "q", "-", stdin=b"two\nlines\n")
         self.good("post", "q", "--file", path)
         self.good("post", "q", stdin=b"four")
-        self.good("post", "q", "--", "--five")
+        self.assertEqual(run("post", "-c", self.endpoint, "q", "--", "--five").code, 0)
         self.good("post", "q", "")
         self.assertEqual(self.raw(6), b"one\ntwo\nlines\n\n" + ANY_BYTES + b"\nfour\n--five\n\n")
 

@@ -5,6 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* malloc is called before ThreadSanitizer is ready for watched functions. */
+#if defined __SANITIZE_THREAD__
+#define UNWATCHED __attribute__ ((no_sanitize_thread))
+#elif defined __clang__
+#define UNWATCHED __attribute__ ((no_sanitize ("thread"), disable_sanitizer_instrumentation))
+#else
+#define UNWATCHED
+#endif
+
 /* The C library's own, under the names that malloc replacements may call. */
 void *__libc_malloc (size_t size);
 void *__libc_calloc (size_t count, size_t size);
@@ -60,7 +69,7 @@ size_t alloc_live_bytes (void)
 }
 
 /* Counts an allocation; true if it is one that has to fail. */
-static bool must_fail (void)
+UNWATCHED static bool must_fail (void)
 {
     if (inside == 0)
         return false;
@@ -72,18 +81,18 @@ static bool must_fail (void)
     return true;
 }
 
-static size_t size_of (void *block)
+UNWATCHED static size_t size_of (void *block)
 {
     return started && block != NULL ? malloc_usable_size (block) : 0;
 }
 
-static void *added (void *block)
+UNWATCHED static void *added (void *block)
 {
     live_bytes += size_of (block);
     return block;
 }
 
-void *malloc (size_t size)
+UNWATCHED void *malloc (size_t size)
 {
     if (must_fail ())
         return NULL;
@@ -91,7 +100,7 @@ void *malloc (size_t size)
                                                : __libc_malloc (size));
 }
 
-void *calloc (size_t n, size_t size)
+UNWATCHED void *calloc (size_t n, size_t size)
 {
     if (must_fail ())
         return NULL;
@@ -99,7 +108,7 @@ void *calloc (size_t n, size_t size)
                                                : __libc_calloc (n, size));
 }
 
-void *realloc (void *block, size_t size)
+UNWATCHED void *realloc (void *block, size_t size)
 {
     if (must_fail ())
         return NULL;
@@ -111,7 +120,7 @@ void *realloc (void *block, size_t size)
     return added (moved);
 }
 
-void free (void *block)
+UNWATCHED void free (void *block)
 {
     live_bytes -= size_of (block);
     if (__interceptor_free != NULL)

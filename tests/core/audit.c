@@ -42,7 +42,7 @@ static void audit_timers (const zf_engine_t *engine)
         CHECK (timers->heap[slot]->slot == slot);
         CHECK (slot == 1 || timers->heap[slot / 2]->due_ms <= timers->heap[slot]->due_ms);
         CHECK (timers->heap[slot]->kind >= ZF_TIMER_LEASE);
-        CHECK (timers->heap[slot]->kind <= ZF_TIMER_CHORES);
+        CHECK (timers->heap[slot]->kind <= ZF_TIMER_ATOMICS);
     }
 }
 
@@ -77,7 +77,7 @@ static void audit_run (const zf_queue_t *queue, const zf_group_t *group, const z
         sums->leased += run->count;
         break;
     case ZF_RUN_READY:
-        CHECK (run->timer.slot == 0);
+        CHECK (run->timer.slot == 0 || run->timer.kind == ZF_TIMER_DELAY);
         sums->ready_runs++;
         break;
     case ZF_RUN_DELAYED:

@@ -12,8 +12,13 @@
 static void attach (peer_t *peer)
 {
     zf_bytes_t address = zf_bytes_of (peer->name);
+    link_t *link = calloc (1, sizeof *link);
+    assert_non_null (link);
+    link->peer = peer;
+    LL_PREPEND (peer->rig->links, link);
+    peer->link = link;
     alloc_enter ();
-    peer->session = zf_engine_attach (peer->rig->engine, peer, address, &zf_dialect_native);
+    peer->session = zf_engine_attach (peer->rig->engine, link, address, &zf_dialect_native);
     alloc_leave ();
 }
 

@@ -45,6 +45,9 @@ void rig_free (rig_t *rig)
     assert_null (rig->engine);
     LL_FOREACH_SAFE (rig->peers, peer, next)
         free_peer (peer);
+    link_t *link, *next_link;
+    LL_FOREACH_SAFE (rig->links, link, next_link)
+        free (link);
     assert_int_equal (wire_frames (), rig->frames);
     free (rig);
 }
@@ -89,9 +92,12 @@ static void put_in_inbox (peer_t *peer, const zf_effect_t *effect)
 static void deliver (const zf_effect_t *effect)
 {
     static const uint8_t pong[] = {0x91, ZF_CMD_PONG};
-    peer_t *peer = effect->session->host;
+    const link_t *link = effect->session->host;
     const zf_out_t *frame = &effect->frames[0];
-    assert_non_null (peer);
+    assert_non_null (link);
+    peer_t *peer = link->peer;
+    if (peer->link != link)
+        return;
     if (frame->size == sizeof pong && memcmp (frame->data, pong, sizeof pong) == 0)
         peer->pongs++;
     else
@@ -118,9 +124,10 @@ static void turn_once (rig_t *rig)
     alloc_leave ();
     while (zf_engine_effect (rig->engine, &effect))
         deliver (&effect);
-    peer_t *left;
+    const link_t *left;
     while ((left = zf_engine_left (rig->engine)) != NULL)
-        left->session = NULL;
+        if (left->peer->link == left)
+            left->peer->session = NULL;
     zf_engine_sent (rig->engine);
     keep_notices (rig);
     rig->turns++;

@@ -23,6 +23,7 @@
 
 #include "core/engine.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/info.h"
 #include "core/native.h"
@@ -55,10 +56,17 @@ typedef struct posted {
     struct posted *next;
 } posted_t;
 
+/* One connection of a peer: what the engine knows as the host of its session. */
+typedef struct link {
+    peer_t *peer;
+    struct link *next; /* all that there ever were */
+} link_t;
+
 struct peer {
     rig_t *rig;
     char name[32];
     uint8_t uuid[ZF_UUID_BYTES];
+    link_t *link;          /* its connection now; what comes over an older one is lost */
     zf_session_t *session; /* NULL: the engine has none for it */
     bool mute;             /* sends no heartbeats */
     letter_t *inbox;       /* oldest first (utlist) */
@@ -73,6 +81,7 @@ struct rig {
     zf_engine_t *engine;
     uint64_t now_ms;
     peer_t *peers;
+    link_t *links;
     peer_t *admin;     /* the one that declares */
     size_t frames;     /* there before it */
     bool audits;       /* looks at the books after each turn; default true */

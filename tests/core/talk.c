@@ -45,9 +45,9 @@ talk_t *talk_new (void)
     zf_engine_defaults (&options);
     options.policy.max_attempts = 3;
     options.policy.backoff_min_ms = options.policy.backoff_max_ms = 0;
-    options.policy.lease_ms = TALK_LEASE_MS;
-    options.heartbeat_ms = options.mdp_heartbeat_ms = TALK_BEAT_MS;
-    options.client_idle_ms = TALK_IDLE_MS;
+    options.policy.lease_ms = (uint32_t) TALK_LEASE_MS;
+    options.heartbeat_ms = options.mdp_heartbeat_ms = (uint32_t) TALK_BEAT_MS;
+    options.client_idle_ms = (uint32_t) TALK_IDLE_MS;
     options.max_message_bytes = 100000;
     talk->engine = zf_engine_new (&options);
     assert_non_null (talk->engine);
@@ -161,9 +161,11 @@ static zf_frame_t *make_frame (zf_bytes_t bytes)
 {
     zf_frame_t *frame = calloc (1, sizeof *frame);
     assert_non_null (frame);
-    frame->data = malloc (bytes.size);
-    if (bytes.size > 0)
+    if (bytes.size > 0) {
+        frame->data = malloc (bytes.size);
+        assert_non_null (frame->data);
         memcpy (frame->data, bytes.data, bytes.size);
+    }
     frame->size = bytes.size;
     frame->holders = 1;
     frame->release = release;
@@ -228,7 +230,8 @@ static void put_text (talk_t *talk, const char *name, const char *text)
 
 static void format_text (char *text, const char *format, va_list args)
 {
-    int size = vsnprintf (text, TEXT_MAX, format, args);
+    int size =
+        vsnprintf (text, TEXT_MAX, format, args); /* NOLINT(clang-analyzer-valist.*): it is */
     assert_in_range (size, 0, TEXT_MAX - 1);
 }
 

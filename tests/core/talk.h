@@ -1,9 +1,9 @@
 /* A rig for dialects that are made of frames: peers say messages to an engine and get messages from
  * it, without sockets, on a clock that only talk_advance moves.
  *
- * A message is written as its frames with | between them: "|MDPC01|echo|hello" is an empty frame and
- * three more, "" is one empty frame. Frames with a | or a zero byte in them: talk_say_frames and
- * talk_take.
+ * A message is written as its frames with | between them: "|MDPC01|echo|hello" is an empty frame
+ * and three more, "" is one empty frame. Frames with a | or a zero byte in them: talk_say_frames
+ * and talk_take.
  * A peer is its routing id. Its session is made by its first message, of the dialect that
  * recognises it (talk_join: of a given one), and forgotten when the engine ends it. A first
  * message that no dialect recognises is ignored.
@@ -24,9 +24,9 @@ typedef struct {
 } talk_message_t;
 
 /* Options as they come, but for max_attempts 3, no backoff and the times below. */
-#define TALK_LEASE_MS 5000
-#define TALK_BEAT_MS  1000
-#define TALK_IDLE_MS  10000
+#define TALK_LEASE_MS UINT64_C (5000)
+#define TALK_BEAT_MS  UINT64_C (1000)
+#define TALK_IDLE_MS  UINT64_C (10000)
 
 talk_t *talk_new (void);
 void talk_free (talk_t *talk);

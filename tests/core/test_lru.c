@@ -1,4 +1,5 @@
-/* The balancer's dialects: plain clients in front, the guide's workers and Paranoid Pirates behind. */
+/* The balancer's dialects: plain clients in front; the guide's workers and Paranoid Pirates
+ * behind. */
 #include "core/lru.h"
 #include "tests/core/alloc.h"
 #include "tests/core/rand.h"
@@ -512,7 +513,7 @@ static void random_conversations_break_nothing (void **state)
         make_up (&seed, name[0], text);
         talk_say (talk, name, "%s", text);
         if (rand_below (&seed, 20) == 0)
-            talk_advance (talk, rand_below (&seed, TALK_LEASE_MS));
+            talk_advance (talk, rand_below (&seed, (uint32_t) TALK_LEASE_MS));
         if (talk_session (talk, name) != NULL && rand_below (&seed, 200) == 0)
             talk_detach (talk, name);
         replies += talk_skip (talk, "c0");

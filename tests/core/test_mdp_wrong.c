@@ -217,7 +217,7 @@ static void reply_that_nobody_asked_for_is_stale (void **state)
 /* The worker lives on, but does not answer, and gets nothing but heartbeats. */
 static void pass_a_lease (case_t *c, const char *worker)
 {
-    for (int i = 0; i < TALK_LEASE_MS / TALK_BEAT_MS; i++) {
+    for (uint64_t i = 0; i < TALK_LEASE_MS / TALK_BEAT_MS; i++) {
         talk_advance (c->talk, TALK_BEAT_MS);
         heartbeat (c, worker);
         expect_heartbeat (c, worker);
@@ -498,7 +498,7 @@ static void random_conversations_break_nothing (void **state)
         make_up (c->v, &seed, worker, text);
         talk_say (c->talk, name, "%s", text);
         if (rand_below (&seed, 20) == 0)
-            talk_advance (c->talk, rand_below (&seed, TALK_LEASE_MS));
+            talk_advance (c->talk, rand_below (&seed, (uint32_t) TALK_LEASE_MS));
         if (talk_session (c->talk, name) != NULL && rand_below (&seed, 200) == 0)
             talk_detach (c->talk, name);
         replies += talk_skip (c->talk, "peer0");

@@ -2,8 +2,8 @@
  *
  * The first byte: even for a broker (peers are whatever their first message shows), odd for a
  * balancer (peers 0..2 in front, 3..5 behind). Then, step by step:
- *   op: bits 0..2 the peer (6: time passes, 7: a peer's connection is lost); bits 3..6 frames less 1
- *       of its message; bit 7: the turn ends with it
+ *   op: bits 0..2 the peer (6: time passes, 7: a peer's connection is lost); bits 3..6 frames
+ *       less 1 of its message; bit 7: the turn ends with it
  *   each frame: a size below 64 and so many bytes, or 64 and up: a word of the list below
  *   time: two bytes of milliseconds; connection: one byte, the peer */
 #include "tests/fuzz/fuzz.h"
@@ -59,9 +59,11 @@ static zf_frame_t *read_frame (zf_reader_t *r)
         bytes = zf_read_bytes (r, size);
     zf_frame_t *frame = calloc (1, sizeof *frame);
     demand (frame != NULL);
-    frame->data = malloc (bytes.size);
-    if (bytes.size > 0)
+    if (bytes.size > 0) {
+        frame->data = malloc (bytes.size);
+        demand (frame->data != NULL);
         memcpy (frame->data, bytes.data, bytes.size);
+    }
     frame->size = bytes.size;
     frame->holders = 1;
     frame->release = release;

@@ -40,8 +40,10 @@ static void send_requests (peer_t *peer, uint32_t number, uint32_t n)
     asker_t *self = peer->role_state;
     const request_t *request = &peer->me->requests[number - 1];
     uint32_t serials[4];
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         serials[i] = make_record (peer, number + i);
+        peer->me->requests[number + i - 1].sent++;
+    }
     zf_writer_t w = {0};
     zf_control (&w, ZF_CMD_REQUEST, 4);
     zf_mp_put_str (&w, zf_bytes_of (request->queue->name));
@@ -75,7 +77,7 @@ static void make_requests (peer_t *peer)
 static void asker_up (peer_t *peer)
 {
     for (uint32_t i = 0; i < peer->me->request_count; i++)
-        if (!peer->me->requests[i].done)
+        if (peer->me->requests[i].ended == 0)
             send_requests (peer, i + 1, 1);
 }
 
@@ -100,12 +102,14 @@ static void asker_message (peer_t *peer, unsigned command, zf_reader_t *r, zf_by
     uint64_t number = zf_mp_uint (r);
     uint64_t code = zf_mp_uint (r);
     bool more = zf_mp_bool (r);
+    if (number == 0 || number > peer->me->request_count)
+        sim_fail (peer->sim, "an answer to a request that was never made");
     request_t *request = &peer->me->requests[number - 1];
-    if (number == 0 || number > peer->me->request_count || request->done)
+    request->ended += !more; /* sent again, it may be answered again */
+    if (request->ended > request->sent)
         sim_fail (peer->sim, "request %" PRIu64 " is answered twice", number);
     if (code == 0)
         check_answer (peer, number, body);
-    request->done = !more;
 }
 
 static void asker_tick (peer_t *peer)
@@ -129,7 +133,7 @@ static void asker_crash (peer_t *peer)
 static bool asker_idle (const peer_t *peer)
 {
     for (size_t i = 0; i < peer->me->request_count; i++)
-        if (!peer->me->requests[i].done)
+        if (peer->me->requests[i].ended == 0)
             return false;
     return true;
 }

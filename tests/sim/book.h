@@ -79,7 +79,8 @@ typedef struct {
     bool late;       /* its answer may still be among the effects of this turn */
     uint32_t serial; /* the record that it is for */
     uint32_t denied; /* refusals that the engine must still send */
-    bool done;       /* the asker has its final answer */
+    uint32_t sent;   /* times that the asker sent it */
+    uint32_t ended;  /* final answers that it has got */
 } request_t;
 
 /* Who somebody is between two crashes. */
@@ -151,7 +152,10 @@ void book_returned (sim_t *sim, record_t *record, bool counted);
 /* The holder has lost all that it had. */
 void book_lost (sim_t *sim, holder_t *holder);
 
-/* True if its time to live is over. */
+/* Its time to live, 0: for ever; whether that may be over; and when it must be: a queue's own may be
+ * late by a sixteenth, as chunks are not looked into. */
+uint64_t book_ttl (const record_t *record);
+uint64_t book_latest (const record_t *record);
 bool book_over (const sim_t *sim, const record_t *record);
 
 /* -- book_in.c: what the engine gets ------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "tests/sim/book.h"
 
+#include "core/info.h"
 #include "tests/sim/peer.h"
 #include <zferry/error.h>
 
@@ -211,14 +212,17 @@ static void on_admin (const book_input_t *input, zf_reader_t *r)
     zf_mp_uint (r);
     zf_bytes_t verb = zf_mp_bytes (r);
     queue_t *queue = book_queue (sim, zf_mp_bytes (r));
-    if (queue == NULL)
-        return;
-    if (zf_bytes_equal (verb, zf_bytes_of ("purge")))
+    if (zf_bytes_equal (verb, zf_bytes_of ("purge"))) {
         queue->purged = true;
-    else if (zf_bytes_equal (verb, zf_bytes_of ("requeue")))
-        queue->revived = true;
-    else if (zf_bytes_equal (verb, zf_bytes_of ("discard")) && queue->dead >= 0)
+    } else if (zf_bytes_equal (verb, zf_bytes_of ("requeue"))) {
+        queue->overfull = queue->revived = true;
+        queue->revived_ms = sim->now_ms;
+    } else if (zf_bytes_equal (verb, zf_bytes_of ("discard")) && queue->dead >= 0) {
         sim->queues[queue->dead].purged = true;
+    } else if (zf_bytes_equal (verb, zf_bytes_of ("declare"))) {
+        queue->overfull = true;
+        zf_policy_decode (r, &queue->policy);
+    }
 }
 
 void book_before (book_input_t *input)

@@ -93,10 +93,21 @@ void book_lost (sim_t *sim, holder_t *holder)
     }
 }
 
+uint64_t book_ttl (const record_t *record)
+{
+    return record->ttl_ms != 0 ? record->ttl_ms : record->queue->policy.ttl_ms;
+}
+
 bool book_over (const sim_t *sim, const record_t *record)
 {
-    uint64_t ttl = record->queue->policy.ttl_ms;
-    if (record->ttl_ms != 0 && record->since_ms + record->ttl_ms <= sim->now_ms)
-        return true;
+    uint64_t ttl = book_ttl (record);
     return ttl != 0 && record->since_ms + ttl <= sim->now_ms;
+}
+
+uint64_t book_latest (const record_t *record)
+{
+    uint64_t ttl = book_ttl (record);
+    if (ttl == 0)
+        return UINT64_MAX;
+    return record->since_ms + ttl + (record->ttl_ms != 0 ? 0 : ttl / 16 + 1);
 }

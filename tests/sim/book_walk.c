@@ -10,6 +10,15 @@ typedef struct {
     size_t seen; /* live records met */
 } walk_t;
 
+static void come_back (sim_t *sim, record_t *record)
+{
+    book_finished (sim, record, REC_BURIED);
+    record->again = true;
+    record->delay_ms = record->ttl_ms = 0;
+    book_taken (sim, record);
+    record->since_ms = record->not_before = record->queue->revived_ms;
+}
+
 void book_moved (sim_t *sim, record_t *record, queue_t *queue)
 {
     queue_t *home = record->queue;
@@ -20,10 +29,7 @@ void book_moved (sim_t *sim, record_t *record, queue_t *queue)
         home->expired += record->doom == NULL;
         book_finished (sim, record, REC_DEAD);
     } else if (record->state == REC_DEAD && queue == home && home->revived) {
-        book_finished (sim, record, REC_BURIED);
-        record->again = true;
-        record->delay_ms = record->ttl_ms = 0;
-        book_taken (sim, record);
+        come_back (sim, record);
     }
     if (letter ? record->state != REC_DEAD : record->state != REC_LIVE || queue != home)
         sim_fail (sim, "record %u, state %d, is in %s", record->serial, (int) record->state,
@@ -75,17 +81,16 @@ void book_check_death (sim_t *sim, const record_t *record, const zf_record_t *en
                   view.death.attempts, reason, record->died_after);
 }
 
-/* A waiting record whose time is over should not be there: those that have another deadline to wait
- * for (a delay, their key) may be late. */
+/* A waiting record whose time is over should not be there. Where the time is the queue's, those that
+ * wait for something else (a delay, their key) are looked at when that is over. */
 static void check_overdue (walk_t *walk, const record_t *record, const zf_run_t *run)
 {
-    uint64_t ttl = record->queue->policy.ttl_ms;
-    bool waits = run != NULL && run->state != ZF_RUN_READY;
-    if (record->ttl_ms != 0 && record->since_ms + record->ttl_ms <= walk->sim->now_ms &&
-        (run == NULL || run->state != ZF_RUN_LEASED))
+    bool elsewhere = run != NULL && run->state != ZF_RUN_READY;
+    if (run != NULL && run->timer.slot != 0 && run->timer.due_ms <= walk->sim->now_ms)
+        return; /* it is about to be */
+    bool leased = run != NULL && run->state == ZF_RUN_LEASED;
+    if (book_latest (record) < walk->sim->now_ms && (record->ttl_ms != 0 ? !leased : !elsewhere))
         sim_fail (walk->sim, "record %u is past its time to live", record->serial);
-    if (ttl != 0 && !waits && record->since_ms + ttl + ttl / 16 + 1 < walk->sim->now_ms)
-        sim_fail (walk->sim, "record %u is past its queue's time to live", record->serial);
 }
 
 static void meet (walk_t *walk, const zf_chunk_t *chunk, uint32_t at, const zf_run_t *run)
@@ -136,39 +141,66 @@ static size_t walk_queue (sim_t *sim, queue_t *queue)
 
 /* -- records that it has no more --------------------------------------------------------------- */
 
+static bool may_drop (const record_t *record)
+{
+    const queue_t *queue = record->queue;
+    return queue->purged || record->abandoned || queue->policy.overflow == ZF_OVERFLOW_DROP_OLDEST;
+}
+
+/* Two reasons hold. Then the engine's count of dead ones says which it was, once all others are
+ * known. */
+static bool is_ambiguous (const sim_t *sim, const record_t *record)
+{
+    return record->state == REC_LIVE && record->doom == NULL && may_drop (record) &&
+           book_over (sim, record);
+}
+
+static bool died (const sim_t *sim, const record_t *record)
+{
+    const queue_t *queue = record->queue;
+    if (queue->dead >= 0) /* it would be a letter */
+        return false;
+    if (is_ambiguous (sim, record))
+        return queue->engine->totals.dead > queue->dead_count;
+    return record->doom != NULL || book_over (sim, record);
+}
+
 /* Why a record may be gone from its queue without ever being a letter. */
 static void explain (sim_t *sim, record_t *record)
 {
-    queue_t *queue = record->queue;
-    bool drops = queue->policy.overflow == ZF_OVERFLOW_DROP_OLDEST;
     if (record->holder != NULL)
         sim_fail (sim, "record %u was lost while at a worker", record->serial);
-    if (queue->dead < 0 && (record->doom != NULL || book_over (sim, record))) {
-        if (record->doom == NULL)
-            queue->expired++;
+    if (died (sim, record)) {
+        record->queue->expired += record->doom == NULL;
         book_finished (sim, record, REC_DEAD);
         return;
     }
-    if (record->doom != NULL || !(queue->purged || drops || record->abandoned))
+    if (record->doom != NULL || !may_drop (record))
         sim_fail (sim, "record %u was lost", record->serial);
-    queue->dropped++;
+    record->queue->dropped++;
     book_finished (sim, record, REC_DROPPED);
 }
 
+/* A dead letter may also have gone back to its queue and been dropped there. */
 static void explain_letter (sim_t *sim, record_t *record)
 {
     queue_t *dead = &sim->queues[record->queue->dead];
+    if (record->holder == NULL && record->queue->revived && may_drop (record)) {
+        come_back (sim, record);
+        explain (sim, record);
+        return;
+    }
     if (record->holder != NULL || !dead->purged)
         sim_fail (sim, "dead letter %u was lost", record->serial);
     dead->dropped++;
     book_finished (sim, record, REC_BURIED);
 }
 
-static void find_missing (sim_t *sim, queue_t *queue)
+static void find_missing (sim_t *sim, queue_t *queue, bool ambiguous)
 {
     for (size_t i = queue->live.count; i-- > 0;) {
         record_t *record = sim->records[queue->live.at[i]];
-        if (record->seen == sim->epoch)
+        if (record->seen == sim->epoch || is_ambiguous (sim, record) != ambiguous)
             continue;
         if (record->state == REC_DEAD)
             explain_letter (sim, record);
@@ -198,11 +230,10 @@ static void check_totals (sim_t *sim, queue_t *queue)
     check_total (sim, queue, "expired", engine->totals.expired, queue->expired);
     bool over = (policy->max_length != 0 && engine->length > policy->max_length) ||
                 (policy->max_bytes != 0 && engine->bytes > policy->max_bytes);
-    if (over && !queue->revived)
+    if (over && !queue->overfull)
         sim_fail (sim, "%s is above its cap", queue->name);
-    if (!over)
-        queue->revived = false;
-    queue->purged = false;
+    queue->overfull = over;
+    queue->purged = queue->revived = false;
 }
 
 /* A request whose record is finished has had its answer, unless there was nobody to send it to. */
@@ -210,13 +241,12 @@ static void check_requests (sim_t *sim, const identity_t *who)
 {
     for (size_t i = 0; i < who->request_count; i++) {
         request_t *request = &who->requests[i];
-        const record_t *record = sim->records[request->serial];
-        if (!request->pending || record->state == REC_LIVE)
+        if (!request->pending || sim->records[request->serial]->state == REC_LIVE)
             continue;
         zf_session_t *session;
         HASH_FIND (hh, sim->engine->greeted, who->uuid, ZF_UUID_BYTES, session);
         if (session != NULL && session->host != NULL)
-            sim_fail (sim, "the request of record %u was never answered", record->serial);
+            sim_fail (sim, "the request of record %u was never answered", request->serial);
         request->pending = false;
     }
 }
@@ -233,9 +263,12 @@ void book_walk (sim_t *sim)
     sim->epoch++;
     for (size_t i = 0; i < sim->queue_count; i++)
         seen[i] = walk_queue (sim, &sim->queues[i]);
-    for (size_t i = 0; i < sim->queue_count; i++)
-        if (seen[i] != sim->queues[i].live.count)
-            find_missing (sim, &sim->queues[i]);
+    for (size_t i = 0; i < sim->queue_count; i++) {
+        if (seen[i] == sim->queues[i].live.count)
+            continue;
+        find_missing (sim, &sim->queues[i], false);
+        find_missing (sim, &sim->queues[i], true);
+    }
     for (size_t i = 0; i < sim->queue_count; i++)
         check_totals (sim, &sim->queues[i]);
     for (const identity_t *who = sim->identities; who != NULL; who = who->next)

@@ -50,7 +50,7 @@ static void connect_again (peer_t *peer)
     peer->conn = net_connect (peer);
     peer->heard_ms = peer->sim->now_ms;
     peer_send (peer, &probe, NULL);
-    if (peer->eager)
+    if (peer->eager && !peer->hostile)
         send_hello (peer);
 }
 
@@ -112,7 +112,9 @@ static void on_message (peer_t *peer, zf_bytes_t control, zf_bytes_t body)
     zf_mp_array (&r);
     unsigned command = (unsigned) zf_mp_uint (&r);
     peer->heard_ms = peer->sim->now_ms;
-    if (command == ZF_CMD_RESET) {
+    if (peer->hostile) {
+        peer->role->message (peer, command, &r, body);
+    } else if (command == ZF_CMD_RESET) {
         if (peer->awaiting)
             return; /* that was about something sent before HELLO */
         go_down (peer);

@@ -180,17 +180,19 @@ static void on_confirm (peer_t *peer, zf_reader_t *r)
     uint64_t first = zf_mp_uint (r);
     uint64_t count = zf_mp_uint (r);
     const vec_t *posts = &peer->me->posts[q];
-    if (first == 0 || first + count - 1 > self->sent[q])
-        sim_fail (sim, "confirm of numbers that were not sent");
+    if (first == 0 || first + count - 1 > posts->count)
+        sim_fail (sim, "confirm of numbers that were never used");
     for (uint64_t number = first; number < first + count; number++) {
         record_t *record = sim->records[posts->at[number - 1]];
-        if (!record->heard)
-            self->flying -= weight (record);
+        uint64_t less = record->heard ? 0 : weight (record);
+        self->flying -= less < self->flying ? less : self->flying; /* it may have started over */
         record->heard = true;
     }
     while (peer->me->heard[q] < posts->count &&
            sim->records[posts->at[peer->me->heard[q]]]->heard)
         peer->me->heard[q]++;
+    if (self->sent[q] < peer->me->heard[q])
+        self->sent[q] = peer->me->heard[q];
 }
 
 static void on_done (peer_t *peer, zf_reader_t *r)
@@ -239,6 +241,8 @@ static void producer_tick (peer_t *peer)
         else
             make_posts (peer);
     }
+    if (peer->up && sim->chaos && prng_one_in (&sim->prng, 100))
+        start_over (peer); /* it loses patience, and sends all of it again */
     pump (peer);
 }
 

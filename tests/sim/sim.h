@@ -32,7 +32,9 @@ typedef struct {
     zf_policy_t policy;
     int dead;             /* index of its dead-letter queue; -1: none, dead letters are dropped */
     bool is_dead;         /* it is one */
-    bool revived;         /* letters came back: its cap does not bind until it is below it again */
+    bool overfull;        /* its cap does not bind until it is below it again: it was lowered, or */
+    bool revived;         /* letters came back since the book was last compared */
+    uint64_t revived_ms;  /* when, the last time */
     bool purged;          /* a purge since the book was last compared */
     vec_t live;           /* serials of its live records */
     uint64_t posted;      /* totals, as the engine should have them: */
@@ -56,8 +58,10 @@ struct sim {
     jmp_buf failed;    /* where sim_fail goes */
     uint64_t now_ms;
     uint64_t turn;     /* turns of the shell so far */
+    uint32_t spins;    /* turns since time went on */
     phase_t phase;
     bool chaos;        /* things break: only while ACTIVE */
+    bool hostile;      /* some peers break the protocol */
     sim_clock_t clock;
     zf_engine_t *engine;
     uint64_t frames;     /* frames of the shell that somebody still holds */

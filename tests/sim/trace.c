@@ -39,8 +39,10 @@ static void print_argument (zf_reader_t *r)
     zf_reader_t copy = *r;
     if (tag <= 0x7f || (tag >= 0xcc && tag <= 0xcf)) {
         fprintf (stderr, " %" PRIu64, zf_mp_uint (r));
+    } else if ((tag | 1) == 0xc3) {
+        fputs (zf_mp_bool (r) ? " true" : " false", stderr);
     } else if (tag >= 0xd0) {
-        int64_t value = zf_mp_int (&copy);
+        zf_mp_int (&copy);
         if (copy.failed)
             zf_mp_skip (r);
         else

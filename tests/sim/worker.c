@@ -55,8 +55,9 @@ static void on_deliver (peer_t *peer, zf_reader_t *r, zf_bytes_t body)
     worker_t *self = peer->role_state;
     sim_t *sim = peer->sim;
     queue_t *queue = book_queue (sim, zf_mp_bytes (r));
-    zf_mp_uint (r);
-    zf_mp_uint (r);
+    uint64_t first = zf_mp_uint (r);
+    zf_mp_uint (r); /* attempt */
+    zf_mp_uint (r); /* lease */
     bool asked = (zf_mp_uint (r) & ZF_DELIVER_WANTS_REPLY) != 0;
     zf_batch_t batch;
     zf_batch_decode (body, &batch);
@@ -68,7 +69,7 @@ static void on_deliver (peer_t *peer, zf_reader_t *r, zf_bytes_t body)
         at = zf_record_decode (at, batch.records + batch.size, &record);
         self->items = vec_room (self->items, self->count, &self->room, sizeof *self->items);
         item_t *item = &self->items[self->count++];
-        *item = (item_t){queue, batch.first + i, zf_load_u32le (record.body.data), plan, together};
+        *item = (item_t){queue, first + i, zf_load_u32le (record.body.data), plan, together};
         if (!prng_one_in (&sim->prng, 4)) {
             item->plan = make_plan (peer, asked);
             item->due_ms = sim->now_ms + working_time (peer, queue);

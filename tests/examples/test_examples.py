@@ -1,0 +1,73 @@
+"""The examples, as a reader of the README would run them."""
+
+import glob
+import os
+import signal
+import subprocess
+
+import rig
+
+FOLDER = os.environ["ZFERRY_EXAMPLES"]
+SOURCES = os.path.join(os.path.dirname(__file__), "..", "..", "examples")
+
+
+def example(name, *args):
+    """Runs an example to its end."""
+    done = subprocess.run([os.path.join(FOLDER, name), *args], capture_output=True, timeout=rig.DEADLINE_S)
+    return rig.Result(done.returncode, done.stdout, done.stderr)
+
+
+class Examples(rig.Case):
+    def worker(self, queue):
+        popen = subprocess.Popen([os.path.join(FOLDER, "worker"), queue, self.endpoint],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(popen.communicate)
+        self.addCleanup(popen.kill)
+        return popen
+
+    def finish(self, worker):
+        worker.send_signal(signal.SIGTERM)
+        out, err = worker.communicate(timeout=rig.DEADLINE_S)
+        self.assertEqual((worker.returncode, err), (0, b""))
+        return out.decode()
+
+    def test_client_and_worker(self):
+        self.broker()
+        jobs, upper = self.worker("jobs"), self.worker("upper")
+        result = example("client", self.endpoint)
+        self.assertEqual((result.code, result.out, result.err), (0, "confirmed: 1000 jobs\nanswer: HELLO\n", ""))
+        self.until_info("jobs", length=0, acked=1000)
+        self.assertEqual(self.finish(jobs), "jobs: 1000 done\n")
+        self.assertEqual(self.finish(upper), "upper: 1 done\n")
+
+    def test_client_without_a_worker_says_so(self):
+        self.broker()
+        result = example("client", self.endpoint)
+        self.assertEqual((result.code, result.out), (1, "confirmed: 1000 jobs\n"))
+        self.assertRegex(result.err, r"^client: .+\n$")
+
+    def test_broker_inside_an_application(self):
+        result = example("embed_broker")
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertRegex(result.out, r"^others may join at tcp://127\.0\.0\.1:\d+\n"
+                                     r"done: 10000 of 10000\nmessages_in: \d+\npeer_errors: 0\n$")
+
+    def test_client_and_worker_in_one_loop(self):
+        self.broker()
+        result = example("loop_uv", self.endpoint)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertEqual(result.out, "100 confirmed, 100 answered, 200 worked, 0 failed\n")
+        self.assertEqual(self.info("loop")["length"], 0)
+
+    def test_all_examples_are_run_here(self):
+        names = {os.path.basename(path)[:-2] for path in glob.glob(os.path.join(SOURCES, "*.c"))}
+        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv"})
+
+    def test_client_and_worker_fit_on_a_page(self):
+        for name in ("client.c", "worker.c"):
+            with open(os.path.join(SOURCES, name), encoding="utf-8") as source:
+                self.assertLess(len(source.readlines()), 60, name)
+
+
+if __name__ == "__main__":
+    rig.main()

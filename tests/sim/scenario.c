@@ -1,0 +1,150 @@
+/* What a seed means: which queues there are, with which policies, and who comes. */
+#include "tests/sim/peer.h"
+
+#include "core/info.h"
+
+/* -- queues ------------------------------------------------------------------------------------ */
+
+static queue_t *add_queue (sim_t *sim, const char *name, const char *suffix)
+{
+    queue_t *queue = &sim->queues[sim->queue_count++];
+    snprintf (queue->name, sizeof queue->name, "%s%s", name, suffix);
+    queue->dead = -1;
+    zf_policy_defaults (&queue->policy);
+    return queue;
+}
+
+static queue_t *add_dead_queue (sim_t *sim, const char *name, const char *suffix)
+{
+    queue_t *queue = add_queue (sim, name, suffix);
+    queue->is_dead = true;
+    queue->policy.max_attempts = 0;
+    queue->policy.dedup_window_ms = 0;
+    queue->policy.lease_ms = 1000;
+    if (prng_one_in (&sim->prng, 4))
+        queue->policy.priorities = 3;
+    strcpy (queue->policy.dead_letter, "-");
+    return queue;
+}
+
+static void choose_delivery (prng_t *prng, zf_policy_t *policy)
+{
+    static const uint32_t attempts[] = {0, 1, 2, 3, 5, 5};
+    static const uint32_t backoffs[] = {0, 10, 100};
+    static const uint32_t leases[] = {200, 1000, 5000, 30000};
+    static const uint64_t ttls[] = {0, 0, 0, 500, 5000};
+    static const uint32_t levels[] = {1, 1, 1, 3, 10};
+    policy->max_attempts = PRNG_PICK (prng, attempts);
+    policy->backoff_min_ms = PRNG_PICK (prng, backoffs);
+    policy->backoff_max_ms = prng_one_in (prng, 3) ? policy->backoff_min_ms : 1000;
+    policy->lease_ms = PRNG_PICK (prng, leases);
+    policy->ttl_ms = PRNG_PICK (prng, ttls);
+    policy->priorities = PRNG_PICK (prng, levels);
+    policy->ordered = prng_one_in (prng, 4);
+}
+
+static void choose_limits (prng_t *prng, zf_policy_t *policy)
+{
+    static const uint64_t lengths[] = {0, 0, 5, 30, 100};
+    static const uint64_t bytes[] = {0, 0, 0, 2000, 20000};
+    static const uint32_t windows[] = {0, 1000, 120000};
+    policy->max_length = PRNG_PICK (prng, lengths);
+    policy->max_bytes = PRNG_PICK (prng, bytes);
+    policy->overflow = (zf_overflow_t) prng_below (prng, 3);
+    policy->dedup_window_ms = PRNG_PICK (prng, windows);
+}
+
+static void choose_dead_letters (sim_t *sim, queue_t *queue, queue_t *graveyard)
+{
+    queue_t *dead = graveyard;
+    switch (prng_below (&sim->prng, 4)) {
+    case 0:
+        strcpy (queue->policy.dead_letter, "-");
+        return;
+    case 1:
+        strcpy (queue->policy.dead_letter, graveyard->name);
+        break;
+    default:
+        dead = add_dead_queue (sim, queue->name, ".dead");
+    }
+    queue->dead = (int) (dead - sim->queues);
+}
+
+static void make_queues (sim_t *sim)
+{
+    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4"};
+    queue_t *graveyard = add_dead_queue (sim, "graveyard", "");
+    size_t n = prng_between (&sim->prng, 1, sizeof names / sizeof names[0]);
+    for (size_t i = 0; i < n; i++) {
+        queue_t *queue = add_queue (sim, names[i], "");
+        choose_delivery (&sim->prng, &queue->policy);
+        choose_limits (&sim->prng, &queue->policy);
+        choose_dead_letters (sim, queue, graveyard);
+    }
+}
+
+static void declare (sim_t *sim, queue_t *queue)
+{
+    int code;
+    queue->engine = zf_engine_queue (sim->engine, zf_bytes_of (queue->name), &code);
+    if (queue->engine == NULL || zf_queue_set_policy (queue->engine, &queue->policy) != 0)
+        sim_fail (sim, "%s can't be declared", queue->name);
+    queue->engine->declared = true;
+}
+
+/* -- the engine -------------------------------------------------------------------------------- */
+
+static void make_engine (sim_t *sim)
+{
+    static const uint64_t memories[] = {20000, 60000, UINT64_C (1) << 30, UINT64_C (1) << 30};
+    static const uint64_t windows[] = {4000, 64000, 4u << 20};
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    options.memory_bytes = PRNG_PICK (&sim->prng, memories);
+    options.window_bytes = PRNG_PICK (&sim->prng, windows);
+    if (prng_one_in (&sim->prng, 10)) /* at times, some have to wait outside */
+        options.max_sessions = 16;
+    memset (options.uuid, 0xee, sizeof options.uuid);
+    if (sim->hostile) { /* tight enough that they get in each other's way, and not in others' */
+        options.memory_bytes = UINT64_C (1) << 30;
+        options.max_queues = 40;
+        options.policy.max_length = 50;
+        options.policy.ttl_ms = 5000;
+    }
+    sim->engine = zf_engine_new (&options);
+    zf_engine_tick (sim->engine, sim->now_ms);
+}
+
+/* -- peers ------------------------------------------------------------------------------------- */
+
+static void make_peers (sim_t *sim)
+{
+    prng_t *prng = &sim->prng;
+    for (size_t n = prng_between (prng, 1, 4); n > 0; n--)
+        peer_make (sim, &role_producer);
+    for (size_t n = prng_between (prng, 0, 3); n > 0; n--)
+        peer_make (sim, &role_asker);
+    for (size_t n = prng_between (prng, 1, 5); n > 0; n--)
+        peer_make (sim, &role_worker);
+    if (prng_one_in (prng, 2))
+        peer_make (sim, &role_admin);
+    for (size_t n = sim->hostile ? prng_between (prng, 1, 4) : 0; n > 0; n--)
+        peer_make (sim, &role_hostile)->hostile = true;
+}
+
+void scenario_make (sim_t *sim)
+{
+    static const uint32_t latencies[] = {0, 2, 20, 200};
+    static const uint32_t strides[] = {1, 5, 20};
+    sim->now_ms = 1000000;
+    sim->phase = PHASE_ACTIVE;
+    sim->chaos = !prng_one_in (&sim->prng, 8);
+    sim->hostile = prng_one_in (&sim->prng, 5);
+    sim->latency_ms = PRNG_PICK (&sim->prng, latencies);
+    sim->walk_every = PRNG_PICK (&sim->prng, strides);
+    make_queues (sim);
+    make_engine (sim);
+    for (size_t i = 0; i < sim->queue_count; i++)
+        declare (sim, &sim->queues[i]);
+    make_peers (sim);
+}

@@ -1,0 +1,136 @@
+#include "tests/sim/peer.h"
+
+#define ACTIVE_MS 20000         /* how long all happens, at most twice that */
+#define DRAIN_MS (3600 * 1000)  /* by then all must be done */
+#define IDLE_MS (2 * 3600 * 1000 + 60000) /* by then all must be forgotten */
+#define SPINS_MAX 5000          /* turns without time going on */
+
+/* -- phases ------------------------------------------------------------------------------------ */
+
+static void on_drain (void *target, uint64_t arg)
+{
+    sim_t *sim = target;
+    (void) arg;
+    trace (sim, "no more trouble, and no more work");
+    sim->phase = PHASE_DRAIN;
+    sim->chaos = false;
+}
+
+static bool is_done (sim_t *sim)
+{
+    for (size_t i = 0; i < sim->peer_count; i++)
+        if (!sim->peers[i]->hostile && (!sim->peers[i]->up || !sim->peers[i]->role->idle (sim->peers[i])))
+            return false;
+    for (size_t i = 0; i < sim->queue_count; i++)
+        if (sim->queues[i].engine->length > 0 || sim->queues[i].engine->parked != NULL)
+            return false;
+    return true;
+}
+
+/* What is left in queues of those who broke the protocol. */
+static void clear_strange_queues (sim_t *sim)
+{
+    for (zf_queue_t *queue = sim->engine->queues; queue != NULL; queue = queue->hh.next)
+        if (book_queue (sim, zf_bytes (queue->name, queue->name_size)) == NULL)
+            zf_queue_purge (queue, UINT64_MAX);
+}
+
+static void on_check (void *target, uint64_t deadline)
+{
+    sim_t *sim = target;
+    if (!is_done (sim)) {
+        if (sim->now_ms > deadline)
+            sim_fail (sim, "something is never finished");
+        clock_set (&sim->clock, sim->now_ms + 500, on_check, sim, deadline);
+        return;
+    }
+    sim->phase = PHASE_LEAVE;
+    trace (sim, "all leave");
+    for (size_t i = 0; i < sim->peer_count; i++)
+        peer_leave (sim->peers[i]);
+}
+
+static void check_outcomes (sim_t *sim)
+{
+    for (size_t i = 0; i < sim->record_count; i++) {
+        const record_t *record = sim->records[i];
+        if (record->state == REC_LIVE || record->state == REC_DEAD)
+            sim_fail (sim, "record %u has no end", record->serial);
+        if (record->heard && record->state == REC_NEW)
+            sim_fail (sim, "record %u was confirmed, but never taken", record->serial);
+    }
+}
+
+/* -- a run ------------------------------------------------------------------------------------- */
+
+static void advance (sim_t *sim)
+{
+    uint64_t next = clock_next (&sim->clock);
+    uint64_t deadline = zf_engine_deadline (sim->engine);
+    if (deadline < next)
+        next = deadline;
+    if (sim->chaos && prng_one_in (&sim->prng, 300)) /* the shell is busy elsewhere */
+        next += prng_below (&sim->prng, prng_one_in (&sim->prng, 20) ? 70000 : 400);
+    sim->spins = next > sim->now_ms ? 0 : sim->spins + 1;
+    if (sim->spins > SPINS_MAX)
+        sim_fail (sim, "the engine does not come to rest");
+    if (next > sim->now_ms)
+        sim->now_ms = next;
+    shell_turn (sim);
+}
+
+static void run (sim_t *sim)
+{
+    scenario_make (sim);
+    uint64_t active = sim->now_ms + prng_between (&sim->prng, ACTIVE_MS / 4, 2 * ACTIVE_MS);
+    uint64_t deadline = active + DRAIN_MS;
+    clock_set (&sim->clock, active, on_drain, sim, 0);
+    clock_set (&sim->clock, active + 1, on_check, sim, deadline);
+    while (sim->phase != PHASE_LEAVE)
+        advance (sim);
+    uint64_t end = sim->now_ms + IDLE_MS;
+    while (clock_next (&sim->clock) <= end || zf_engine_deadline (sim->engine) <= end)
+        advance (sim);
+    sim->now_ms = end;
+    clear_strange_queues (sim);
+    shell_turn (sim);
+    book_walk (sim);
+    audit_empty (sim);
+    check_outcomes (sim);
+}
+
+static void free_all (sim_t *sim)
+{
+    if (sim->engine != NULL)
+        zf_engine_free (&sim->engine);
+    for (size_t i = 0; i < sim->peer_count; i++)
+        peer_free (sim->peers[i]);
+    net_free (sim);
+    book_free (sim);
+    clock_free (&sim->clock);
+}
+
+/* After a failure the engine can't be trusted to be freed: all stays as it is. */
+static int attempt (sim_t *sim)
+{
+    if (setjmp (sim->failed) != 0)
+        return 1;
+    run (sim);
+    return 0;
+}
+
+int sim_run (uint64_t seed, bool verbose)
+{
+    sim_t *sim = vec_new (sizeof *sim);
+    sim->seed = sim->prng.state = seed;
+    sim->verbose = verbose;
+    trace_clear ();
+    if (attempt (sim) != 0)
+        return 1;
+    if (verbose)
+        fprintf (stderr, "seed %" PRIu64 ": %" PRIu64 " turns, %zu records, %" PRIu64 " taken\n",
+                 seed, sim->turn, sim->record_count, sim->taken);
+    free_all (sim);
+    free (sim);
+    return 0;
+}

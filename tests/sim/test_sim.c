@@ -1,0 +1,61 @@
+/* The deterministic simulator of the engine: many producers, askers, workers and queues, on a
+ * network that loses connections, with crashes, silence, slowness and peers that break the protocol,
+ * all of it from a seed. book.h says what is checked, and audit.c.
+ *
+ *   test_sim                  the usual seeds; ZF_SIM_SEEDS: how many instead
+ *   test_sim SEED             one seed, with every event
+ *   test_sim --seeds A B      the seeds from A to B */
+#include "tests/sim/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 40
+#elif defined __SANITIZE_THREAD__
+#define SEEDS 20
+#else
+#define SEEDS 150
+#endif
+
+static uint64_t seed_count (void)
+{
+    const char *wanted = getenv ("ZF_SIM_SEEDS");
+    return wanted != NULL ? strtoull (wanted, NULL, 10) : SEEDS;
+}
+
+static void engine_under_any_seed_keeps_its_promises (void **state)
+{
+    (void) state;
+    uint64_t count = seed_count ();
+    for (uint64_t seed = 1; seed <= count; seed++)
+        assert_int_equal (sim_run (seed, false), 0);
+}
+
+/* The harness itself: the same seed is the same run. */
+static int run_range (uint64_t first, uint64_t last)
+{
+    uint64_t failures = 0;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        if (sim_run (seed, false) != 0) {
+            fprintf (stderr, "seed %" PRIu64 " failed: test_sim %" PRIu64 "\n\n", seed, seed);
+            failures++;
+        }
+    }
+    fprintf (stderr, "%" PRIu64 " of %" PRIu64 " seeds failed\n", failures, last - first + 1);
+    return failures != 0;
+}
+
+int main (int argc, char **argv)
+{
+    if (argc == 2)
+        return sim_run (strtoull (argv[1], NULL, 10), true);
+    if (argc == 4 && strcmp (argv[1], "--seeds") == 0)
+        return run_range (strtoull (argv[2], NULL, 10), strtoull (argv[3], NULL, 10));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (engine_under_any_seed_keeps_its_promises),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
