@@ -243,12 +243,14 @@ static void on_bye (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_session_end (session, "left");
 }
 
-/* Opens the batch of a command, or answers why it can't be. The caller frees it in any case. */
-static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, zf_intake_t *in)
+/* Opens the batch of a command, whose first number must be `least` or higher, or answers why it
+ * can't be. The caller frees it in any case. */
+static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, uint64_t least,
+                        zf_intake_t *in)
 {
     memset (in, 0, sizeof *in);
     int rc = r->failed || body == NULL ? ZF_E_PROTO : zf_intake_open (in, body);
-    if (rc == 0 && in->batch.first > NUMBER_MAX)
+    if (rc == 0 && (in->batch.first > NUMBER_MAX || in->batch.first < least))
         rc = ZF_E_PROTO;
     in->session = session;
     if (rc == ZF_E_CORRUPT)
@@ -267,14 +269,12 @@ static void on_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_bytes_t name = zf_mp_bytes (r);
     uint64_t low = zf_mp_uint (r);
     zf_intake_t in;
-    if (open_batch (session, r, body, &in)) {
+    if (open_batch (session, r, body, 1, &in)) {
         int code;
         zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
         zf_queue_t nowhere = {.name_size = name.size};
         nowhere.name = (char *) (uintptr_t) name.data;
-        if (in.batch.first == 0)
-            send_error (session, ZF_E_PROTO, "posts are numbered from 1");
-        else if (queue != NULL)
+        if (queue != NULL)
             zf_queue_post (queue, &in, low);
         else
             native_confirm (session, &nowhere, in.batch.first, in.batch.count, code);
@@ -290,7 +290,7 @@ static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     uint64_t ttl_ms = zf_mp_uint (r);
     uint32_t flags = (uint32_t) zf_mp_uint (r);
     zf_intake_t in;
-    if (open_batch (session, r, body, &in)) {
+    if (open_batch (session, r, body, 0, &in)) {
         int code;
         zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
         zf_queue_t nowhere = {.name_size = 0};
@@ -403,7 +403,7 @@ static void on_answer (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_intake_t in;
     if (consumer == NULL)
         return;
-    if (open_batch (session, r, body, &in)) {
+    if (open_batch (session, r, body, 0, &in)) {
         const uint8_t *end = in.batch.records + in.batch.size;
         for (uint32_t i = 0; i < in.batch.count; i++) {
             zf_answer_t answer = {.more = more};
@@ -508,7 +508,7 @@ static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *bod
     uint64_t number = zf_mp_uint (r);
     uint64_t low = zf_mp_uint (r);
     zf_intake_t in;
-    if (open_batch (session, r, body, &in)) {
+    if (open_batch (session, r, body, 0, &in)) {
         if (number > 0 && number < NUMBER_MAX)
             post_many (session, number, low, r, &in);
         else

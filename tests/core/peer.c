@@ -152,7 +152,7 @@ uint64_t peer_post_props (peer_t *peer, const char *queue, const char *bodies,
     posted_t *posted = posted_to (peer, queue);
     uint64_t first = posted->last + 1;
     posted->last += wire_words (bodies);
-    send_post (peer, queue, 0, wire_batch (first, bodies, props));
+    send_post (peer, queue, peer->low, wire_batch (first, bodies, props));
     return first;
 }
 
@@ -166,7 +166,7 @@ uint64_t peer_post_bulk (peer_t *peer, const char *queue, uint32_t count, size_t
     posted_t *posted = posted_to (peer, queue);
     uint64_t first = posted->last + 1;
     posted->last += count;
-    send_post (peer, queue, 0, wire_bulk (first, count, size));
+    send_post (peer, queue, peer->low, wire_bulk (first, count, size));
     return first;
 }
 

@@ -72,6 +72,7 @@ struct peer {
     letter_t *inbox;       /* oldest first (utlist) */
     held_t *held;          /* oldest first (utlist) */
     posted_t *posted;
+    uint64_t low;       /* the lowest unconfirmed number, as its posts say it; 0: it does not know */
     uint64_t requested; /* the last number that it gave to a request */
     uint32_t pongs;     /* received; they do not lie in the inbox */
     peer_t *next;

@@ -171,8 +171,8 @@ static void peer_that_sends_junk_is_counted_and_told (void **state)
         {"\x91\x2a", 2},                 /* the one behind the last */
         {"\xdd\xff\xff\xff\xff\x03", 6}, /* four thousand million elements */
         {"hello", 5},                    /* no array */
-        {"\x92\x0a\xa4jobs", 7},         /* cut */
-        {"\x94\x0a\xc6\xff\xff\xff\xff", 7},
+        {"\x92\x14\xa4" "echo", 7},       /* cut */
+        {"\x94\x14\xc6\xff\xff\xff\xff", 7},
     };
     peer_t *p = rig_peer (rig, "p");
     for (size_t i = 0; i < sizeof junk / sizeof junk[0]; i++) {
@@ -180,8 +180,20 @@ static void peer_that_sends_junk_is_counted_and_told (void **state)
         assert_error (p, ZF_E_PROTO);
         assert_int_equal (rig->engine->counters.peer_errors, i + 1);
         assert_non_null (strstr (rig->notices, "p: "));
+        assert_non_null (p->session);
+        assert_silence (p);
     }
-    assert_non_null (p->session);
+}
+
+/* What was in it is not known, and the posts behind it must not be taken before it. */
+static void peer_whose_post_is_malformed_has_to_begin_anew (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
+    peer_send (p, wire_frame ("\x92\x0a\xa4" "jobs", 7), NULL);
+    assert_error (p, ZF_E_PROTO);
+    assert_reset (p);
+    assert_null (p->session);
 }
 
 static void more_frames_than_two_are_wrong (void **state)
@@ -271,6 +283,9 @@ static void properties_that_lie_are_wrong (void **state)
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         post_with (p, lies[i].bytes, lies[i].size);
         assert_error (p, ZF_E_PROTO);
+        assert_reset (p);
+        peer_reconnect (p);
+        peer_forget_letters (p);
     }
     memset (huge, 0xc0, sizeof huge);
     memcpy (huge, "\x81\x0a\xdc\xff\xfa", 5); /* a property from the future: 65530 nils */
@@ -292,6 +307,7 @@ int main (void)
         cmocka_unit_test (frames_changed_in_every_byte_harm_nobody),
         cmocka_unit_test (random_bytes_harm_nobody),
         TEST (peer_that_sends_junk_is_counted_and_told),
+        TEST (peer_whose_post_is_malformed_has_to_begin_anew),
         TEST (more_frames_than_two_are_wrong),
         TEST (control_frame_that_is_too_large_is_wrong),
         TEST (batch_with_a_wrong_checksum_is_corrupt),

@@ -184,12 +184,12 @@ static void request_survives_its_connection_and_is_served_once (void **state)
         cable_cut (cable);
         AWAIT (stats_of (client).reconnects > before);
     }
+    look_at (client, "echo"); /* the broker has heard the request again before it hears the answer */
     assert_int_equal (zf_worker_reply (worker, &message, "!", 1, NULL), 0);
     zf_message_t reply;
     assert_int_equal (zf_client_next_reply (client, &reply, PATIENCE_MS, &stage.err), 0);
     assert_int_equal (reply.code, 0);
     zf_message_release (&reply);
-    print_message ("abandoned %d lost %d dup %d del %d red %d\n", (int) figure (broker, "abandoned"), (int) figure (broker, "sessions_lost"), (int) look_at (client, "echo").duplicates, (int) look_at (client, "echo").delivered, (int) look_at (client, "echo").redelivered);
     assert_int_equal (look_at (client, "echo").delivered, 1);
     assert_int_equal (zf_worker_recv (worker, &message, 0, NULL), ZF_E_AGAIN);
 }

@@ -160,7 +160,7 @@ class Sessions(Peers):
     def test_ping_is_answered(self):
         self.peer().settled()
 
-    def test_what_is_wrong_is_an_error_and_the_session_goes_on(self):
+    def test_what_is_wrong_is_an_error_and_ends_the_session_of_a_post(self):
         peer = self.producer()
         good = zf.encode_batch([(b"x", None)], 1)
         wrong = [
@@ -186,8 +186,33 @@ class Sessions(Peers):
         for code, frames in wrong:
             peer.socket.send_multipart(frames)
             self.assertEqual(peer.receive()[0][:2], [zf.ERROR, code], frames)
+            if frames[0][1:2] == zf.pack(zf.POST):
+                peer.greet()  # a post that can't be read ends the session
         peer.post("q", (b"still here", None))
         self.assertEqual(peer.outcome(), ("q", 1, 1, 0))
+
+    def test_post_with_a_gap_ends_the_session(self):
+        peer = self.producer()
+        peer.post("gap", (b"1", None))
+        self.assertEqual(peer.outcome(), ("gap", 1, 1, 0))
+        peer.say(zf.POST, "gap", 2, batch=zf.encode_batch([(b"3", None)], 3))
+        peer.greet()
+        peer.say(zf.POST, "gap", 2, batch=zf.encode_batch([(b"2", None), (b"3", None)], 2))
+        self.assertEqual(peer.expect(zf.CONFIRM)[0], [zf.CONFIRM, "gap", 2, 2, 0])
+
+    def test_post_sent_twice_while_it_waits_is_queued_once(self):
+        peer = self.producer()
+        peer.admin("declare", "narrow", {"max_length": 1})
+        for number in (1, 2, 2):
+            peer.say(zf.POST, "narrow", 1, batch=zf.encode_batch([(b"x", None)], number))
+        self.assertEqual(peer.expect(zf.CONFIRM)[0], [zf.CONFIRM, "narrow", 1, 1, 0])
+        worker = self.peer(zf.Worker)
+        worker.consume("narrow", 1)
+        for _ in range(2):
+            worker.ack((worker.take_all(1)[0][0], 1))
+        self.assertEqual(peer.expect(zf.CONFIRM)[0], [zf.CONFIRM, "narrow", 2, 1, 0])
+        worker.settled()
+        self.assertEqual(peer.admin("queue", "narrow")[1][0]["posted"], 2)
 
     def test_properties_are_checked(self):
         peer = self.producer()
@@ -203,6 +228,7 @@ class Sessions(Peers):
             total = struct.pack("<Q", zf.checksum(record, 1, 1, 1))
             peer.say(zf.POST, "q", 1, batch=b"ZFB\x01" + head + total + record)
             self.assertEqual(peer.receive()[0][:2], [zf.ERROR, 5], props)
+            peer.greet()
 
     def test_what_is_not_known_is_skipped(self):
         peer = self.peer(zf.Producer, greet=False)
