@@ -13,7 +13,7 @@
 
 static const char suffix[] = ".dead";
 
-static bool is_dead_letter_name (zf_bytes_t name)
+bool zf_is_dead_name (zf_bytes_t name)
 {
     size_t n = sizeof suffix - 1;
     return name.size > n && memcmp ((const char *) name.data + name.size - n, suffix, n) == 0;
@@ -23,7 +23,7 @@ int zf_dead_name (const zf_queue_t *queue, char name[ZF_NAME_MAX + 1])
 {
     const char *chosen = queue->policy.dead_letter;
     zf_bytes_t own = zf_bytes (queue->name, queue->name_size);
-    if (strcmp (chosen, "-") == 0 || (chosen[0] == '\0' && is_dead_letter_name (own)))
+    if (strcmp (chosen, "-") == 0 || (chosen[0] == '\0' && zf_is_dead_name (own)))
         return ZF_E_NOT_FOUND;
     if (chosen[0] != '\0') {
         memcpy (name, chosen, ZF_NAME_MAX + 1);
@@ -48,7 +48,7 @@ zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
 
 void zf_dead_policy (zf_bytes_t name, zf_policy_t *policy)
 {
-    if (!is_dead_letter_name (name))
+    if (!zf_is_dead_name (name))
         return;
     policy->max_attempts = 0;
     policy->ttl_ms = 0;
@@ -82,7 +82,8 @@ static bool make_room (zf_queue_t *dead, size_t size)
 {
     const zf_policy_t *policy = &dead->policy;
     while ((policy->max_length != 0 && dead->length >= policy->max_length) ||
-           (policy->max_bytes != 0 && dead->bytes + size > policy->max_bytes)) {
+           (policy->max_bytes != 0 && dead->bytes + size > policy->max_bytes) ||
+           zf_queue_memory_left (dead) < size) {
         if (policy->overflow != ZF_OVERFLOW_DROP_OLDEST || !zf_queue_drop_oldest (dead))
             return false;
     }

@@ -403,10 +403,15 @@ static void fire (zf_timer_t *timer)
     }
 }
 
-void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms)
+void zf_engine_clock (zf_engine_t *engine, uint64_t now_ms)
 {
     if (now_ms > engine->now_ms)
         engine->now_ms = now_ms;
+}
+
+void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms)
+{
+    zf_engine_clock (engine, now_ms);
     zf_timer_t *timer;
     while ((timer = zf_timers_pop (&engine->timers, engine->now_ms)) != NULL)
         fire (timer);
@@ -485,6 +490,7 @@ void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg)
     fn (arg, "queues", HASH_COUNT (engine->queues));
     fn (arg, "records", sum.length);
     fn (arg, "bytes", engine->bytes);
+    fn (arg, "overhead", engine->overhead);
     fn (arg, "posted", sum.posted);
     fn (arg, "delivered", sum.delivered);
     fn (arg, "acked", sum.acked);

@@ -1,8 +1,10 @@
 /* The engine: sessions, queues and timers; events in, effects out. It never calls out: no socket,
  * file, clock or thread. A shell calls, in this order and again and again:
  *
- *   zf_engine_tick     the time now; timers fire
+ *   zf_engine_clock    the time now
  *   zf_engine_input    frames from a session, any number of times (and attach, detach)
+ *   zf_engine_tick     timers fire; after the input, so that nobody counts as silent whose messages
+ *                      lay unread while the shell was held up
  *   zf_engine_decide   hands out what can be handed out
  *   zf_engine_effect   what to send to whom, until there is no more; zf_engine_sent
  *
@@ -124,19 +126,22 @@ typedef struct {
 struct zf_engine {
     zf_engine_options_t options;
     uint64_t now_ms;
-    uint64_t bytes; /* of records in all queues */
+    uint64_t dead_bytes; /* of these, in queues of dead letters */
+    uint64_t overhead;   /* bytes that single records cost beside: notes, waiting runs, batches
+                            that a few of their records keep here */
+    uint64_t bytes;      /* of records in all queues */
     zf_timers_t timers;
-    zf_queue_t *queues;     /* by name (uthash) */
-    zf_queue_t *dirty;      /* those that may have something to hand out (utlist) */
-    zf_queue_t *idle;       /* empty, undeclared, without workers: longest so first (utlist) */
-    zf_queue_t *starved;    /* those with posts that wait for memory, which all share: longest
+    zf_queue_t *queues;       /* by name (uthash) */
+    zf_queue_t *dirty;        /* those that may have something to hand out (utlist) */
+    zf_queue_t *idle;         /* empty, undeclared, without workers: longest so first (utlist) */
+    zf_queue_t *starved;      /* those with posts that wait for memory, which all share: longest
                                so first (utlist) */
-    zf_session_t *sessions; /* all (utlist) */
-    zf_session_t *greeted;  /* native ones, by uuid (uthash) */
-    zf_session_t *doomed;   /* to be ended before this turn does (doomed_next) */
-    bool out_failed;        /* the effect being built is incomplete */
-    zf_session_t *leaving;  /* gone, to be freed when the effects are sent */
-    zf_producers_t atomics; /* numbers of atomic posts */
+    zf_session_t *sessions;   /* all (utlist) */
+    zf_session_t *greeted;    /* native ones, by uuid (uthash) */
+    zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
+    bool out_failed;          /* the effect being built is incomplete */
+    zf_session_t *leaving;    /* gone, to be freed when the effects are sent */
+    zf_producers_t atomics;   /* numbers of atomic posts */
     zf_timer_t atomics_timer; /* forgetting those */
     zf_counters_t counters;
     zf_writer_t scratch;  /* for building a record or properties */
@@ -155,6 +160,10 @@ void zf_engine_free (zf_engine_t **engine);
 
 /* -- for the shell ----------------------------------------------------------------------------- */
 
+/* The time. It never goes back. */
+void zf_engine_clock (zf_engine_t *engine, uint64_t now_ms);
+
+/* The same, and timers that are due fire. */
 void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms);
 
 /* A peer that has no session yet. Returns NULL at the limit of sessions or memory. */

@@ -136,6 +136,7 @@ void zf_run_unlink (zf_queue_t *queue, zf_run_t *run)
         break;
     case ZF_RUN_DELAYED:
         queue->delayed -= run->count;
+        queue->engine->overhead -= run->count * sizeof *run;
         break;
     case ZF_RUN_HELD:
         zf_key_leave (zf_chunk_note (run->chunk, run->at)->key, run);
@@ -152,9 +153,11 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
     if (run->chunk->notes != NULL)
         zf_notes_drop (queue, run);
     queue->length -= run->count;
-    queue->bytes -= bytes;
-    queue->engine->bytes -= bytes;
+    zf_queue_discharge (queue, bytes);
+    zf_log_t *log = run->group->log;
+    uint64_t pinned = log->pinned;
     zf_group_settle (run->group, run);
+    queue->engine->overhead += log->pinned - pinned;
     if (queue->parked != NULL || queue->length == 0) /* room for others, or for another queue */
         zf_engine_touch (queue);
     if (queue->engine->starved != NULL)
@@ -177,7 +180,7 @@ void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first)
     const zf_note_t *note = zf_chunk_note (run->chunk, run->at);
     uint64_t ttl = queue->policy.ttl_ms;
     uint64_t newest = run->chunk->newest_ms;
-    run->timer.kind = ZF_TIMER_DELAY; /* then it is looked at again; without memory, when it is taken */
+    run->timer.kind = ZF_TIMER_DELAY; /* looked at again then; without memory, when it is taken */
     if (ttl > 0 && ttl < ZF_NEVER - newest && (note == NULL || !note->own_ttl))
         zf_timers_set (&queue->engine->timers, &run->timer, newest + ttl);
     zf_group_enqueue (run->group, run, first);
@@ -373,6 +376,7 @@ static void delay_run (zf_queue_t *queue, zf_run_t *run, uint64_t delay_ms)
     }
     run->state = ZF_RUN_DELAYED;
     queue->delayed += run->count;
+    queue->engine->overhead += run->count * sizeof *run;
 }
 
 static void nack (zf_queue_t *queue, zf_run_t *run, int64_t delay_ms)
@@ -421,7 +425,7 @@ static void apply (zf_queue_t *queue, zf_run_t *run, const zf_verdict_t *verdict
     }
 }
 
-#define FOREIGN_MAX 4096 /* runs of others that one settlement may step over */
+#define FOREIGN_MAX 4096 /* runs of others that one command may step over */
 
 static zf_group_t *group_of (zf_queue_t *queue, uint64_t id)
 {
@@ -430,7 +434,7 @@ static zf_group_t *group_of (zf_queue_t *queue, uint64_t id)
 }
 
 uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count,
-                             const zf_verdict_t *verdict)
+                             zf_verdict_t *verdict)
 {
     zf_queue_t *queue = consumer->queue;
     zf_group_t *group = group_of (queue, first);
@@ -438,8 +442,7 @@ uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t c
         return count;
     uint64_t end = first + count;
     uint64_t settled = 0;
-    int foreign = 0;
-    while (first < end && foreign < FOREIGN_MAX) {
+    while (first < end && verdict->foreign < FOREIGN_MAX) {
         zf_run_t *run = zf_group_from (group, first);
         if (run == NULL || zf_run_first (run) >= end)
             break;
@@ -447,7 +450,7 @@ uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t c
         uint64_t to = zf_run_end (run) < end ? zf_run_end (run) : end;
         first = to;
         if (run->consumer != consumer) {
-            foreign++;
+            verdict->foreign++;
             continue;
         }
         uint32_t at = (uint32_t) (from - run->chunk->first);

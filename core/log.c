@@ -151,6 +151,8 @@ int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uin
 bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes)
 {
     chunk->live -= n;
+    chunk->settled_bytes += (uint32_t) bytes;
+    log->pinned += bytes;
     log->length -= n;
     log->bytes -= bytes;
     return chunk->live == 0;
@@ -158,6 +160,8 @@ bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes)
 
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
 {
+    log->pinned -= chunk->settled_bytes;
+    chunk->settled_bytes = 0;
     if (chunk->frame == NULL && chunk->capacity <= ZF_CHUNK_BYTES && chunk == tail (log)) {
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;

@@ -32,6 +32,7 @@ struct zf_chunk {
     uint32_t capacity;       /* bytes there */
     uint32_t count;          /* records, live or not */
     uint32_t slots;          /* room in offsets (and notes) */
+    uint32_t settled_bytes;  /* of records that are not live any more */
     uint32_t live;           /* records that are not settled */
     uint64_t first;          /* id of the first record; the others follow on */
     uint64_t oldest_ms;      /* when its first record came */
@@ -43,6 +44,7 @@ typedef struct {
     uint64_t next;    /* id of the next record */
     uint64_t length;  /* live records */
     uint64_t bytes;   /* encoded bytes of live records */
+    uint64_t pinned;  /* encoded bytes of settled records in chunks that others keep here */
     bool closed;      /* the next record starts a new chunk */
 } zf_log_t;
 

@@ -336,14 +336,15 @@ static zf_consumer_t *read_consumer (zf_session_t *session, zf_reader_t *r)
     return consumer;
 }
 
-static void settle_ranges (zf_consumer_t *consumer, zf_reader_t *r, const zf_verdict_t *verdict)
+static void settle_ranges (zf_consumer_t *consumer, zf_reader_t *r, zf_verdict_t *verdict)
 {
     zf_session_t *session = consumer->session;
     while (!r->failed && zf_reader_left (r) > 0) {
         uint64_t first = zf_mp_uint (r);
         uint64_t count = zf_mp_uint (r);
-        if (!r->failed)
-            session->engine->counters.stale += zf_consumer_settle (consumer, first, count, verdict);
+        uint64_t missed = r->failed ? 0 : zf_consumer_settle (consumer, first, count, verdict);
+        if (verdict->verb != ZF_SETTLE_EXTEND) /* some of a batch may be settled already */
+            session->engine->counters.stale += missed;
     }
     if (r->failed)
         send_error (session, ZF_E_PROTO, "settlement is malformed");

@@ -64,11 +64,13 @@ void zf_key_wait (zf_key_t *key, zf_run_t *run)
 {
     run->state = ZF_RUN_HELD;
     DL_APPEND (key->waiting, run);
+    zf_run_queue (run)->engine->overhead += sizeof *run;
 }
 
 void zf_key_leave (zf_key_t *key, zf_run_t *run)
 {
     DL_DELETE (key->waiting, run);
+    zf_run_queue (run)->engine->overhead -= sizeof *run;
 }
 
 /* The record that had the key's turn is done: the next one in line has it. Whether its time is over
@@ -109,6 +111,7 @@ static void free_note (zf_queue_t *queue, zf_note_t *note)
     if (note->key != NULL)
         drop_key (queue, note->key);
     zf_chunk_set_note (note->chunk, note->at, NULL);
+    queue->engine->overhead -= sizeof *note;
     free (note);
 }
 
@@ -142,6 +145,7 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     zf_note_t *note = calloc (1, sizeof *note);
     if (note == NULL)
         return ZF_E_NOMEM;
+    queue->engine->overhead += sizeof *note;
     note->timer.kind = ZF_TIMER_NOTE;
     note->queue = queue;
     note->chunk = place.chunk;

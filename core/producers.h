@@ -29,6 +29,7 @@ typedef struct zf_refusal {
 typedef struct zf_producer {
     uint8_t uuid[ZF_UUID_BYTES];
     uint64_t last;          /* highest number dealt with */
+    uint64_t parked_end;    /* number behind its last record that waits for room; 0: none */
     uint64_t seen_ms;       /* when it last sent something */
     zf_refusal_t *refusals; /* newest first */
     uint32_t refusal_count;

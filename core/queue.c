@@ -4,6 +4,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
+#define DEAD_SHARE 4 /* dead letters may have a quarter of the memory, beside the rest */
+
 void zf_policy_defaults (zf_policy_t *policy)
 {
     memset (policy, 0, sizeof *policy);
@@ -98,6 +100,7 @@ int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
         return ZF_E_NOMEM;
     memcpy (queue->name, name.data, name.size);
     queue->name_size = name.size;
+    queue->is_dead = zf_is_dead_name (name);
     if (make_lanes (queue, policy->priorities) != 0) {
         free (queue->name);
         return ZF_E_NOMEM;
@@ -109,8 +112,11 @@ int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
 static void free_lane (zf_queue_t *queue, zf_lane_t *lane)
 {
     zf_run_t *run = zf_group_from (&lane->group, 0);
-    for (; run != NULL; run = zf_group_next (&lane->group, run))
+    for (; run != NULL; run = zf_group_next (&lane->group, run)) {
         zf_timers_cancel (&queue->engine->timers, &run->timer);
+        if (run->state == ZF_RUN_DELAYED || run->state == ZF_RUN_HELD)
+            queue->engine->overhead -= run->count * sizeof *run;
+    }
     zf_chunk_t *chunk;
     DL_FOREACH (lane->log.head, chunk) {
         for (uint32_t at = 0; chunk->notes != NULL && at < chunk->count; at++) {
@@ -119,9 +125,11 @@ static void free_lane (zf_queue_t *queue, zf_lane_t *lane)
                 continue;
             zf_note_forget_asker (note);
             zf_timers_cancel (&queue->engine->timers, &note->timer);
+            queue->engine->overhead -= sizeof *note;
             free (note);
         }
     }
+    queue->engine->overhead -= lane->log.pinned;
     zf_group_free (&lane->group);
     zf_log_free (&lane->log);
 }
@@ -137,7 +145,7 @@ void zf_queue_free (zf_queue_t *queue)
     zf_timers_cancel (&queue->engine->timers, &queue->chores_timer);
     zf_producers_free (&queue->producers);
     zf_dedup_free (&queue->ids);
-    queue->engine->bytes -= queue->bytes;
+    zf_queue_discharge (queue, queue->bytes);
     free (queue->lanes);
     free (queue->name);
 }
@@ -196,6 +204,7 @@ static void count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes)
     queue->length += records;
     queue->bytes += bytes;
     queue->engine->bytes += bytes;
+    queue->engine->dead_bytes += queue->is_dead ? bytes : 0;
     queue->totals.posted += records;
     zf_engine_touch (queue);
 }
@@ -223,6 +232,7 @@ static int delay_record (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place, u
         return ZF_E_NOMEM;
     run->timer.kind = ZF_TIMER_DELAY;
     queue->delayed++;
+    queue->engine->overhead += sizeof *run;
     uint64_t now = queue->engine->now_ms;
     uint64_t due = delay_ms < ZF_NEVER - now ? now + delay_ms : ZF_NEVER - 1;
     return zf_timers_set (&queue->engine->timers, &run->timer, due);
@@ -341,10 +351,26 @@ static uint64_t left_under (uint64_t cap, uint64_t used)
     return cap == 0 ? UINT64_MAX : cap > used ? cap - used : 0;
 }
 
+uint64_t zf_queue_memory_left (const zf_queue_t *queue)
+{
+    const zf_engine_t *engine = queue->engine;
+    uint64_t cap = engine->options.memory_bytes;
+    if (queue->is_dead)
+        return left_under (cap / DEAD_SHARE, engine->dead_bytes);
+    return left_under (cap, engine->bytes - engine->dead_bytes + engine->overhead);
+}
+
+void zf_queue_discharge (zf_queue_t *queue, uint64_t bytes)
+{
+    queue->bytes -= bytes;
+    queue->engine->bytes -= bytes;
+    queue->engine->dead_bytes -= queue->is_dead ? bytes : 0;
+}
+
 static uint64_t bytes_left (const zf_queue_t *queue)
 {
     uint64_t own = left_under (queue->policy.max_bytes, queue->bytes);
-    uint64_t all = left_under (queue->engine->options.memory_bytes, queue->engine->bytes);
+    uint64_t all = zf_queue_memory_left (queue);
     return own < all ? own : all;
 }
 
@@ -368,7 +394,7 @@ bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, ui
     queue->wanted_bytes += intake_span (in, start, n).size;
     return queue->wanted <= left_under (queue->policy.max_length, queue->length) &&
            queue->wanted_bytes <= left_under (queue->policy.max_bytes, queue->bytes) &&
-           in->batch.size <= left_under (queue->engine->options.memory_bytes, queue->engine->bytes);
+           in->batch.size <= zf_queue_memory_left (queue);
 }
 
 /* True if the record could not be queued even if the queue were empty. */
@@ -428,8 +454,8 @@ static void review_hunger (zf_queue_t *queue)
 {
     zf_engine_t *engine = queue->engine;
     const zf_parked_t *first = queue->parked;
-    bool starved = first != NULL && intake_span (&first->in, first->start, 1).size >
-                                        left_under (engine->options.memory_bytes, engine->bytes);
+    bool starved = first != NULL &&
+                   intake_span (&first->in, first->start, 1).size > zf_queue_memory_left (queue);
     if (starved == queue->is_starved)
         return;
     queue->is_starved = starved;
@@ -443,7 +469,7 @@ static void review_hunger (zf_queue_t *queue)
 }
 
 /* Puts records off until there is room. Takes over what `in` holds. */
-static void park (zf_queue_t *queue, zf_intake_t *in, uint32_t start)
+static void park (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in, uint32_t start)
 {
     zf_session_t *session = in->session;
     uint64_t window = queue->engine->options.window_bytes;
@@ -462,6 +488,7 @@ static void park (zf_queue_t *queue, zf_intake_t *in, uint32_t start)
     zf_frame_hold (in->frame);
     in->offsets = NULL;
     parked->start = start;
+    producer->parked_end = in->batch.first + in->batch.count;
     session->parked_bytes += in->frame->size;
     queue->parked_count += in->batch.count - start;
     DL_APPEND (queue->parked, parked);
@@ -469,9 +496,20 @@ static void park (zf_queue_t *queue, zf_intake_t *in, uint32_t start)
     zf_engine_touch (queue);
 }
 
+/* If that was the last one of its producer here, none of it waits any more. */
+static void forget_parked (const zf_parked_t *parked)
+{
+    zf_queue_t *queue = parked->queue;
+    uint64_t now = queue->engine->now_ms;
+    zf_producer_t *producer = zf_producers_get (&queue->producers, parked->in.session->uuid, now);
+    if (producer != NULL && producer->parked_end == parked->in.batch.first + parked->in.batch.count)
+        producer->parked_end = 0;
+}
+
 void zf_parked_drop (zf_parked_t *parked)
 {
     zf_session_t *session = parked->in.session;
+    forget_parked (parked);
     parked->queue->parked_count -= parked->in.batch.count - parked->start;
     session->parked_bytes -= parked->in.frame->size;
     DL_DELETE (parked->queue->parked, parked);
@@ -527,23 +565,13 @@ static uint32_t take (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *i
     return start;
 }
 
-/* The number behind the session's last record that waits for room here; 0: none does. */
-static uint64_t parked_end (const zf_queue_t *queue, const zf_session_t *session)
-{
-    const zf_parked_t *head = session->parked;
-    const zf_parked_t *parked = head != NULL ? head->session_prev : NULL;
-    while (parked != NULL && parked->queue != queue)
-        parked = parked != head ? parked->session_prev : NULL;
-    return parked != NULL ? parked->in.batch.first + parked->in.batch.count : 0;
-}
-
 /* Records of the batch before the first one that is news: those that were dealt with are confirmed
  * again, those that wait already go on waiting, and those below `low` nobody asks about. */
 static uint32_t skip_known (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
                             uint64_t low)
 {
     uint64_t first = in->batch.first;
-    uint64_t parked = parked_end (queue, in->session);
+    uint64_t parked = producer->parked_end;
     if (low > 0 && low - 1 > producer->last) /* the outcome came from another broker, or life */
         producer->last = low - 1;
     uint64_t news = first + confirm_known (queue, producer, in, low);
@@ -552,10 +580,9 @@ static uint32_t skip_known (zf_queue_t *queue, zf_producer_t *producer, zf_intak
 }
 
 /* True if records between those that we know of and this batch never came. */
-static bool has_gap (const zf_queue_t *queue, const zf_producer_t *producer, const zf_intake_t *in,
-                     uint64_t low)
+static bool has_gap (const zf_producer_t *producer, const zf_intake_t *in, uint64_t low)
 {
-    uint64_t parked = parked_end (queue, in->session);
+    uint64_t parked = producer->parked_end;
     uint64_t next = parked > 0 ? parked : producer->last + 1;
     return in->batch.first > next && in->batch.first > low;
 }
@@ -570,7 +597,7 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
     }
     set_chores (queue, now + ZF_PRODUCER_MEMORY_MS);
     zf_producer_heard (producer, low);
-    if (has_gap (queue, producer, in, low)) { /* from the lowest one on they will come again */
+    if (has_gap (producer, in, low)) { /* from the lowest one on they will come again */
         zf_session_wrong (in->session, "%s: posts are missing", queue->name);
         zf_session_end (in->session, "posts are missing");
         return;
@@ -581,7 +608,7 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
     if (queue->parked == NULL)
         start = take (queue, producer, in, start);
     if (start < in->batch.count && !in->session->doomed)
-        park (queue, in, start);
+        park (queue, producer, in, start);
 }
 
 /* One parked post goes on. Returns true if it is dealt with, and gone. */

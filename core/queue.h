@@ -110,6 +110,7 @@ struct zf_queue {
     zf_key_t *keys;         /* of records that are here (uthash) */
     uint64_t length, bytes; /* live records, over all lanes */
     uint64_t leased, delayed;
+    bool is_dead;    /* holds dead letters, going by its name */
     uint64_t wanted; /* scratch for an atomic post: records it wants to add here */
     uint64_t wanted_bytes;
     zf_queue_info_t totals;  /* only the totals in it are used */
@@ -147,6 +148,13 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
 
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
+
+/* Memory that the broker has left for this queue. Dead letters have a share of their own: they
+ * must not keep the living out, nor grow without limit. */
+uint64_t zf_queue_memory_left (const zf_queue_t *queue);
+
+/* So many encoded bytes are not in the queue any more. */
+void zf_queue_discharge (zf_queue_t *queue, uint64_t bytes);
 
 /* How many of the n records from `start` on fit under the caps as things stand. */
 uint32_t zf_queue_room (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n);
@@ -191,12 +199,13 @@ typedef struct {
     zf_verb_t verb;
     int64_t delay_ms;  /* NACK: -1: the queue's backoff; EXTEND: the lease from now on */
     zf_bytes_t reason; /* REJECT */
+    int foreign;       /* runs of others stepped over so far: a command has a budget of them */
 } zf_verdict_t;
 
 /* Applies it to those of the records that the consumer holds, and returns how many it did not
  * hold. */
 uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t count,
-                             const zf_verdict_t *verdict);
+                             zf_verdict_t *verdict);
 
 /* The run by which the consumer holds record id, or NULL. */
 zf_run_t *zf_consumer_holds (zf_consumer_t *consumer, uint64_t id);
@@ -222,8 +231,8 @@ void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run);
  * that are ready. */
 void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first);
 
-/* An unlinked run whose turn it is goes into the line of those that are ready, until its queue's time to
- * live is over. */
+/* An unlinked run whose turn it is goes into the line of those that are ready, until its queue's
+ * time to live is over. */
 void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first);
 
 /* True if the time to live of the run's records is over. */
@@ -284,10 +293,14 @@ bool zf_note_front (zf_note_t *note);
 void zf_key_wait (zf_key_t *key, zf_run_t *run);
 void zf_key_leave (zf_key_t *key, zf_run_t *run);
 
-/* Makes the live record at that place a run of its own, whatever state it is in. NULL: out of memory. */
+/* Makes the live record at that place a run of its own, whatever state it is in. NULL: out of
+ * memory. */
 zf_run_t *zf_run_single_out (zf_queue_t *queue, zf_place_t place);
 
 /* -- dead.c ------------------------------------------------------------------------------------ */
+
+/* True of a name that ends in ".dead". */
+bool zf_is_dead_name (zf_bytes_t name);
 
 /* The name of the queue's dead-letter queue. Returns 0, or ZF_E_NOT_FOUND, ZF_E_INVAL if it has
  * none. */
@@ -317,8 +330,8 @@ bool zf_queue_drop_oldest (zf_queue_t *queue);
 /* Drops everything that is not in flight; returns how many. */
 uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max);
 
-/* Moves up to max of the queue's own dead letters back into it, oldest first, or drops them. Those that
- * a worker has are left to it. Returns how many. */
+/* Moves up to max of the queue's own dead letters back into it, oldest first, or drops them. Those
+ * that a worker has are left to it. Returns how many. */
 uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max);
 uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max);
 

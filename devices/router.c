@@ -2,21 +2,27 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 #include <zmq.h>
 
 #define FRAMES_MAX      (ZF_FRAMES_MAX + 8) /* of one message: a body and its envelope */
 #define MESSAGES_A_TURN 512
 #define BYTES_A_TURN    (8u << 20)
+#define LAST_TURNS      16 /* to hear what lost peers had said before, while there is a lot to hear */
+
+typedef struct peer peer_t;
 
 /* Somebody on the other side of the socket. */
-typedef struct {
+struct peer {
     zf_router_t *router;
     zf_session_t *session;
-    int fd;               /* of its connection, -1: none (inproc) */
+    int fd;               /* of its connection, -1: none (inproc), or it is lost */
+    int lost_fd;          /* which it had, -1: not lost */
     uint8_t *address;     /* routing id */
+    peer_t *prev, *next;  /* lost ones */
     UT_hash_handle hh;    /* by address */
     UT_hash_handle hh_fd; /* by fd, if it has one */
-} peer_t;
+};
 
 /* A received frame, for the engine. */
 typedef struct {
@@ -29,8 +35,13 @@ struct zf_router {
     zf_socket_t socket;
     zf_socket_t monitor;
     const zf_dialect_t *const *dialects;
+    char **endpoints; /* as bound */
+    size_t endpoint_count;
     peer_t *peers;                  /* by routing id (uthash) */
     peer_t *connections;            /* by descriptor (uthash) */
+    peer_t *lost;                   /* their connection is gone, but not yet heard to the end
+                                       (utlist) */
+    int last_turns;                 /* since there are such */
     received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
 };
 
@@ -101,8 +112,17 @@ static void unlink_connection (peer_t *peer)
     peer->fd = -1;
 }
 
+/* Its connection is there, or is not known to be gone. */
+static void find_again (peer_t *peer)
+{
+    if (peer->lost_fd >= 0)
+        DL_DELETE (peer->router->lost, peer);
+    peer->lost_fd = -1;
+}
+
 static void drop_peer (peer_t *peer)
 {
+    find_again (peer);
     unlink_connection (peer);
     HASH_DEL (peer->router->peers, peer);
     free (peer->address);
@@ -124,16 +144,31 @@ static peer_t *find_connection (zf_router_t *self, int fd)
     return peer;
 }
 
+/* Takes in which connections were lost. What they had said before may still wait to be received. */
+static void note_lost (zf_router_t *self)
+{
+    int fd;
+    while ((fd = zf_socket_lost (&self->monitor)) >= 0) {
+        peer_t *peer = find_connection (self, fd);
+        if (peer == NULL)
+            continue;
+        unlink_connection (peer);
+        peer->lost_fd = fd;
+        DL_APPEND (self->lost, peer);
+    }
+}
+
 /* The peer speaks over this descriptor now. Whoever did before is gone: the system gives a number
  * again only when it is free. */
 static void link_connection (peer_t *peer, int fd)
 {
     zf_router_t *self = peer->router;
-    if (peer->fd == fd)
+    if (peer->fd == fd || (fd >= 0 && peer->lost_fd == fd))
         return;
     peer_t *before = find_connection (self, fd);
     if (before != NULL)
         lose_peer (before);
+    find_again (peer);
     unlink_connection (peer);
     if (fd < 0)
         return;
@@ -154,7 +189,7 @@ static peer_t *add_peer (zf_router_t *self, zf_bytes_t address, const zf_dialect
     }
     memcpy (copy, address.data, address.size);
     peer->router = self;
-    peer->fd = -1;
+    peer->fd = peer->lost_fd = -1;
     peer->address = copy;
     HASH_ADD_KEYPTR (hh, self->peers, peer->address, address.size, peer);
     if (peer->hh.tbl == NULL) {
@@ -198,8 +233,8 @@ static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
                        "a message of %zu frames in no known protocol", count);
             return;
         }
-        zf_router_reap (self); /* news of a connection that had this descriptor before: they came
-                                  before this */
+        note_lost (
+            self); /* of those who had this descriptor before: the news of it came before this */
         peer = add_peer (self, address, dialect);
     }
     if (peer == NULL)
@@ -262,26 +297,28 @@ static int64_t collect_one (zf_router_t *self)
     return bytes;
 }
 
-bool zf_router_collect (zf_router_t *self)
+/* Those who were lost and have been heard to the end. */
+static void lose_peers (zf_router_t *self, bool more)
 {
-    int64_t bytes = 0;
-    for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN; i++) {
-        int64_t size = collect_one (self);
-        if (size < 0)
-            return false;
-        bytes += size;
-    }
-    return true;
+    if (self->lost == NULL || (more && ++self->last_turns < LAST_TURNS))
+        return;
+    self->last_turns = 0;
+    while (self->lost != NULL)
+        lose_peer (self->lost);
 }
 
-void zf_router_reap (zf_router_t *self)
+bool zf_router_collect (zf_router_t *self, bool news)
 {
-    int fd;
-    while ((fd = zf_socket_lost (&self->monitor)) >= 0) {
-        peer_t *peer = find_connection (self, fd);
-        if (peer != NULL)
-            lose_peer (peer);
+    int64_t bytes = 0;
+    int64_t size = 0;
+    for (int i = 0; size >= 0 && i < MESSAGES_A_TURN && bytes < BYTES_A_TURN; i++) {
+        size = collect_one (self);
+        bytes += size;
     }
+    if (news)
+        note_lost (self);
+    lose_peers (self, size >= 0);
+    return size >= 0;
 }
 
 /* -- out --------------------------------------------------------------------------------------- */
@@ -356,7 +393,8 @@ static int bind_all (zf_router_t *self, const zf_router_options_t *options, zf_b
             zf_socket_bind (&self->socket, options->endpoints[i], endpoint, sizeof endpoint, err);
         if (rc != 0)
             return rc;
-        if (bound (arg, endpoint) != 0)
+        self->endpoints[self->endpoint_count] = strdup (endpoint);
+        if (self->endpoints[self->endpoint_count++] == NULL || bound (arg, endpoint) != 0)
             return zf_error_set (err, ZF_E_NOMEM, "bind %s: out of memory", endpoint);
     }
     return 0;
@@ -371,7 +409,10 @@ int zf_router_open (zf_router_t **router, zf_engine_t *engine, const zf_router_o
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     self->engine = engine;
     self->dialects = options->dialects;
-    int rc = zf_socket_router (&self->socket, options->max_message_bytes, err);
+    self->endpoints = calloc (options->endpoint_count, sizeof (char *));
+    int rc = self->endpoints != NULL
+                 ? zf_socket_router (&self->socket, options->max_message_bytes, err)
+                 : zf_error_set (err, ZF_E_NOMEM, "out of memory");
     if (rc == 0)
         rc = zf_socket_monitor (&self->monitor, &self->socket, err);
     if (rc == 0)
@@ -391,7 +432,14 @@ void zf_router_close (zf_router_t **router)
     peer_t *peer, *next;
     HASH_ITER (hh, self->peers, peer, next)
         lose_peer (peer);
-    zf_socket_close_watched (&self->socket, &self->monitor);
+    for (size_t i = 0; i < self->endpoint_count; i++) {
+        if (self->endpoints[i] != NULL)
+            zf_socket_unbind (&self->socket, &self->monitor, self->endpoints[i]);
+        free (self->endpoints[i]);
+    }
+    free (self->endpoints);
+    zf_socket_unmonitor (&self->socket, &self->monitor);
+    zf_socket_close (&self->socket);
     for (size_t i = 0; i < FRAMES_MAX; i++)
         free (self->frames[i]);
     free (self);

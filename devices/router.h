@@ -30,12 +30,10 @@ void zf_router_close (zf_router_t **router);
 void *zf_router_socket (zf_router_t *router);
 void *zf_router_monitor (zf_router_t *router);
 
-/* Hands what has come in to the engine, a bounded number of messages. Returns true if it stopped
- * there. */
-bool zf_router_collect (zf_router_t *router);
-
-/* Connections that were lost since. */
-void zf_router_reap (zf_router_t *router);
+/* Hands what has come in to the engine, a bounded number of messages. news: the monitor has something
+ * to tell; peers whose connection is lost end when all that they had said was heard. Returns true if
+ * there may be more to collect. */
+bool zf_router_collect (zf_router_t *router, bool news);
 
 /* Sends one effect of a session of this router. What cannot be sent ends the session. */
 void zf_router_send (zf_effect_t *effect);

@@ -7,6 +7,7 @@
 
 #define EVENTS_A_SECOND 20
 #define ENDPOINTS_MAX   64
+#define BEHIND_MAX      16 /* turns without timers while there is more to collect */
 #define WAIT_MAX_MS     60000
 #define FIGURES_MAX     64
 
@@ -33,6 +34,7 @@ struct zf_device {
     void *arg;
     uint64_t second; /* of the clock, for the rate of events */
     uint32_t events; /* told in this second */
+    uint32_t behind; /* turns since timers were looked at */
 };
 
 /* -- the turn ---------------------------------------------------------------------------------- */
@@ -54,11 +56,8 @@ static void tell (zf_device_t *self, zf_event_t event, const char *text)
 static bool collect (zf_device_t *self)
 {
     bool more = false;
-    for (size_t i = 0; i < self->router_count; i++) {
-        more |= zf_router_collect (self->routers[i]);
-        if (self->fds[1 + 2 * i].revents != 0) /* after the last that a lost peer has said */
-            zf_router_reap (self->routers[i]);
-    }
+    for (size_t i = 0; i < self->router_count; i++)
+        more |= zf_router_collect (self->routers[i], self->fds[1 + 2 * i].revents != 0);
     return more;
 }
 
@@ -79,8 +78,13 @@ static void send_effects (zf_device_t *self)
 /* Returns true if there is more to collect at once. */
 static bool turn (zf_device_t *self)
 {
-    zf_engine_tick (self->engine, zf_clock_ms ());
+    uint64_t now = zf_clock_ms ();
+    zf_engine_clock (self->engine, now);
     bool more = collect (self);
+    /* Nobody is silent whose messages we have not read yet; but under load time has to go on. */
+    self->behind = more && self->behind < BEHIND_MAX ? self->behind + 1 : 0;
+    if (self->behind == 0)
+        zf_engine_tick (self->engine, now);
     zf_engine_decide (self->engine);
     send_effects (self);
     return more;
@@ -165,13 +169,14 @@ static void run (zsock_t *pipe, void *arg)
     bool command = true; /* descriptors tell of changes only: look once at what is there */
     for (;;) {
         while (command && readable (zsock_resolve (pipe))) {
-            if (!obey (self, pipe))
+            if (!obey (self, pipe)) {
+                zf_socket_hands_over (self);
                 return;
+            }
         }
         bool more = turn (self);
         command = await (self, more);
     }
-    zf_socket_hands_over (self);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #define RECONNECT_MS     20
 #define RECONNECT_MAX_MS 2000
 #define BACKLOG          4096
+#define UNBIND_MS        2000 /* for libzmq to let go of an address */
 
 static void prepare_context (void)
 {
@@ -84,7 +85,7 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
     static atomic_uint last; /* libzmq takes its time to free a name */
     char endpoint[64];
     snprintf (endpoint, sizeof endpoint, "inproc://zferry-monitor-%u", atomic_fetch_add (&last, 1));
-    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED;
+    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CLOSE_FAILED;
     if (zmq_socket_monitor (watched->raw, endpoint, events) != 0)
         return zf_error_set (err, ZF_E_IO, "watch a socket: %s", zmq_strerror (zmq_errno ()));
     int rc = open_socket (monitor, ZMQ_PAIR, err);
@@ -122,13 +123,10 @@ int zf_socket_lost (zf_socket_t *monitor)
     return event >= 0 ? fd : -1;
 }
 
-void zf_socket_close_watched (zf_socket_t *watched, zf_socket_t *monitor)
+void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor)
 {
-    int event = monitor->raw != NULL ? 0 : ZMQ_EVENT_MONITOR_STOPPED;
-    int fd;
-    zf_socket_close (watched);
-    while (event != ZMQ_EVENT_MONITOR_STOPPED && (event >= 0 || zmq_errno () == EINTR))
-        event = next_event (monitor, 0, &fd);
+    if (watched->raw != NULL)
+        zmq_socket_monitor (watched->raw, NULL, 0);
     zf_socket_close (monitor);
 }
 
@@ -189,6 +187,19 @@ int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size
     return 0;
 }
 
+void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *endpoint)
+{
+    zmq_pollitem_t item = {monitor->raw, 0, ZMQ_POLLIN, 0};
+    if (zmq_unbind (socket->raw, endpoint) != 0 || strncmp (endpoint, "inproc://", 9) == 0)
+        return;
+    int event = 0;
+    while (event != ZMQ_EVENT_CLOSED && event != ZMQ_EVENT_CLOSE_FAILED &&
+           zmq_poll (&item, 1, UNBIND_MS) > 0) {
+        int fd;
+        event = next_event (monitor, ZMQ_DONTWAIT, &fd);
+    }
+}
+
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err)
 {
     int error = prepare_address (socket, endpoint);
@@ -226,6 +237,13 @@ uint64_t zf_clock_ms (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+uint64_t zf_clock_coarse_ms (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
     return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
 

@@ -31,10 +31,9 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 /* A PAIR that gets an event for each connection that the socket loses. */
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
 
-/* Closes both, and returns when all is over: its endpoints can be bound again. The monitor listens to
- * the end, for an event without a reader would stop libzmq's I/O thread, and with it all sockets of
- * the process. Safe on zeroed ones. */
-void zf_socket_close_watched (zf_socket_t *watched, zf_socket_t *monitor);
+/* Ends that, before the watched socket is closed: an event without a reader would stop libzmq's I/O
+ * thread, and with it all sockets of the process. Safe on zeroed ones. */
+void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor);
 
 /* The next lost connection's descriptor from a monitor, or -1: none now. */
 int zf_socket_lost (zf_socket_t *monitor);
@@ -44,6 +43,10 @@ int zf_socket_lost (zf_socket_t *monitor);
 int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
                     zf_error_t *err);
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err);
+
+/* Gives an endpoint as bound back: when this returns, it can be bound again. Eats what the monitor
+ * has to tell. */
+void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *endpoint);
 
 /* Safe on a zeroed one. */
 void zf_socket_close (zf_socket_t *socket);
@@ -56,6 +59,9 @@ void zf_socket_takes_over (void *data);
 
 /* Milliseconds of the monotonic clock. */
 uint64_t zf_clock_ms (void);
+
+/* The same, up to 10 ms behind, for a few nanoseconds. */
+uint64_t zf_clock_coarse_ms (void);
 
 /* Bytes nobody can guess. Returns 0 or ZF_E_IO. */
 int zf_random (void *at, size_t size, zf_error_t *err);

@@ -298,7 +298,7 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
     if (has_room (&room))
         return 0;
     if (patience == WAIT_NEVER)
-        return ZF_E_AGAIN;
+        return zf_error_set (err, ZF_E_AGAIN, "no broker has said yet how large a record may be");
     if (zf_handle_wait (&self->handle, has_room, &room, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;
@@ -313,7 +313,7 @@ static bool was_greeted (void *arg)
 static int wait_for_limits (zf_client_t *self, patience_t patience, zf_error_t *err)
 {
     if (patience == WAIT_NEVER)
-        return ZF_E_AGAIN;
+        return zf_error_set (err, ZF_E_AGAIN, "the window is full");
     if (zf_handle_wait (&self->handle, was_greeted, self, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;

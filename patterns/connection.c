@@ -58,14 +58,16 @@ static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
 bool zf_connection_send (zf_connection_t *connection, zmq_msg_t *body)
 {
     zf_handle_t *handle = connection->handle;
-    if (connection->state != ZF_CONNECTION_READY || !send_now (connection, body))
+    if (connection->state != ZF_CONNECTION_READY)
         return false;
     uint64_t now = zf_clock_ms ();
-    connection->sent_ms = now;
-    if (connection->asked_ms == 0)
+    bool sent = send_now (connection, body);
+    if (sent)
+        connection->sent_ms = now;
+    if (connection->asked_ms == 0) /* also if there is nobody to send it to any more (inproc) */
         connection->asked_ms = now;
     zf_handle_due (handle, connection->asked_ms + handle->failover_ms);
-    return true;
+    return sent;
 }
 
 void zf_connection_ping (zf_connection_t *connection)
@@ -236,14 +238,18 @@ bool zf_connection_pump (zf_connection_t *connection)
     return any;
 }
 
-bool zf_connection_readable (zf_connection_t *connection)
+static int events_of (const zf_connection_t *connection)
 {
     int events = 0;
     size_t size = sizeof events;
-    if (connection->socket.raw == NULL)
-        return false;
-    zmq_getsockopt (connection->socket.raw, ZMQ_EVENTS, &events, &size);
-    return (events & ZMQ_POLLIN) != 0;
+    if (connection->socket.raw != NULL)
+        zmq_getsockopt (connection->socket.raw, ZMQ_EVENTS, &events, &size);
+    return events;
+}
+
+bool zf_connection_readable (const zf_connection_t *connection)
+{
+    return (events_of (connection) & ZMQ_POLLIN) != 0;
 }
 
 /* -- time -------------------------------------------------------------------------------------- */
@@ -273,17 +279,31 @@ static uint64_t tick_ready (zf_connection_t *connection, uint64_t now_ms)
     if (connection->asked_ms == 0)
         return due;
     uint64_t patience = connection->asked_ms + handle->failover_ms;
-    if (patience <= now_ms && (urgent || now_ms - connection->asked_ms >= connection->idle_ms / 3)) {
+    if (patience <= now_ms &&
+        (urgent || now_ms - connection->asked_ms >= connection->idle_ms / 3)) {
         reopen (connection);
         return now_ms + handle->failover_ms;
     }
     return patience > now_ms && patience < due ? patience : due;
 }
 
+/* True if it waits for somebody to bind its inproc endpoint, and has no other to try. A fresh socket
+ * would not help, and libzmq keeps a descriptor of each such one that is closed. */
+static bool is_pending (const zf_connection_t *connection)
+{
+    const zf_handle_t *handle = connection->handle;
+    return connection->state == ZF_CONNECTION_OPENING &&
+           handle->connection_count == handle->endpoint_count &&
+           strncmp (handle->endpoints[connection->endpoint], "inproc://", 9) == 0 &&
+           (events_of (connection) & ZMQ_POLLOUT) != 0;
+}
+
 uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)
 {
     if (connection->state == ZF_CONNECTION_READY)
         return tick_ready (connection, now_ms);
+    if (is_pending (connection))
+        connection->opened_ms = now_ms;
     uint64_t due = connection->opened_ms + connection->handle->failover_ms;
     if (due <= now_ms) {
         reopen (connection);

@@ -17,6 +17,6 @@ bool zf_connection_pump (zf_connection_t *connection);
 uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms);
 
 /* True if something has come in that nobody received yet. */
-bool zf_connection_readable (zf_connection_t *connection);
+bool zf_connection_readable (const zf_connection_t *connection);
 
 #endif

@@ -19,7 +19,8 @@ static zf_connection_t *connection_of (const zf_delivery_t *delivery)
 static bool is_void (const zf_delivery_t *delivery)
 {
     const zf_connection_t *connection = connection_of (delivery);
-    return connection->state != ZF_CONNECTION_READY || connection->epoch != delivery->epoch;
+    return connection->state != ZF_CONNECTION_READY || connection->epoch != delivery->epoch ||
+           zf_clock_coarse_ms () >= delivery->lease_until_ms;
 }
 
 static void free_delivery (zf_delivery_t *delivery)
@@ -44,6 +45,7 @@ void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_read
     fields.lease_ms = zf_mp_uint (r);
     fields.flags = (uint32_t) zf_mp_uint (r);
     fields.received_ms = fields.extended_ms = zf_clock_ms ();
+    fields.lease_until_ms = fields.received_ms + fields.lease_ms;
     int code;
     zf_delivery_t *delivery = r->failed ? NULL : malloc (sizeof *delivery);
     zf_parcel_t *parcel = delivery != NULL ? zf_parcel_open (body, &code) : NULL;
@@ -57,7 +59,9 @@ void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_read
     DL_APPEND (worker->ready, delivery);
     DL_APPEND2 (worker->all, delivery, all_prev, all_next);
     worker->stats.waiting += delivery->count;
-    if (worker->max_hold_ms > 0)
+    if (worker->draining)
+        zf_delivery_release (worker); /* it was under way when we said that we want no more */
+    else if (worker->max_hold_ms > 0)
         zf_handle_due (&worker->handle, delivery->extended_ms + delivery->lease_ms / 3);
 }
 
@@ -75,7 +79,7 @@ bool zf_delivery_next (zf_worker_t *worker, zf_message_t *message)
 {
     while (worker->ready != NULL) {
         zf_delivery_t *delivery = worker->ready;
-        if (!zf_parcel_next (delivery->parcel, message)) {
+        if (is_void (delivery) || !zf_parcel_next (delivery->parcel, message)) {
             cut_short (worker, delivery);
             continue;
         }
@@ -151,6 +155,14 @@ void zf_delivery_release (zf_worker_t *worker)
     }
 }
 
+void zf_delivery_extended (const zf_message_t *message, uint32_t lease_ms)
+{
+    zf_delivery_t *delivery = message->owner;
+    uint64_t until = zf_clock_ms () + lease_ms;
+    if (until > delivery->lease_until_ms)
+        delivery->lease_until_ms = until;
+}
+
 uint64_t zf_delivery_extend (zf_worker_t *worker, uint64_t now_ms)
 {
     uint64_t next = ZF_NEVER;
@@ -162,6 +174,7 @@ uint64_t zf_delivery_extend (zf_worker_t *worker, uint64_t now_ms)
         if (due <= now_ms) {
             send_range (delivery, ZF_CMD_EXTEND, delivery->first, delivery->count, true);
             delivery->extended_ms = now_ms;
+            delivery->lease_until_ms = now_ms + delivery->lease_ms;
             due = now_ms + delivery->lease_ms / 3 + 1;
         }
         next = due < next ? due : next;

@@ -72,8 +72,8 @@ static void hint_pollers (zf_handle_t *handle)
     if (leader == NULL && handle->loop_fd < 0)
         return;
     bool swallowed = has_swallowed (handle);
-    if (leader != NULL && (swallowed || handle->tick_due_ms < handle->leader_until_ms ||
-                           leader->done (leader->arg)))
+    if (leader != NULL &&
+        (swallowed || handle->tick_due_ms < handle->leader_until_ms || leader->done (leader->arg)))
         write_event (handle->wake_fd);
     if (handle->loop_fd >= 0 &&
         (swallowed || handle->callbacks != NULL || handle->ops->news (handle)))
@@ -220,6 +220,8 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
         fds[count++] = (struct pollfd){handle->connections[i].fd, POLLIN, 0};
     uint64_t until = handle->tick_due_ms < deadline_ms ? handle->tick_due_ms : deadline_ms;
     uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
+    if (has_swallowed (handle)) /* by callbacks: what they sent may have taken the edge from us */
+        return;
     hint_pollers (handle);
     handle->leader = self;
     handle->leader_until_ms = until;
@@ -237,6 +239,7 @@ int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t d
     zf_waiter_t self = {.done = done, .arg = arg};
     for (;;) {
         zf_handle_pump (handle);
+        handle->touched = false; /* nothing is left unread */
         uint64_t now = zf_clock_ms ();
         if (now >= handle->tick_due_ms && handle->leader == NULL)
             tick (handle, now);
@@ -333,8 +336,8 @@ int zf_handle_process (zf_handle_t *handle)
     if (handle->callbacks != NULL)
         make_callbacks (handle);
     zf_handle_pump (handle); /* the callbacks may have used the sockets */
-    hint_pollers (handle);
     handle->loop_told = false;
+    hint_pollers (handle);
     leave (handle);
     return 0;
 }

@@ -69,6 +69,64 @@ uint64_t zf_outbox_low (const zf_outbox_t *outbox)
     return outbox->open != NULL ? outbox->open->first : outbox->next;
 }
 
+/* -- outcomes ---------------------------------------------------------------------------------- */
+
+/* Bytes of n records of the batch from index i on. */
+static size_t record_bytes (const zf_outgoing_t *batch, uint32_t i, uint32_t n)
+{
+    const uint8_t *data = batch->buffer->data;
+    const uint8_t *at = data + ZF_BATCH_HEADER;
+    if (i == 0 && n == batch->count)
+        return batch->buffer->size - ZF_BATCH_HEADER;
+    const uint8_t *from = at;
+    for (uint32_t k = 0; k < i + n && at != NULL; k++) {
+        zf_record_t record;
+        if (k == i)
+            from = at;
+        at = zf_record_decode (at, data + batch->buffer->size, &record);
+    }
+    return at != NULL ? (size_t) (at - from) : 0;
+}
+
+/* Callers that wait for one of these learn of it; they are not counted for a flush. Returns how
+ * many. */
+static uint64_t tell_blocked (zf_outbox_t *outbox, uint64_t first, uint64_t count, int code)
+{
+    uint64_t told = 0;
+    zf_blocked_t *blocked;
+    DL_FOREACH (outbox->blocked, blocked) {
+        if (blocked->number < first || blocked->number >= first + count)
+            continue;
+        blocked->done = true;
+        blocked->code = code;
+        told++;
+    }
+    return told;
+}
+
+static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch, uint32_t n,
+                    int code)
+{
+    uint64_t first = batch->first + batch->done;
+    outboxes->unconfirmed -= n;
+    outboxes->unconfirmed_bytes -= record_bytes (batch, batch->done, n);
+    batch->done += n;
+    uint64_t told = tell_blocked (outbox, first, n, code);
+    if (code == 0)
+        outboxes->confirmed += n;
+    else
+        outboxes->refused += n;
+    if (code != 0 && told < n && outboxes->refusal == 0)
+        outboxes->refusal = code;
+    outboxes->outcome (outboxes->arg, outbox, first, n, code);
+    if (batch->done < batch->count)
+        return;
+    DL_DELETE (outbox->closed, batch);
+    outbox->closed_count--;
+    zf_buffer_drop (batch->buffer);
+    free (batch);
+}
+
 /* -- sending ----------------------------------------------------------------------------------- */
 
 static bool send_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch)
@@ -102,19 +160,33 @@ static void close_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox)
         outboxes->stalled = true;
 }
 
+/* Sends batches that are not sent, in order. Returns false if some have to wait. One that was made
+ * for a broker that takes more than this one is refused, when all before it have an outcome. */
+static bool send_unsent (zf_outboxes_t *outboxes, zf_outbox_t *outbox)
+{
+    uint64_t most = connection_of (outboxes)->max_message_bytes;
+    zf_outgoing_t *batch, *next;
+    DL_FOREACH_SAFE (outbox->closed, batch, next) {
+        if (batch->is_sent)
+            continue;
+        if (batch->buffer->size > most && batch == outbox->closed)
+            settle (outboxes, outbox, batch, batch->count - batch->done, ZF_E_TOO_BIG);
+        else if (batch->buffer->size > most || !send_batch (outboxes, outbox, batch))
+            return false;
+    }
+    return true;
+}
+
 void zf_outbox_retry (zf_outboxes_t *outboxes)
 {
     zf_outbox_t *outbox, *next;
     if (!outboxes->stalled || connection_of (outboxes)->state != ZF_CONNECTION_READY)
         return;
-    HASH_ITER (hh, outboxes->table, outbox, next) {
-        zf_outgoing_t *batch;
-        DL_FOREACH (outbox->closed, batch) {
-            if (!batch->is_sent && !send_batch (outboxes, outbox, batch))
-                return;
-        }
-    }
     outboxes->stalled = false;
+    HASH_ITER (hh, outboxes->table, outbox, next) {
+        if (!send_unsent (outboxes, outbox))
+            outboxes->stalled = true;
+    }
 }
 
 void zf_outbox_resend (zf_outboxes_t *outboxes)
@@ -205,63 +277,7 @@ int zf_outbox_add (zf_outboxes_t *outboxes, zf_outbox_t *outbox, const void *bod
     return 0;
 }
 
-/* -- outcomes ---------------------------------------------------------------------------------- */
-
-/* Bytes of n records of the batch from index i on. */
-static size_t record_bytes (const zf_outgoing_t *batch, uint32_t i, uint32_t n)
-{
-    const uint8_t *data = batch->buffer->data;
-    const uint8_t *at = data + ZF_BATCH_HEADER;
-    if (i == 0 && n == batch->count)
-        return batch->buffer->size - ZF_BATCH_HEADER;
-    const uint8_t *from = at;
-    for (uint32_t k = 0; k < i + n && at != NULL; k++) {
-        zf_record_t record;
-        if (k == i)
-            from = at;
-        at = zf_record_decode (at, data + batch->buffer->size, &record);
-    }
-    return at != NULL ? (size_t) (at - from) : 0;
-}
-
-/* Callers that wait for one of these learn of it; they are not counted for a flush. Returns how
- * many. */
-static uint64_t tell_blocked (zf_outbox_t *outbox, uint64_t first, uint64_t count, int code)
-{
-    uint64_t told = 0;
-    zf_blocked_t *blocked;
-    DL_FOREACH (outbox->blocked, blocked) {
-        if (blocked->number < first || blocked->number >= first + count)
-            continue;
-        blocked->done = true;
-        blocked->code = code;
-        told++;
-    }
-    return told;
-}
-
-static void settle (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoing_t *batch, uint32_t n,
-                    int code)
-{
-    uint64_t first = batch->first + batch->done;
-    outboxes->unconfirmed -= n;
-    outboxes->unconfirmed_bytes -= record_bytes (batch, batch->done, n);
-    batch->done += n;
-    uint64_t told = tell_blocked (outbox, first, n, code);
-    if (code == 0)
-        outboxes->confirmed += n;
-    else
-        outboxes->refused += n;
-    if (code != 0 && told < n && outboxes->refusal == 0)
-        outboxes->refusal = code;
-    outboxes->outcome (outboxes->arg, outbox, first, n, code);
-    if (batch->done < batch->count)
-        return;
-    DL_DELETE (outbox->closed, batch);
-    outbox->closed_count--;
-    zf_buffer_drop (batch->buffer);
-    free (batch);
-}
+/* -- confirms ---------------------------------------------------------------------------------- */
 
 /* Outcomes come in the order of the numbers; what is behind us already was told twice (it was sent
  * twice). */

@@ -125,7 +125,7 @@ void zf_parcel_drop (zf_parcel_t *parcel)
 int zf_body_size (const void *body, size_t size, const zf_props_t *props, size_t *total)
 {
     *total = size;
-    if (props != NULL && props->struct_size != sizeof *props)
+    if (props != NULL && props->struct_size != sizeof *props && props->struct_size != 0)
         return ZF_E_INVAL;
     if (props == NULL || props->frames == NULL)
         return body == NULL && size > 0 ? ZF_E_INVAL : size > ZF_BODY_MAX ? ZF_E_TOO_BIG : 0;

@@ -324,6 +324,28 @@ static bool is_done (void *arg)
     return request->done && request->parts == 0;
 }
 
+static bool has_no_parts (void *arg)
+{
+    const zf_request_t *request = arg;
+    return request->parts == 0;
+}
+
+/* The call is over, and with it what on_part's argument points to: parts that were not handed over
+ * yet are taken back, and one that is being handed over by another thread is waited for. */
+static void take_back_parts (zf_client_t *self, zf_request_t *request)
+{
+    zf_callback_t *callback, *next;
+    request->done = true;
+    DL_FOREACH_SAFE (self->handle.callbacks, callback, next) {
+        if (callback->run != run_reply || node_of (callback)->waited_by != request->number)
+            continue;
+        DL_DELETE (self->handle.callbacks, callback);
+        finish_reply (&self->handle, callback);
+    }
+    if (request->parts > 0)
+        zf_handle_wait (&self->handle, has_no_parts, request, ZF_NEVER);
+}
+
 int zf_client_request (zf_client_t *self, const char *service, const void *body, size_t size,
                        const zf_request_options_t *options, zf_message_t *reply, zf_error_t *err)
 {
@@ -342,6 +364,7 @@ int zf_client_request (zf_client_t *self, const char *service, const void *body,
         rc = zf_handle_wait (&self->handle, is_done, request, request->deadline_ms);
         if (rc != 0) {
             zf_client_timed_out (self, err);
+            take_back_parts (self, request);
             zf_message_release (&request->reply);
         } else if (request->reply.code != 0) {
             rc = zf_error_set (err, request->reply.code, "%s", request->reason.text);
@@ -407,7 +430,7 @@ int zf_client_next_reply (zf_client_t *self, zf_message_t *reply, int timeout_ms
         else
             free (node);
     } else if (timeout_ms == 0) {
-        rc = ZF_E_AGAIN;
+        rc = zf_error_set (err, ZF_E_AGAIN, "no reply is there");
     } else {
         zf_client_timed_out (self, err);
     }

@@ -277,7 +277,7 @@ int zf_worker_recv (zf_worker_t *self, zf_message_t *message, int timeout_ms, zf
     if (self->draining)
         rc = zf_error_set (err, ZF_E_CLOSED, "the worker is draining");
     else if (rc != 0 && timeout_ms == 0)
-        rc = ZF_E_AGAIN;
+        rc = zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->queue);
     else if (rc != 0)
         zf_error_set (err, rc, "no record of %s in time", self->queue);
     zf_handle_leave (&self->handle);
@@ -383,6 +383,7 @@ int zf_worker_extend (zf_worker_t *self, const zf_message_t *message, uint32_t l
     if (connection != NULL) {
         zf_mp_put_uint (begin (self, connection, ZF_CMD_EXTEND, 5), lease_ms);
         end (self, connection, message->id);
+        zf_delivery_extended (message, lease_ms);
     }
     zf_handle_leave (&self->handle);
     return connection != NULL ? 0 : ZF_E_STALE;

@@ -24,7 +24,8 @@ struct zf_delivery {
     uint32_t flags;
     uint64_t lease_ms;
     uint64_t received_ms;
-    uint64_t extended_ms; /* when the lease was last begun */
+    uint64_t lease_until_ms; /* as far as we know: somebody else has them then */
+    uint64_t extended_ms;    /* when the lease was last begun */
     uint32_t count;
     uint32_t taken; /* received by callers */
     uint32_t settled;
@@ -69,6 +70,9 @@ zf_connection_t *zf_delivery_settle (zf_worker_t *worker, const zf_message_t *me
 
 /* The connection on which a message that is not settled yet is held; NULL if the lease was lost. */
 zf_connection_t *zf_delivery_holder (zf_worker_t *worker, const zf_message_t *message);
+
+/* The lease of this one was made to end so far from now. */
+void zf_delivery_extended (const zf_message_t *message, uint32_t lease_ms);
 
 /* The session is over: records that nobody received are void, those received will be stale. */
 void zf_delivery_forget (zf_worker_t *worker, const zf_connection_t *connection);

@@ -37,7 +37,7 @@ typedef struct {
 /* What a producer says about a record. All zero means: nothing. Everything is copied during the
  * call. */
 typedef struct {
-    size_t struct_size;         /* set by zf_props_defaults(); leave alone */
+    size_t struct_size;         /* set by zf_props_defaults(), or 0 */
     zf_bytes_t id;              /* refused a second time inside the queue's dedup window */
     zf_bytes_t key;             /* ordered queue: one record of a key is in flight at a time */
     uint64_t delay_ms;          /* not delivered before this has passed */

@@ -26,13 +26,13 @@ void *__interceptor_calloc (size_t count, size_t size) __attribute__ ((weak));
 void *__interceptor_realloc (void *block, size_t size) __attribute__ ((weak));
 void __interceptor_free (void *block) __attribute__ ((weak));
 
-static int inside;          /* depth of alloc_enter */
-static size_t count;        /* allocations made inside */
-static size_t fail_from;    /* the first one to fail, by count; 0: none */
-static size_t fail_until;   /* and the first one behind those */
-static size_t failures;     /* since alloc_fail */
-static size_t live_bytes;   /* usable bytes of blocks allocated, less those of blocks freed */
-static bool started;        /* main runs: before it a sanitizer may not be ready for questions */
+static int inside;        /* depth of alloc_enter */
+static size_t count;      /* allocations made inside */
+static size_t fail_from;  /* the first one to fail, by count; 0: none */
+static size_t fail_until; /* and the first one behind those */
+static size_t failures;   /* since alloc_fail */
+static size_t live_bytes; /* usable bytes of blocks allocated, less those of blocks freed */
+static bool started;      /* main runs: before it a sanitizer may not be ready for questions */
 
 void alloc_enter (void)
 {

@@ -2,8 +2,8 @@
  * a test wants it to. It stands in for malloc of the whole program, so nothing has to be built
  * specially.
  *
- * Only what is allocated between alloc_enter and alloc_leave is counted and may fail: the rig brackets
- * its calls of the engine with them. Threads: one. */
+ * Only what is allocated between alloc_enter and alloc_leave is counted and may fail: the rig
+ * brackets its calls of the engine with them. Threads: one. */
 #ifndef TESTS_CORE_ALLOC_H
 #define TESTS_CORE_ALLOC_H
 

@@ -24,7 +24,9 @@ typedef struct {
     uint64_t leased;
     uint64_t delayed;
     uint64_t ready_runs;
-    uint64_t keyed; /* notes with a key */
+    uint64_t keyed;    /* notes with a key */
+    uint64_t pinned;   /* bytes of settled records in chunks that are kept */
+    uint64_t overhead; /* bytes of notes and of runs that wait, and those pinned */
 } sums_t;
 
 static void audit_timer (const zf_engine_t *engine, const zf_timer_t *timer)
@@ -83,10 +85,12 @@ static void audit_run (const zf_queue_t *queue, const zf_group_t *group, const z
     case ZF_RUN_DELAYED:
         CHECK (run->timer.slot != 0 && run->timer.kind == ZF_TIMER_DELAY);
         sums->delayed += run->count;
+        sums->overhead += run->count * sizeof *run;
         break;
     case ZF_RUN_HELD:
         CHECK (run->count == 1 && run->timer.slot == 0);
         CHECK (zf_chunk_note (run->chunk, run->at)->key != NULL);
+        sums->overhead += sizeof *run;
         break;
     case ZF_RUN_GONE:
         CHECK (is_fresh (group, run->chunk, run->at) && run->timer.slot == 0);
@@ -106,10 +110,11 @@ static void audit_notes (const zf_queue_t *queue, uint8_t lane, const zf_chunk_t
         CHECK (note->asker == NULL || note->asked);
         audit_timer (queue->engine, &note->timer);
         sums->keyed += note->key != NULL;
+        sums->overhead += sizeof *note;
     }
 }
 
-/* Live records of a chunk: those in runs that are not GONE, and the fresh ones outside of all runs. */
+/* Live records of a chunk: those in runs that are not GONE, and the fresh ones outside of runs. */
 static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sums)
 {
     uint32_t live = 0;
@@ -127,6 +132,8 @@ static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sum
     CHECK (live == chunk->live);
     CHECK (live > 0 || chunk->next == NULL); /* only the last may be empty */
     CHECK (chunk->count <= chunk->slots || chunk->count == 0);
+    CHECK (chunk->settled_bytes == chunk->size - ZF_BATCH_HEADER - bytes);
+    sums->pinned += chunk->settled_bytes;
     sums->length += live;
     sums->bytes += bytes;
 }
@@ -137,6 +144,7 @@ static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums)
     uint64_t before = sums->length;
     uint64_t ready_before = sums->ready_runs;
     uint64_t bytes_before = sums->bytes;
+    uint64_t pinned_before = sums->pinned;
     uint32_t ahead = 0;
     uint64_t end = 0;
     zf_run_t *run = zf_group_from (&lane->group, 0);
@@ -148,18 +156,17 @@ static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums)
     }
     CHECK (ahead == lane->group.ahead);
     uint64_t ready = 0;
-    DL_FOREACH (lane->group.ready, run)
-    {
+    DL_FOREACH (lane->group.ready, run) {
         CHECK (run->state == ZF_RUN_READY);
         ready++;
     }
     CHECK (ready == sums->ready_runs - ready_before);
     const zf_chunk_t *chunk;
-    DL_FOREACH (lane->log.head, chunk)
-    {
+    DL_FOREACH (lane->log.head, chunk) {
         audit_notes (queue, number, chunk, sums);
         audit_chunk (&lane->group, chunk, sums);
     }
+    CHECK (sums->pinned - pinned_before == lane->log.pinned);
     CHECK (sums->length - before == lane->log.length);
     CHECK (sums->bytes - bytes_before == lane->log.bytes);
 }
@@ -168,15 +175,15 @@ static void audit_parked (const zf_queue_t *queue)
 {
     uint64_t count = 0;
     const zf_parked_t *parked;
-    DL_FOREACH (queue->parked, parked)
-    {
+    DL_FOREACH (queue->parked, parked) {
         CHECK (parked->queue == queue && parked->start < parked->in.batch.count);
         count += parked->in.batch.count - parked->start;
     }
     CHECK (count == queue->parked_count);
 }
 
-static void audit_queue (const zf_queue_t *queue)
+/* Returns the overhead of its records. */
+static uint64_t audit_queue (const zf_queue_t *queue)
 {
     sums_t sums = {0};
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
@@ -191,14 +198,14 @@ static void audit_queue (const zf_queue_t *queue)
     const zf_consumer_t *consumer;
     DL_FOREACH (queue->available, consumer)
         CHECK (consumer->is_available && consumer->leased < consumer->limit);
+    return sums.overhead + sums.pinned;
 }
 
 static void audit_consumer (const zf_session_t *session, const zf_consumer_t *consumer)
 {
     uint64_t leased = 0;
     const zf_run_t *run;
-    DL_FOREACH (consumer->runs, run)
-    {
+    DL_FOREACH (consumer->runs, run) {
         CHECK (run->consumer == consumer && run->state == ZF_RUN_LEASED);
         leased += run->count;
     }
@@ -218,8 +225,7 @@ static uint64_t audit_session (const zf_session_t *session)
 {
     uint64_t consumers = 0;
     const zf_consumer_t *consumer;
-    DL_FOREACH2 (session->consumers, consumer, session_next)
-    {
+    DL_FOREACH2 (session->consumers, consumer, session_next) {
         audit_consumer (session, consumer);
         consumers++;
     }
@@ -245,23 +251,26 @@ static bool is_unused (const zf_queue_t *queue)
 void audit_engine (const zf_engine_t *engine)
 {
     uint64_t bytes = 0;
+    uint64_t dead_bytes = 0;
+    uint64_t overhead = 0;
     uint64_t consumers = 0;
     uint64_t sessions = 0;
     audit_timers (engine);
     for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        audit_queue (queue);
+        overhead += audit_queue (queue);
         bytes += queue->bytes;
+        dead_bytes += queue->is_dead ? queue->bytes : 0;
         consumers += queue->consumers;
     }
     const zf_session_t *session;
-    DL_FOREACH (engine->sessions, session)
-    {
+    DL_FOREACH (engine->sessions, session) {
         consumers -= audit_session (session);
         sessions++;
     }
     CHECK (consumers == 0);
     CHECK (sessions == engine->counters.sessions);
-    CHECK (bytes == engine->bytes);
+    CHECK (bytes == engine->bytes && dead_bytes == engine->dead_bytes);
+    CHECK (overhead == engine->overhead);
     const zf_queue_t *queue;
     DL_FOREACH2 (engine->idle, queue, idle_next)
         CHECK (queue->is_idle && (queue->is_dirty || is_unused (queue)));

@@ -1,4 +1,4 @@
-/* The golden vectors: frames of the native protocol, byte for byte, from tests/golden/native.txt. */
+/* The golden vectors: frames of the native protocol byte for byte, from tests/golden/native.txt. */
 #ifndef TESTS_CORE_GOLDEN_H
 #define TESTS_CORE_GOLDEN_H
 
@@ -8,10 +8,10 @@
 
 typedef struct {
     char name[40];
-    bool to_broker;     /* or else to a peer */
-    zf_writer_t frame;  /* the control frame */
-    zf_writer_t batch;  /* size 0: there is none */
-    bool used;          /* the caller's */
+    bool to_broker;    /* or else to a peer */
+    zf_writer_t frame; /* the control frame */
+    zf_writer_t batch; /* size 0: there is none */
+    bool used;         /* the caller's */
 } golden_t;
 
 typedef struct {

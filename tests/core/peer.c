@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* -- coming and going ----------------------------------------------------------------------------- */
+/* -- coming and going -------------------------------------------------------------------------- */
 
 static void attach (peer_t *peer)
 {
@@ -97,15 +97,14 @@ void peer_crash (peer_t *peer)
 {
     held_t *held, *next;
     peer->mute = true;
-    DL_FOREACH_SAFE (peer->held, held, next)
-    {
+    DL_FOREACH_SAFE (peer->held, held, next) {
         DL_DELETE (peer->held, held);
         free (held);
     }
     peer_forget_letters (peer);
 }
 
-/* -- sending -------------------------------------------------------------------------------------- */
+/* -- sending ----------------------------------------------------------------------------------- */
 
 void peer_send (peer_t *peer, zf_frame_t *control, zf_frame_t *batch)
 {
@@ -194,7 +193,7 @@ uint64_t peer_request (peer_t *peer, const char *service, const char *bodies)
     return peer_request_with (peer, service, bodies, 0, 0);
 }
 
-/* -- working -------------------------------------------------------------------------------------- */
+/* -- working ----------------------------------------------------------------------------------- */
 
 void peer_consume (peer_t *peer, const char *queue, uint32_t credit)
 {
@@ -210,8 +209,8 @@ static held_t *find_held (peer_t *peer, const char *queue, zf_bytes_t body)
     DL_FOREACH (peer->held, held)
         if (strcmp (held->queue, queue) == 0 && zf_bytes_equal (zf_bytes_of (held->body), body))
             return held;
-    fail_msg ("%s does not hold %.*s of %s", peer->name, (int) body.size,
-              (const char *) body.data, queue);
+    fail_msg ("%s does not hold %.*s of %s", peer->name, (int) body.size, (const char *) body.data,
+              queue);
     return NULL;
 }
 

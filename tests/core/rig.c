@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define START_MS    1000
-#define HEARTBEAT_MS 400 /* of peers: often enough for every default */
-#define TURNS_MAX   1000 /* in one go; more is an engine that never comes to rest */
+#define START_MS     1000
+#define HEARTBEAT_MS 400  /* of peers: often enough for every default */
+#define TURNS_MAX    1000 /* in one go; more is an engine that never comes to rest */
 
 rig_t *rig_new (const zf_engine_options_t *options)
 {
@@ -64,7 +64,7 @@ int rig_teardown (void **state)
     return 0;
 }
 
-/* -- turns ---------------------------------------------------------------------------------------- */
+/* -- turns ------------------------------------------------------------------------------------- */
 
 static zf_bytes_t copy_of (const void *data, size_t size)
 {
@@ -152,14 +152,13 @@ void rig_turn (rig_t *rig)
     }
 }
 
-/* -- time ----------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 static void send_heartbeats (rig_t *rig)
 {
     static const uint8_t ping[] = {0x91, ZF_CMD_PING};
     peer_t *peer;
-    LL_FOREACH (rig->peers, peer)
-    {
+    LL_FOREACH (rig->peers, peer) {
         if (peer->session == NULL || peer->mute)
             continue;
         zf_frame_t *frame = wire_frame (ping, sizeof ping);
@@ -199,7 +198,7 @@ void rig_advance (rig_t *rig, uint64_t ms)
     }
 }
 
-/* -- queues --------------------------------------------------------------------------------------- */
+/* -- queues ------------------------------------------------------------------------------------ */
 
 zf_policy_t rig_policy (void)
 {

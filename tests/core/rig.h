@@ -7,9 +7,9 @@
  *     peer_post (p, "jobs", "a b");
  *     assert_delivered (w1, "jobs", "a", 1);
  *
- * After each call the engine has had its turn, and all its books have been looked at (audit.h). What
- * it sends lies in the peers' inboxes in the order it was sent; an assert_ takes what it names from
- * the top of one, and fails when something else lies there. */
+ * After each call the engine has had its turn, and all its books have been looked at (audit.h).
+ * What it sends lies in the peers' inboxes in the order it was sent; an assert_ takes what it names
+ * from the top of one, and fails when something else lies there. */
 #ifndef TESTS_CORE_RIG_H
 #define TESTS_CORE_RIG_H
 
@@ -72,7 +72,7 @@ struct peer {
     letter_t *inbox;       /* oldest first (utlist) */
     held_t *held;          /* oldest first (utlist) */
     posted_t *posted;
-    uint64_t low;       /* the lowest unconfirmed number, as its posts say it; 0: it does not know */
+    uint64_t low; /* the lowest unconfirmed number, as its posts say it; 0: it does not know */
     uint64_t requested; /* the last number that it gave to a request */
     uint32_t pongs;     /* received; they do not lie in the inbox */
     peer_t *next;
@@ -90,7 +90,7 @@ struct rig {
     char notices[400]; /* the last ones, one a line */
 };
 
-/* -- the rig -------------------------------------------------------------------------------------- */
+/* -- the rig ----------------------------------------------------------------------------------- */
 
 rig_t *rig_new (const zf_engine_options_t *options); /* NULL: the defaults */
 void rig_free (rig_t *rig);                          /* fails if the engine kept anything */
@@ -107,7 +107,7 @@ void rig_declare (rig_t *rig, const char *queue, const zf_policy_t *policy);
 zf_policy_t rig_policy (void); /* the defaults */
 zf_queue_info_t rig_info (rig_t *rig, const char *queue);
 
-/* -- peers ---------------------------------------------------------------------------------------- */
+/* -- peers ------------------------------------------------------------------------------------- */
 
 peer_t *rig_peer (rig_t *rig, const char *name);     /* attached and welcomed */
 peer_t *rig_stranger (rig_t *rig, const char *name); /* attached, has not said HELLO */
@@ -156,7 +156,7 @@ uint64_t peer_held (peer_t *peer, const char *queue, const char *body);
 /* Sends ADMIN; the argument is freed. NULL: nil. */
 void peer_admin (peer_t *peer, const char *verb, const char *queue, zf_writer_t *argument);
 
-/* -- what must lie in an inbox -------------------------------------------------------------------- */
+/* -- what must lie in an inbox ----------------------------------------------------------------- */
 
 #define assert_delivered(...) (rig_at (__FILE__, __LINE__), expect_delivered (__VA_ARGS__))
 #define assert_confirmed(...) (rig_at (__FILE__, __LINE__), expect_confirmed (__VA_ARGS__, 0))
@@ -186,7 +186,7 @@ void expect_silence (peer_t *peer); /* the inbox is empty */
  * *body (may be NULL) are valid until the next call of this. */
 zf_reader_t expect_result (peer_t *peer, int code, zf_bytes_t *body);
 
-/* Takes a DELIVER of any records from the top; false: nothing lies there. Fails on anything else. */
+/* Takes a DELIVER of any records from the top; false: nothing lies there. Fails on all else. */
 #define take_batch(...) (rig_at (__FILE__, __LINE__), expect_batch (__VA_ARGS__))
 bool expect_batch (peer_t *peer, uint64_t *first, uint64_t *count);
 

@@ -159,7 +159,7 @@ static void atomic_refusals_nobody_hears_of_end_the_session (void **state)
     peer_t *p = rig_peer (rig, "p");
     rig->audits = false;
     uint64_t number = 1;
-    for (; p->session != NULL && number < 3 * ZF_REFUSALS_MAX; number += 2)
+    for (; p->session != NULL && number < UINT64_C (3) * ZF_REFUSALS_MAX; number += 2)
         post_many (p, number, 1, "mail 2", "a b");
     assert_int_equal (number, 1 + 2 * (ZF_REFUSALS_MAX + 1));
 }

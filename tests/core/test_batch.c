@@ -15,8 +15,8 @@ static void reseal (zf_frame_t *frame)
     uint8_t *at = frame->data;
     uint64_t seed = zf_load_u32le (at + 4) | (uint64_t) zf_load_u32le (at + 12) << 32;
     seed ^= zf_load_u64le (at + 16);
-    zf_store_u64le (at + 24, XXH3_64bits_withSeed (at + ZF_BATCH_HEADER,
-                                                   frame->size - ZF_BATCH_HEADER, seed));
+    zf_store_u64le (
+        at + 24, XXH3_64bits_withSeed (at + ZF_BATCH_HEADER, frame->size - ZF_BATCH_HEADER, seed));
 }
 
 static void batch_comes_out_as_it_went_in (void **state)
@@ -45,8 +45,8 @@ static void batch_layout_is_what_the_header_says (void **state)
 {
     (void) state;
     zf_frame_t *frame = wire_batch (0x0102030405060708, "abc", NULL);
-    static const uint8_t expected[] = {'Z', 'F', 'B', 1, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
-                                       8,   7,   6,   5, 4, 3, 2, 1};
+    static const uint8_t expected[] = {'Z', 'F', 'B', 1, 1, 0, 0, 0, 7, 0, 0, 0,
+                                       0,   0,   0,   0, 8, 7, 6, 5, 4, 3, 2, 1};
     static const uint8_t record[] = {3, 0, 0, 0, 'a', 'b', 'c'};
     assert_int_equal (frame->size, ZF_BATCH_HEADER + 7);
     assert_memory_equal (frame->data, expected, sizeof expected);
@@ -88,10 +88,10 @@ static void record_that_lies_does_not_decode (void **state)
 {
     (void) state;
     static const uint32_t heads[] = {
-        5,                         /* one byte more than there is */
-        (1u << 30) - 1,            /* a gigabyte */
-        (1u << 30) | 4,            /* the reserved bit */
-        (1u << 31) | 0,            /* properties of the size that follows: 0 */
+        5,              /* one byte more than there is */
+        (1u << 30) - 1, /* a gigabyte */
+        (1u << 30) | 4, /* the reserved bit */
+        (1u << 31) | 0, /* properties of the size that follows: 0 */
         (1u << 31) | ((1u << 30) - 1),
     };
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
@@ -176,16 +176,16 @@ static void batch_that_lies_does_not_decode (void **state)
 {
     (void) state;
     assert_int_equal (decode_with (4, 3), 0);
-    assert_int_equal (decode_with (4, 0), ZF_E_PROTO);                    /* count */
+    assert_int_equal (decode_with (4, 0), ZF_E_PROTO); /* count */
     assert_int_equal (decode_with (4, 2), ZF_E_PROTO);
     assert_int_equal (decode_with (4, 4), ZF_E_PROTO);
     assert_int_equal (decode_with (4, UINT32_MAX), ZF_E_PROTO);
-    assert_int_equal (decode_with (8, 14), ZF_E_PROTO);                   /* size */
+    assert_int_equal (decode_with (8, 14), ZF_E_PROTO); /* size */
     assert_int_equal (decode_with (8, 16), ZF_E_PROTO);
     assert_int_equal (decode_with (8, UINT32_MAX), ZF_E_PROTO);
-    assert_int_equal (decode_with (12, 2), ZF_E_PROTO);                   /* flags */
-    assert_int_equal (decode_with (12, ZF_BATCH_HAS_PROPS), 0);           /* it need not be so */
-    assert_int_equal (decode_with (ZF_BATCH_HEADER, 2), ZF_E_PROTO);      /* a record */
+    assert_int_equal (decode_with (12, 2), ZF_E_PROTO);              /* flags */
+    assert_int_equal (decode_with (12, ZF_BATCH_HAS_PROPS), 0);      /* it need not be so */
+    assert_int_equal (decode_with (ZF_BATCH_HEADER, 2), ZF_E_PROTO); /* a record */
 }
 
 static void batch_must_say_that_it_has_properties (void **state)

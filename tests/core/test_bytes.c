@@ -105,7 +105,7 @@ static void writer_grows_and_keeps_what_was_written (void **state)
     zf_write_bytes (&w, NULL, 0);
     assert_int_equal (w.size, 40000);
     for (uint32_t i = 0; i < 10000; i++)
-        assert_int_equal (zf_load_u32le (w.data + 4 * i), i);
+        assert_int_equal (zf_load_u32le (w.data + 4 * (size_t) i), i);
     assert_non_null (zf_writer_reserve (&w, 1000000));
     assert_int_equal (zf_load_u32le (w.data + 4), 1);
     zf_writer_free (&w);

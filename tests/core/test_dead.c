@@ -13,7 +13,10 @@ static uint64_t admin_count (peer_t *peer, const char *verb, const char *queue, 
 /* Posts records with the properties and has a worker reject them all. */
 static void bury (rig_t *rig, const char *queue, const char *bodies, const zf_props_t *props)
 {
-    peer_t *w = rig_worker (rig, "gravedigger", queue, 1000);
+    static unsigned graves;
+    char name[32];
+    snprintf (name, sizeof name, "gravedigger %u", graves++ % 100);
+    peer_t *w = rig_worker (rig, name, queue, 1000);
     peer_post_props (w, queue, bodies, props);
     peer_forget_letters (w);
     uint64_t last = wire_words (bodies);
@@ -214,6 +217,27 @@ static void dead_letter_queue_can_be_chosen_or_off (void **state)
     assert_int_equal (rig_info (rig, "self").dropped, 1);
 }
 
+static void dead_letters_of_several_queues_in_one_do_not_mix (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = rig_policy ();
+    snprintf (policy.dead_letter, sizeof policy.dead_letter, "morgue");
+    rig_declare (rig, "jobs", &policy);
+    rig_declare (rig, "mail", &policy);
+    bury (rig, "jobs", "a b", NULL);
+    bury (rig, "mail", "x", NULL);
+    bury (rig, "jobs", "c", NULL);
+    peer_post (rig->admin, "morgue", "alive"); /* a record like any other */
+    assert_confirmed (rig->admin, "morgue", 1, 1);
+    peer_t *w = rig_worker (rig, "w", "morgue", 1);
+    assert_delivered (w, "morgue", "a", 1); /* somebody looks into it */
+    assert_int_equal (admin_count (rig->admin, "requeue", "jobs", 0), 2);
+    assert_int_equal (admin_count (rig->admin, "discard", "mail", 0), 1);
+    assert_int_equal (rig_info (rig, "morgue").length, 2);
+    peer_t *w2 = rig_worker (rig, "w2", "jobs", 10);
+    assert_delivered (w2, "jobs", "b c", 1);
+}
+
 static void dead_letters_of_a_dead_letter_queue_are_dropped (void **state)
 {
     rig_t *rig = *state;
@@ -309,6 +333,7 @@ int main (void)
         TEST (requeued_record_with_large_properties_keeps_them),
         TEST (discarded_dead_letters_are_gone),
         TEST (dead_letter_queue_can_be_chosen_or_off),
+        TEST (dead_letters_of_several_queues_in_one_do_not_mix),
         TEST (dead_letters_of_a_dead_letter_queue_are_dropped),
         TEST (name_too_long_for_a_dead_letter_queue_has_none),
         TEST (dead_letter_queue_at_its_cap_drops_by_its_rule),

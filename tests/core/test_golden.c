@@ -1,14 +1,14 @@
 /* The native protocol byte for byte: what tests/golden/native.txt says is what we encode, what we
  * understand, and what the engine sends.
  *
- * With an argument the program prints the vectors as they are now, for a new version of the file. */
+ * With an argument the program prints the vectors as they are now, for a new version of it. */
 #include "tests/core/golden.h"
 #include "tests/core/rig.h"
 
 static golden_set_t golden;
 static bool printing; /* instead of comparing */
 
-/* -- comparing ------------------------------------------------------------------------------------ */
+/* -- comparing --------------------------------------------------------------------------------- */
 
 static void print_hex (const char *label, zf_bytes_t bytes)
 {
@@ -68,7 +68,7 @@ static void hear (peer_t *peer, const char *name)
     peer_forget_letters (peer);
 }
 
-/* -- what peers say ------------------------------------------------------------------------------- */
+/* -- what peers say ---------------------------------------------------------------------------- */
 
 static zf_writer_t hello (const peer_t *peer)
 {
@@ -123,7 +123,7 @@ static zf_frame_t *batch_with_properties (uint64_t first)
     return wire_batch (first, "hello", &props);
 }
 
-/* -- the story ------------------------------------------------------------------------------------ */
+/* -- the story --------------------------------------------------------------------------------- */
 
 static rig_t *golden_rig (void)
 {

@@ -207,7 +207,8 @@ static void step (world_t *world)
         give_back (world, pick (world, ZF_RUN_LEASED));
         break;
     case 7:
-        settle (world, pick (world, rand_below (&world->random, 2) ? ZF_RUN_READY : ZF_RUN_DELAYED));
+        settle (world,
+                pick (world, rand_below (&world->random, 2) ? ZF_RUN_READY : ZF_RUN_DELAYED));
         break;
     default:
         if (rand_below (&world->random, 2) == 0)
@@ -285,7 +286,8 @@ static void carve_without_memory_loses_nothing (void **state)
         zf_run_t *run = zf_group_pass (&world.group, 10, ZF_RUN_LEASED);
         alloc_enter ();
         alloc_fail (n, 1);
-        assert_int_equal (zf_group_carve (&world.group, run, 3, 4, split_lists, &world), ZF_E_NOMEM);
+        assert_int_equal (zf_group_carve (&world.group, run, 3, 4, split_lists, &world),
+                          ZF_E_NOMEM);
         alloc_leave ();
         uint32_t count = 0;
         run = zf_group_from (&world.group, 0);

@@ -304,7 +304,7 @@ static void nack_with_a_delay_waits_that_long (void **state)
     assert_silence (w);
     rig_advance (rig, 1);
     assert_delivered (w, "jobs", "b", 2);
-    rig_advance (rig, 3600 * 1000);
+    rig_advance (rig, 3600000);
     peer_forget_letters (w);
     assert_int_equal (rig_info (rig, "jobs").delayed, 1);
 }

@@ -171,7 +171,9 @@ static void peer_that_sends_junk_is_counted_and_told (void **state)
         {"\x91\x2a", 2},                 /* the one behind the last */
         {"\xdd\xff\xff\xff\xff\x03", 6}, /* four thousand million elements */
         {"hello", 5},                    /* no array */
-        {"\x92\x14\xa4" "echo", 7},       /* cut */
+        {"\x92\x14\xa4"
+         "echo",
+         7}, /* cut */
         {"\x94\x14\xc6\xff\xff\xff\xff", 7},
     };
     peer_t *p = rig_peer (rig, "p");
@@ -190,7 +192,11 @@ static void peer_whose_post_is_malformed_has_to_begin_anew (void **state)
 {
     rig_t *rig = *state;
     peer_t *p = rig_peer (rig, "p");
-    peer_send (p, wire_frame ("\x92\x0a\xa4" "jobs", 7), NULL);
+    peer_send (p,
+               wire_frame ("\x92\x0a\xa4"
+                           "jobs",
+                           7),
+               NULL);
     assert_error (p, ZF_E_PROTO);
     assert_reset (p);
     assert_null (p->session);
@@ -269,15 +275,15 @@ static void properties_that_lie_are_wrong (void **state)
         const char *bytes;
         size_t size;
     } lies[] = {
-        {"\x81", 1},                     /* a pair that is not there */
-        {"\x80\xc0", 2},                 /* something behind them */
-        {"\x81\x05\x0a", 3},             /* priority 10 */
-        {"\x81\x06\x91\x04", 4},         /* a frame of 4 bytes in a body of 3 */
-        {"\x81\x06\x91\x02", 4},         /* frames that do not make up the body */
-        {"\x81\x01\xc4\x00", 4},         /* an empty id */
-        {"\x82\x03\x01\x03\x01", 5},     /* a delay twice */
+        {"\x81", 1},                 /* a pair that is not there */
+        {"\x80\xc0", 2},             /* something behind them */
+        {"\x81\x05\x0a", 3},         /* priority 10 */
+        {"\x81\x06\x91\x04", 4},     /* a frame of 4 bytes in a body of 3 */
+        {"\x81\x06\x91\x02", 4},     /* frames that do not make up the body */
+        {"\x81\x01\xc4\x00", 4},     /* an empty id */
+        {"\x82\x03\x01\x03\x01", 5}, /* a delay twice */
         {"\x81\x07\xdf\xff\xff\xff\xff", 7},
-        {"\x81\x09\x92\xa0\xa0", 5},     /* a death of two */
+        {"\x81\x09\x92\xa0\xa0", 5}, /* a death of two */
     };
     peer_t *p = rig_peer (rig, "p");
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
@@ -288,10 +294,11 @@ static void properties_that_lie_are_wrong (void **state)
         peer_forget_letters (p);
     }
     memset (huge, 0xc0, sizeof huge);
-    memcpy (huge, "\x81\x0a\xdc\xff\xfa", 5); /* a property from the future: 65530 nils */
+    static const uint8_t future[] = {0x81, 0x0a, 0xdc, 0xff, 0xfa}; /* 65530 nils, of a new kind */
+    memcpy (huge, future, sizeof future);
     post_with (p, huge, 5 + 65530);
     assert_confirmed (p, "jobs", 1, 1);
-    memcpy (huge, "\x81\x0a\xdc\xff\xfc", 5);
+    huge[4] = 0xfc;
     post_with (p, huge, ZF_PROPS_MAX + 1);
     assert_error (p, ZF_E_PROTO);
     assert_int_equal (rig_info (rig, "jobs").length, 1);

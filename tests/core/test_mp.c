@@ -176,10 +176,10 @@ static void counts_beyond_the_bytes_are_lies (void **state)
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         zf_bytes_t in = zf_bytes (lies[i].bytes, lies[i].size);
         zf_reader_t r = zf_reader (in);
-        uint32_t count = lies[i].bytes[0] == 0xde || lies[i].bytes[0] == 0xdf ||
-                                 lies[i].bytes[0] == 0x81
-                             ? zf_mp_map (&r)
-                             : zf_mp_array (&r);
+        uint32_t count =
+            lies[i].bytes[0] == 0xde || lies[i].bytes[0] == 0xdf || lies[i].bytes[0] == 0x81
+                ? zf_mp_map (&r)
+                : zf_mp_array (&r);
         assert_int_equal (count, 0);
         assert_true (r.failed);
         r = zf_reader (in);

@@ -29,15 +29,15 @@ typedef struct {
     peer_t *producer, *worker, *client, *boss;
     item_t items[ITEMS_MAX];
     size_t count;
-    uint64_t atomic;       /* last number of an atomic post */
-    bool atomic_done;      /* it was confirmed */
+    uint64_t atomic;  /* last number of an atomic post */
+    bool atomic_done; /* it was confirmed */
     bool atomic_refused;
     uint32_t atomic_parts; /* records of it that the worker saw */
-    bool released; /* the one that is released once */
+    bool released;         /* the one that is released once */
     bool answered[REQUESTS + 1];
 } world_t;
 
-/* -- the producer --------------------------------------------------------------------------------- */
+/* -- the producer ------------------------------------------------------------------------------ */
 
 static void send_item (world_t *world, const item_t *item)
 {
@@ -107,7 +107,7 @@ static void read_done (world_t *world, zf_reader_t *r)
     assert_false (world->atomic_done && world->atomic_refused);
 }
 
-/* -- the worker ----------------------------------------------------------------------------------- */
+/* -- the worker -------------------------------------------------------------------------------- */
 
 static void account (world_t *world, zf_bytes_t body)
 {
@@ -182,7 +182,7 @@ static void read_delivery (world_t *world, zf_reader_t *r, zf_bytes_t body)
     }
 }
 
-/* -- everybody ------------------------------------------------------------------------------------ */
+/* -- everybody --------------------------------------------------------------------------------- */
 
 static void read_reply (world_t *world, zf_reader_t *r)
 {
@@ -280,7 +280,7 @@ static void come_back (world_t *world)
     read_all (world);
 }
 
-/* -- the scene ------------------------------------------------------------------------------------ */
+/* -- the scene --------------------------------------------------------------------------------- */
 
 static void declare (world_t *world)
 {
@@ -376,9 +376,12 @@ static void check (const world_t *world, size_t n)
         if (item->confirmed && !item->accounted)
             missing++;
     }
-    uint64_t dropped = rig_info (world->rig, "jobs").dropped; /* dead letters that found no memory */
+    uint64_t dropped =
+        rig_info (world->rig, "jobs").dropped; /* dead letters that found no memory */
     if (missing > dropped)
         fail_msg ("allocation %zu: %d confirmed records are missing", n, (int) missing);
+    if (world->atomic_refused && world->atomic_parts > 0)
+        fail_msg ("allocation %zu: part of an atomic post that was refused is there", n);
     if (world->atomic_done && world->atomic_parts < 2)
         fail_msg ("allocation %zu: part of an atomic post is missing", n);
     for (uint64_t number = 1; number <= REQUESTS; number++)
@@ -390,7 +393,7 @@ static void check (const world_t *world, size_t n)
     assert_int_equal (world->rig->engine->bytes, rig_info (world->rig, "echo.dead").bytes);
 }
 
-/* Plays the scene with `times` failures from the n-th allocation on. Returns how many there were. */
+/* Plays the scene with `times` failures from the n-th allocation on. Returns how many happened. */
 static size_t play_with_failures (size_t n, size_t times)
 {
     static world_t world;
@@ -466,6 +469,46 @@ static void id_of_a_record_without_memory_is_free (void **state)
     }
 }
 
+static void post_to_both (peer_t *p)
+{
+    zf_props_t props;
+    zf_props_defaults (&props);
+    props.ttl_ms = 100000;
+    props.id = zf_bytes_of ("order-1");
+    zf_writer_t w = wire_control (ZF_CMD_POST_MANY, 3);
+    zf_mp_put_uint (&w, 1);
+    zf_mp_put_uint (&w, 1);
+    zf_mp_put_array (&w, 4);
+    wire_put_text (&w, "one");
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, "two");
+    zf_mp_put_uint (&w, 1);
+    peer_write (p, &w, wire_batch (1, "a b", &props));
+}
+
+static void atomic_post_without_memory_is_whole_or_not_there (void **state)
+{
+    (void) state;
+    size_t failures = 1;
+    for (size_t n = 1; failures > 0; n++) {
+        rig_t *rig = rig_new (NULL);
+        peer_t *p = rig_peer (rig, "p");
+        alloc_fail (n, 1 + n % 3);
+        post_to_both (p);
+        failures = alloc_failures ();
+        alloc_fail (1, 0);
+        assert_int_equal (rig_info (rig, "one").length, rig_info (rig, "two").length);
+        if (p->session == NULL) {
+            peer_reconnect (p);
+            peer_forget_letters (p);
+            post_to_both (p);
+            assert_int_equal (rig_info (rig, "one").length, 1);
+            assert_int_equal (rig_info (rig, "two").length, 1);
+        }
+        rig_free (rig);
+    }
+}
+
 static void engine_without_memory_is_none (void **state)
 {
     (void) state;
@@ -486,6 +529,7 @@ int main (void)
         cmocka_unit_test (each_allocation_may_fail),
         cmocka_unit_test (several_allocations_in_a_row_may_fail),
         cmocka_unit_test (id_of_a_record_without_memory_is_free),
+        cmocka_unit_test (atomic_post_without_memory_is_whole_or_not_there),
         cmocka_unit_test (engine_without_memory_is_none),
     };
     return cmocka_run_group_tests_name ("nomem", tests, NULL, NULL);

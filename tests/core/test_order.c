@@ -3,7 +3,7 @@
 
 #include "tests/core/rand.h"
 
-/* -- priorities ----------------------------------------------------------------------------------- */
+/* -- priorities -------------------------------------------------------------------------------- */
 
 static zf_props_t important (uint32_t priority)
 {
@@ -90,7 +90,7 @@ static void priorities_change_only_while_empty (void **state)
     assert_int_equal (peer_held (w, "jobs", "b"), id + 1); /* ids are not used again */
 }
 
-/* -- delays --------------------------------------------------------------------------------------- */
+/* -- delays ------------------------------------------------------------------------------------ */
 
 static zf_props_t delayed (uint64_t delay_ms)
 {
@@ -146,7 +146,7 @@ static void delay_without_end_never_comes (void **state)
     assert_int_equal (rig_info (rig, "jobs").delayed, 1);
 }
 
-/* -- keys ----------------------------------------------------------------------------------------- */
+/* -- keys -------------------------------------------------------------------------------------- */
 
 static zf_props_t keyed (const char *key)
 {

@@ -40,6 +40,58 @@ static void post_sent_again_over_a_new_connection (void **state)
     assert_int_equal (rig_info (rig, "jobs").length, 2);
 }
 
+static void post_with_a_gap_before_it_has_to_wait_for_what_is_missing (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
+    peer_post (p, "jobs", "a");
+    assert_confirmed (p, "jobs", 1, 1);
+    peer_post_again (p, "jobs", 3, "c", 2);
+    assert_reset (p);
+    assert_null (p->session);
+    peer_reconnect (p);
+    peer_forget_letters (p);
+    peer_post_again (p, "jobs", 2, "b", 2);
+    peer_post_again (p, "jobs", 3, "c", 2);
+    assert_confirmed (p, "jobs", 2, 1);
+    assert_confirmed (p, "jobs", 3, 1);
+}
+
+/* A queue that was forgotten knows no numbers: its producers say where they are. */
+static void post_whose_forerunners_are_settled_has_no_gap (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
+    peer_post_again (p, "jobs", 100, "a b", 100);
+    assert_confirmed (p, "jobs", 100, 2);
+    assert_int_equal (rig_info (rig, "jobs").length, 2);
+}
+
+/* Those that wait for room are known, too, though nothing was said of them. */
+static void post_behind_one_that_waits_has_no_gap (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = rig_policy ();
+    policy.max_length = 1;
+    rig_declare (rig, "jobs", &policy);
+    peer_t *p = rig_peer (rig, "p");
+    peer_post (p, "jobs", "a b");
+    peer_post (p, "mail", "x");
+    peer_post (p, "jobs", "c");
+    peer_post_again (p, "jobs", 2, "b c d", 2); /* two of them wait already */
+    assert_confirmed (p, "jobs", 1, 1);
+    assert_confirmed (p, "mail", 1, 1);
+    assert_silence (p);
+    assert_int_equal (rig_info (rig, "jobs").parked, 3);
+    peer_t *w = rig_worker (rig, "w", "jobs", 1);
+    static const char *const bodies[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        assert_delivered (w, "jobs", bodies[i], 1);
+        peer_ack (w, "jobs", bodies[i]);
+    }
+    assert_silence (w);
+}
+
 static void producers_are_numbered_apart (void **state)
 {
     rig_t *rig = *state;
@@ -73,7 +125,7 @@ static void post_numbered_zero_is_wrong (void **state)
     peer_t *p = rig_peer (rig, "p");
     peer_post_again (p, "jobs", 0, "a b", 0);
     assert_error (p, ZF_E_PROTO);
-    assert_silence (p);
+    assert_reset (p);
     assert_int_equal (rig_info (rig, "jobs").length, 0);
 }
 
@@ -105,7 +157,7 @@ static void post_to_a_bad_name_is_refused (void **state)
     assert_int_equal (HASH_COUNT (rig->engine->queues), 1);
 }
 
-/* -- ids ------------------------------------------------------------------------------------------ */
+/* -- ids --------------------------------------------------------------------------------------- */
 
 static zf_props_t called (const char *id)
 {
@@ -148,7 +200,7 @@ static void id_is_remembered_after_the_record_is_done (void **state)
     peer_ack (w, "jobs", "a");
     peer_post_props (p, "jobs", "b", &props);
     assert_silence (w);
-    rig_advance (rig, 120 * 1000);
+    rig_advance (rig, 120000);
     const zf_queue_t *queue = zf_engine_find (rig->engine, zf_bytes_of ("jobs"));
     assert_null (queue->ids.order);
 }
@@ -219,7 +271,7 @@ static void request_with_a_used_id_is_rejected (void **state)
     assert_int_equal (rig_info (rig, "echo").length, 1);
 }
 
-/* -- batches -------------------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------------------- */
 
 /* Acks what is delivered until nothing more comes; returns how many records that were. */
 static uint64_t ack_all (peer_t *w, const char *queue)
@@ -239,8 +291,9 @@ static void batches_of_all_sizes_come_through (void **state)
     static const struct {
         uint32_t count;
         size_t size;
-    } batches[] = {{1, 0},     {1, 1},     {100, 10},   {1, 8192}, {1, 70000}, {700, 100}, {5000, 1},
-                   {5000, 20}, {1, 65536}, {70000, 10}, {1, 0},    {3, 30000}, {1, 100},   {4096, 16}};
+    } batches[] = {{1, 0},     {1, 1},     {100, 10},  {1, 8192},  {1, 70000},
+                   {700, 100}, {5000, 1},  {5000, 20}, {1, 65536}, {70000, 10},
+                   {1, 0},     {3, 30000}, {1, 100},   {4096, 16}};
     peer_t *p = rig_peer (rig, "p");
     peer_t *w = rig_peer (rig, "w");
     uint64_t total = 0;
@@ -283,6 +336,9 @@ int main (void)
         TEST (post_sent_again_is_confirmed_not_queued),
         TEST (post_sent_again_with_more_queues_only_the_new),
         TEST (post_sent_again_over_a_new_connection),
+        TEST (post_with_a_gap_before_it_has_to_wait_for_what_is_missing),
+        TEST (post_whose_forerunners_are_settled_has_no_gap),
+        TEST (post_behind_one_that_waits_has_no_gap),
         TEST (producers_are_numbered_apart),
         TEST (producer_silent_for_long_is_forgotten),
         TEST (post_numbered_zero_is_wrong),

@@ -79,12 +79,13 @@ static void refusals_are_limited_and_forgotten_when_heard_of (void **state)
     zf_producer_t *p = get (&producers, 1, 0);
     for (uint64_t i = 0; i < ZF_REFUSALS_MAX; i++)
         assert_int_equal (zf_producer_refuse (p, 10 * i, 5, ZF_E_FULL), 0);
-    assert_int_equal (zf_producer_refuse (p, 10 * ZF_REFUSALS_MAX, 5, ZF_E_FULL), ZF_E_LIMIT);
+    assert_int_equal (zf_producer_refuse (p, 10 * (uint64_t) ZF_REFUSALS_MAX, 5, ZF_E_FULL),
+                      ZF_E_LIMIT);
     zf_producer_heard (p, 14); /* in the middle of the second */
     assert_int_equal (p->refusal_count, ZF_REFUSALS_MAX - 1);
     zf_producer_heard (p, 15);
     assert_int_equal (p->refusal_count, ZF_REFUSALS_MAX - 2);
-    assert_int_equal (zf_producer_refuse (p, 10 * ZF_REFUSALS_MAX, 5, ZF_E_FULL), 0);
+    assert_int_equal (zf_producer_refuse (p, 10 * (uint64_t) ZF_REFUSALS_MAX, 5, ZF_E_FULL), 0);
     zf_producer_heard (p, UINT64_MAX);
     assert_null (p->refusals);
     zf_producers_free (&producers);
@@ -100,7 +101,9 @@ static void outcomes_agree_with_a_simple_model (void **state)
         zf_producer_t *p = get (&producers, 1, 0);
         while (p->last + 20 < 1000) {
             uint64_t n = 1 + rand_below (&random, 10);
-            int code = rand_below (&random, 2) ? 0 : rand_below (&random, 2) ? ZF_E_FULL : ZF_E_NOMEM;
+            int code = rand_below (&random, 2)   ? 0
+                       : rand_below (&random, 2) ? ZF_E_FULL
+                                                 : ZF_E_NOMEM;
             for (uint64_t i = 1; i <= n; i++)
                 model[p->last + i] = code;
             if (code != 0)

@@ -108,6 +108,25 @@ static void headers_and_frames_are_found (void **state)
     zf_writer_free (&w);
 }
 
+static void headers_come_in_order (void **state)
+{
+    (void) state;
+    everything_t e;
+    zf_writer_t w = {0};
+    zf_props_view_t view;
+    zf_bytes_t name;
+    set_everything (&e);
+    zf_props_encode (&w, &e.props, NULL);
+    zf_props_decode (bytes_of (&w), 5, &view);
+    assert_bytes (zf_props_header_at (&view, 0, &name), "red");
+    assert_bytes (name, "colour");
+    assert_int_equal (zf_props_header_at (&view, 1, &name).size, 0);
+    assert_bytes (name, "empty");
+    assert_null (zf_props_header_at (&view, 2, &name).data);
+    assert_null (name.data);
+    zf_writer_free (&w);
+}
+
 static void rewritten_properties_lose_times_and_change_death (void **state)
 {
     (void) state;
@@ -142,7 +161,8 @@ static void rewritten_properties_lose_times_and_change_death (void **state)
 static void properties_from_the_future_are_skipped (void **state)
 {
     (void) state;
-    static const uint8_t bytes[] = {0x83, 0x05, 0x02, 0x0a, 0x92, 0xc0, 0xc3, 0xcd, 0x01, 0x00, 0x80};
+    static const uint8_t bytes[] = {0x83, 0x05, 0x02, 0x0a, 0x92, 0xc0,
+                                    0xc3, 0xcd, 0x01, 0x00, 0x80};
     zf_props_view_t view;
     assert_int_equal (zf_props_decode (zf_bytes (bytes, sizeof bytes), 0, &view), 0);
     assert_int_equal (view.priority, 2);
@@ -167,27 +187,27 @@ static void each_property_is_checked (void **state)
 {
     (void) state;
     assert_true (decodes (1, "\xc4\x01x", 3));
-    assert_false (decodes (1, "\xc4\x00", 2));     /* an empty id */
+    assert_false (decodes (1, "\xc4\x00", 2)); /* an empty id */
     assert_false (decodes (1, "\x05", 1));
-    assert_false (decodes (2, "\xa0", 1));         /* an empty key */
+    assert_false (decodes (2, "\xa0", 1)); /* an empty key */
     assert_true (decodes (3, "\x00", 1));
-    assert_false (decodes (3, "\xff", 1));         /* a negative delay */
+    assert_false (decodes (3, "\xff", 1)); /* a negative delay */
     assert_false (decodes (4, "\xc0", 1));
     assert_true (decodes (5, "\x09", 1));
-    assert_false (decodes (5, "\x0a", 1));         /* priority 10 */
+    assert_false (decodes (5, "\x0a", 1)); /* priority 10 */
     assert_false (decodes (5, "\xcf\x01\x00\x00\x00\x00\x00\x00\x00", 9));
     assert_true (decodes (6, "\x92\x02\x03", 3));
     assert_false (decodes (6, "\x92\x02\x02", 3)); /* frames that make up less */
     assert_false (decodes (6, "\x92\x02\x04", 3)); /* and more */
     assert_false (decodes (6, "\x92\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x06", 11));
-    assert_false (decodes (6, "\x90", 1));         /* no frames for a body */
+    assert_false (decodes (6, "\x90", 1)); /* no frames for a body */
     assert_true (decodes (7, "\x81\xa1x\xa0", 4));
     assert_false (decodes (7, "\x81\xa0\xa0", 3)); /* a header without a name */
     assert_true (decodes (8, "\xa0", 1));
     assert_true (decodes (9, "\x93\xa0\xa0\x01", 4));
     assert_false (decodes (9, "\x93\xa0\xa0\xff", 4));
     assert_false (decodes (9, "\x92\xa0\xa0", 3));
-    assert_false (decodes (0xc0, "\xa0", 1));      /* nil for a key */
+    assert_false (decodes (0xc0, "\xa0", 1)); /* nil for a key */
 }
 
 static void property_given_twice_is_wrong (void **state)
@@ -325,6 +345,7 @@ int main (void)
         cmocka_unit_test (no_properties_take_no_bytes),
         cmocka_unit_test (all_properties_come_out_as_they_went_in),
         cmocka_unit_test (headers_and_frames_are_found),
+        cmocka_unit_test (headers_come_in_order),
         cmocka_unit_test (rewritten_properties_lose_times_and_change_death),
         cmocka_unit_test (properties_from_the_future_are_skipped),
         cmocka_unit_test (each_property_is_checked),

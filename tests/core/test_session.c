@@ -10,7 +10,7 @@ static zf_engine_options_t limits (uint32_t queues, uint32_t sessions)
     return options;
 }
 
-/* -- greeting ------------------------------------------------------------------------------------- */
+/* -- greeting ---------------------------------------------------------------------------------- */
 
 static void say_hello (peer_t *peer, uint64_t version, const void *uuid, size_t uuid_size)
 {
@@ -31,6 +31,24 @@ static void stranger_is_told_to_say_hello (void **state)
     peer_hello (p);
     peer_post_again (p, "jobs", 1, "a", 1);
     assert_confirmed (p, "jobs", 1, 1);
+}
+
+static void first_message_tells_that_a_peer_is_native (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *bytes;
+        size_t size, count; /* of the first frame; frames */
+        bool native;
+    } messages[] = {{"", 0, 1, true},      {"", 0, 2, false},       {"\x91\x03", 2, 1, true},
+                    {"\x94\x01", 2, 2, true}, {"MDPC02", 6, 2, false}, {"READY", 5, 1, false}};
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        zf_frame_t *frame = wire_frame (messages[i].bytes, messages[i].size);
+        zf_frame_t *frames[] = {frame, frame};
+        bool native = zf_dialect_native.matches (frames, messages[i].count);
+        assert_int_equal (native, messages[i].native);
+        zf_frame_drop (frame);
+    }
 }
 
 static void probe_is_answered_with_reset (void **state)
@@ -122,7 +140,7 @@ static void peer_without_a_name_is_called_by_its_address (void **state)
     assert_string_equal (p->session->name, "61206c6f6e67206164647265");
 }
 
-/* -- signs of life -------------------------------------------------------------------------------- */
+/* -- signs of life ----------------------------------------------------------------------------- */
 
 static void ping_is_answered (void **state)
 {
@@ -145,7 +163,7 @@ static void silent_worker_loses_its_records (void **state)
     assert_confirmed (w2, "jobs", 1, 2);
     assert_delivered (w1, "jobs", "a b", 1);
     w1->mute = true;
-    uint64_t patience = 3 * rig->engine->options.heartbeat_ms;
+    uint64_t patience = UINT64_C (3) * rig->engine->options.heartbeat_ms;
     rig_advance (rig, patience - 1);
     assert_silence (w2);
     rig_advance (rig, 1);
@@ -164,7 +182,7 @@ static void worker_that_beats_keeps_its_records (void **state)
     rig_declare (rig, "jobs", &policy);
     peer_t *w = rig_worker (rig, "w", "jobs", 10);
     peer_post (w, "jobs", "a");
-    rig_advance (rig, 1000 * 1000);
+    rig_advance (rig, 1000000);
     assert_int_equal (rig_info (rig, "jobs").leased, 1);
     assert_non_null (w->session);
 }
@@ -191,6 +209,40 @@ static void stranger_that_says_nothing_is_forgotten (void **state)
     assert_int_equal (rig->engine->counters.sessions, 0);
 }
 
+/* The shell finds that the connection is gone when it wants to say farewell. */
+static void connection_that_breaks_at_the_farewell_is_forgotten_once (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
+    zf_effect_t effect;
+    zf_session_end (p->session, "test");
+    zf_engine_decide (rig->engine);
+    assert_true (zf_engine_effect (rig->engine, &effect));
+    zf_engine_detach (effect.session);
+    p->session = NULL;
+    assert_null (zf_engine_left (rig->engine));
+    zf_engine_sent (rig->engine);
+    assert_int_equal (rig->engine->counters.sessions, 0);
+    rig_turn (rig);
+}
+
+/* What was meant for a connection is not sent over it once it is known to be gone. */
+static void effects_for_a_broken_connection_are_skipped (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
+    zf_effect_t effect;
+    zf_frame_t *ping = wire_frame ("\x91\x03", 2);
+    zf_engine_input (p->session, &ping, 1);
+    zf_frame_drop (ping);
+    zf_engine_detach (p->session);
+    p->session = NULL;
+    zf_engine_decide (rig->engine);
+    assert_false (zf_engine_effect (rig->engine, &effect));
+    zf_engine_sent (rig->engine);
+    rig_turn (rig);
+}
+
 static void message_from_the_other_side_of_the_end_is_ignored (void **state)
 {
     rig_t *rig = *state;
@@ -207,7 +259,7 @@ static void message_from_the_other_side_of_the_end_is_ignored (void **state)
     assert_null (p->session);
 }
 
-/* -- coming back ---------------------------------------------------------------------------------- */
+/* -- coming back ------------------------------------------------------------------------------- */
 
 static void peer_on_a_new_connection_takes_over_its_session (void **state)
 {
@@ -281,7 +333,7 @@ static void request_at_a_worker_when_its_client_leaves_is_finished (void **state
     assert_int_equal (rig_info (rig, "echo").length, 0);
 }
 
-/* -- limits --------------------------------------------------------------------------------------- */
+/* -- limits ------------------------------------------------------------------------------------ */
 
 static void sessions_are_limited (void **state)
 {
@@ -415,6 +467,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         TEST (stranger_is_told_to_say_hello),
+        cmocka_unit_test (first_message_tells_that_a_peer_is_native),
         TEST (probe_is_answered_with_reset),
         TEST (hello_is_answered_with_what_the_broker_expects),
         TEST (hello_of_no_version_we_know_is_refused),
@@ -427,6 +480,8 @@ int main (void)
         TEST (worker_that_beats_keeps_its_records),
         TEST (silent_client_is_forgotten_later),
         TEST (stranger_that_says_nothing_is_forgotten),
+        TEST (connection_that_breaks_at_the_farewell_is_forgotten_once),
+        TEST (effects_for_a_broken_connection_are_skipped),
         TEST (message_from_the_other_side_of_the_end_is_ignored),
         TEST (peer_on_a_new_connection_takes_over_its_session),
         TEST (request_outlives_its_clients_connection),

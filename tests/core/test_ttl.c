@@ -284,7 +284,7 @@ static void queues_that_bury_into_each_other_come_to_rest (void **state)
     assert_int_equal (rig_info (rig, "pong").expired, 2000);
 }
 
-/* -- requests ------------------------------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------------------- */
 
 static void request_expires_client_is_told (void **state)
 {

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <zferry/error.h>
 
-static size_t frames; /* not freed yet */
+static size_t unfreed; /* not freed yet */
 
 static void release (zf_frame_t *frame)
 {
-    frames--;
+    unfreed--;
     free (frame->data);
     free (frame);
 }
@@ -24,7 +24,7 @@ zf_frame_t *wire_frame (const void *data, size_t size)
     frame->size = size;
     frame->holders = 1;
     frame->release = release;
-    frames++;
+    unfreed++;
     return frame;
 }
 
@@ -38,7 +38,7 @@ zf_frame_t *wire_written (zf_writer_t *w)
 
 size_t wire_frames (void)
 {
-    return frames;
+    return unfreed;
 }
 
 uint32_t wire_words (const char *text)

@@ -1,8 +1,8 @@
 /* Frames as a native peer would send them: batches of records with short texts for bodies, and
  * control frames.
  *
- * "a b c" stands for three records with these bodies. A frame is freed when its last holder drops it;
- * wire_frames tells how many there are. */
+ * "a b c" stands for three records with these bodies. A frame is freed when its last holder drops
+ * it; wire_frames tells how many there are. */
 #ifndef TESTS_CORE_WIRE_H
 #define TESTS_CORE_WIRE_H
 

@@ -239,6 +239,7 @@ static void drained_worker_gives_back_what_it_did_not_begin (void **state)
         zf_message_t message = take_text (other, text, 1);
         ack (other, &message);
     }
+    AWAIT (has_length (client, "jobs", 1));
     pthread_t thread;
     assert_int_equal (pthread_create (&thread, NULL, settle_last, &held), 0);
     assert_int_equal (zf_worker_drain (worker, PATIENCE_MS, &stage.err), 0);

@@ -1,5 +1,5 @@
-/* An asker: sends requests, and sends them again under the same number in each new session, until it
- * has the final answer. */
+/* An asker: sends requests, and sends them again under the same number in each new session, until
+ * it has the final answer. */
 #include "tests/sim/peer.h"
 
 typedef struct {
@@ -59,8 +59,7 @@ static void make_requests (peer_t *peer)
     asker_t *self = peer->role_state;
     sim_t *sim = peer->sim;
     queue_t *queue = any_service (sim);
-    bool drops = queue->policy.overflow == ZF_OVERFLOW_DROP_OLDEST; /* even those it came with */
-    uint32_t n = drops ? 1 : (uint32_t) prng_between (&sim->prng, 1, 3);
+    uint32_t n = (uint32_t) prng_between (&sim->prng, 1, 3);
     uint64_t ttl_ms = PRNG_PICK (&sim->prng, ttls);
     uint32_t flags = prng_one_in (&sim->prng, 6) ? ZF_ASK_FAIL_FAST : 0;
     uint32_t number = (uint32_t) peer->me->request_count + 1;

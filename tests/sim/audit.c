@@ -3,10 +3,10 @@
 
 #include <utlist.h>
 
-#define CHECK(sim, condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            sim_fail ((sim), "%s:%d: not so: %s", __FILE__, __LINE__, #condition);                  \
+#define CHECK(sim, condition)                                                      \
+    do {                                                                           \
+        if (!(condition))                                                          \
+            sim_fail ((sim), "%s:%d: not so: %s", __FILE__, __LINE__, #condition); \
     } while (0)
 
 /* What was counted in one queue. */
@@ -16,6 +16,7 @@ typedef struct {
     uint64_t timers; /* set by its runs and notes */
     uint64_t keyed;  /* notes with a key */
     uint64_t fronts; /* runs that have their key's turn */
+    uint64_t extra;  /* bytes that the engine counts beside the records */
 } tally_t;
 
 /* -- runs -------------------------------------------------------------------------------------- */
@@ -23,8 +24,7 @@ typedef struct {
 static bool is_in (zf_run_t *list, const zf_run_t *run)
 {
     const zf_run_t *other;
-    DL_FOREACH (list, other)
-    {
+    DL_FOREACH (list, other) {
         if (other == run)
             return true;
     }
@@ -45,12 +45,14 @@ static void check_run (sim_t *sim, const zf_queue_t *queue, const zf_run_t *run,
     case ZF_RUN_DELAYED:
         CHECK (sim, run->timer.slot != 0);
         tally->delayed += run->count;
+        tally->extra += run->count * sizeof *run;
         break;
     case ZF_RUN_READY:
         tally->ready++;
         break;
     case ZF_RUN_HELD:
         CHECK (sim, run->timer.slot == 0 && run->count == 1 && !run->fronts_key);
+        tally->extra += sizeof *run;
         break;
     case ZF_RUN_GONE:
         CHECK (sim, run->timer.slot == 0);
@@ -74,6 +76,7 @@ static void check_note (sim_t *sim, const zf_chunk_t *chunk, uint32_t at, tally_
     CHECK (sim, note->chunk == chunk && note->at == at);
     tally->timers += note->timer.slot != 0;
     tally->keyed += note->key != NULL;
+    tally->extra += sizeof *note;
     if (note->asker == NULL)
         return;
     zf_note_t *found;
@@ -86,8 +89,8 @@ static zf_run_t *check_chunk (sim_t *sim, zf_lane_t *lane, const zf_chunk_t *chu
                               tally_t *tally)
 {
     uint32_t live = 0;
-    uint64_t cursor = lane->group.chunk != NULL ? lane->group.chunk->first + lane->group.at
-                                                : UINT64_MAX;
+    uint64_t cursor =
+        lane->group.chunk != NULL ? lane->group.chunk->first + lane->group.at : UINT64_MAX;
     for (uint32_t at = 0; at < chunk->count; at++) {
         uint64_t id = chunk->first + at;
         if (run != NULL && zf_run_end (run) <= id)
@@ -119,8 +122,7 @@ static void check_lane (sim_t *sim, const zf_queue_t *queue, zf_lane_t *lane, ta
     }
     CHECK (sim, ahead == group->ahead);
     zf_run_t *ready;
-    DL_FOREACH (group->ready, ready)
-    {
+    DL_FOREACH (group->ready, ready) {
         CHECK (sim, ready->state == ZF_RUN_READY && ready->group == group);
         tally->ready--;
     }
@@ -129,6 +131,7 @@ static void check_lane (sim_t *sim, const zf_queue_t *queue, zf_lane_t *lane, ta
     zf_chunk_t *chunk;
     DL_FOREACH (lane->log.head, chunk)
         run = check_chunk (sim, lane, chunk, run, tally);
+    tally->extra += lane->log.pinned;
     CHECK (sim, lane->log.length == tally->length - before.length);
     CHECK (sim, lane->log.bytes == tally->bytes - before.bytes);
 }
@@ -140,8 +143,7 @@ static void check_consumer (sim_t *sim, const zf_consumer_t *consumer)
     uint64_t leased = 0;
     uint64_t bytes = 0;
     const zf_run_t *run;
-    DL_FOREACH (consumer->runs, run)
-    {
+    DL_FOREACH (consumer->runs, run) {
         CHECK (sim, run->state == ZF_RUN_LEASED && run->consumer == consumer);
         leased += run->count;
         bytes += zf_chunk_span (run->chunk, run->at, run->count).size;
@@ -185,15 +187,14 @@ static void check_parked (sim_t *sim, const zf_queue_t *queue)
 {
     const zf_parked_t *parked;
     uint64_t records = 0;
-    DL_FOREACH (queue->parked, parked)
-    {
+    DL_FOREACH (queue->parked, parked) {
         CHECK (sim, parked->start < parked->in.batch.count && !parked->in.session->gone);
         records += parked->in.batch.count - parked->start;
     }
     CHECK (sim, records == queue->parked_count);
 }
 
-static uint64_t check_queue (sim_t *sim, zf_queue_t *queue)
+static tally_t check_queue (sim_t *sim, zf_queue_t *queue)
 {
     tally_t tally = {0};
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
@@ -202,12 +203,14 @@ static uint64_t check_queue (sim_t *sim, zf_queue_t *queue)
     CHECK (sim, tally.leased == queue->leased && tally.delayed == queue->delayed);
     CHECK (sim, queue->wanted == 0 && queue->wanted_bytes == 0);
     CHECK (sim, tally.fronts <= tally.keyed && (tally.keyed == 0) == (queue->keys == NULL));
-    bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL &&
-                !queue->declared;
+    bool idle =
+        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
     CHECK (sim, queue->is_dirty || idle == queue->is_idle);
     check_parked (sim, queue);
     check_handed_out (sim, book_queue (sim, zf_bytes (queue->name, queue->name_size)), queue);
-    return tally.timers + (queue->ttl_timer.slot != 0) + (queue->chores_timer.slot != 0);
+    tally.timers += queue->ttl_timer.slot != 0;
+    tally.timers += queue->chores_timer.slot != 0;
+    return tally;
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
@@ -219,13 +222,11 @@ static uint64_t check_sessions (sim_t *sim)
     uint64_t sessions = 0;
     uint64_t timers = 0;
     uint64_t consumers = 0;
-    DL_FOREACH (engine->sessions, session)
-    {
+    DL_FOREACH (engine->sessions, session) {
         uint64_t parked_bytes = 0;
         const zf_consumer_t *consumer;
         const zf_parked_t *parked;
-        DL_FOREACH2 (session->consumers, consumer, session_next)
-        {
+        DL_FOREACH2 (session->consumers, consumer, session_next) {
             check_consumer (sim, consumer);
             consumers++;
         }
@@ -257,11 +258,17 @@ void audit (sim_t *sim)
     const zf_engine_t *engine = sim->engine;
     uint64_t timers = check_sessions (sim) + (engine->atomics_timer.slot != 0);
     uint64_t bytes = 0;
+    uint64_t dead_bytes = 0;
+    uint64_t extra = 0;
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        timers += check_queue (sim, queue);
+        tally_t tally = check_queue (sim, queue);
+        timers += tally.timers;
+        extra += tally.extra;
         bytes += queue->bytes;
+        dead_bytes += queue->is_dead ? queue->bytes : 0;
     }
-    CHECK (sim, bytes == engine->bytes);
+    CHECK (sim, bytes == engine->bytes && dead_bytes == engine->dead_bytes);
+    CHECK (sim, extra == engine->overhead);
     check_timers (sim, timers);
 }
 
@@ -275,7 +282,8 @@ static void check_queue_empty (sim_t *sim, const zf_queue_t *queue)
 {
     CHECK (sim, queue->length == 0 && queue->bytes == 0 && queue->consumers == 0);
     CHECK (sim, queue->parked == NULL && queue->keys == NULL);
-    CHECK (sim, queue->producers.table == NULL && (queue->ids.table == NULL || is_strange (sim, queue)));
+    CHECK (sim,
+           queue->producers.table == NULL && (queue->ids.table == NULL || is_strange (sim, queue)));
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         const zf_lane_t *lane = &queue->lanes[i];
         CHECK (sim, RB_EMPTY (&lane->group.runs) && lane->group.ready == NULL);
@@ -289,6 +297,7 @@ void audit_empty (sim_t *sim)
     const zf_engine_t *engine = sim->engine;
     CHECK (sim, engine->bytes == 0 && engine->sessions == NULL && engine->greeted == NULL);
     CHECK (sim, engine->dirty == NULL && engine->doomed == NULL && engine->leaving == NULL);
+    CHECK (sim, engine->overhead == 0 && engine->dead_bytes == 0);
     CHECK (sim, engine->atomics.table == NULL && sim->frames == 0);
     uint64_t timers = 0;
     for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {

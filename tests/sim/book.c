@@ -43,8 +43,8 @@ request_t *book_request (identity_t *owner, queue_t *queue)
 
 atomic_t *book_atomic (identity_t *owner, uint32_t first, uint32_t count)
 {
-    owner->atomics = vec_room (owner->atomics, owner->atomic_count, &owner->atomic_room,
-                               sizeof *owner->atomics);
+    owner->atomics =
+        vec_room (owner->atomics, owner->atomic_count, &owner->atomic_room, sizeof *owner->atomics);
     atomic_t *atomic = &owner->atomics[owner->atomic_count++];
     *atomic = (atomic_t){.first = first, .count = count};
     return atomic;

@@ -11,9 +11,9 @@
 
 #include "tests/sim/net.h"
 
-#define BODY_MAGIC UINT64_C (0x5afe)
+#define BODY_MAGIC   UINT64_C (0x5afe)
 #define ANSWER_MAGIC UINT64_C (0xa25e)
-#define BODY_MIN 8
+#define BODY_MIN     8
 
 typedef enum {
     REC_NEW,       /* made; the engine may have it or not */
@@ -29,18 +29,18 @@ typedef enum {
 
 struct record {
     uint32_t serial;
-    queue_t *queue;      /* where it is posted to */
-    identity_t *owner;   /* whose it is */
-    uint32_t number;     /* the owner's number for it; 0: part of an atomic post */
-    uint32_t size;       /* of its body */
-    uint32_t wire;       /* bytes in a batch: set by book_sealed */
-    uint32_t key;        /* 0: none */
-    uint32_t id_prop;    /* dedup id; 0: none */
+    queue_t *queue;    /* where it is posted to */
+    identity_t *owner; /* whose it is */
+    uint32_t number;   /* the owner's number for it; 0: part of an atomic post */
+    uint32_t size;     /* of its body */
+    uint32_t wire;     /* bytes in a batch: set by book_sealed */
+    uint32_t key;      /* 0: none */
+    uint32_t id_prop;  /* dedup id; 0: none */
     uint32_t priority;
     uint64_t delay_ms;
-    uint64_t ttl_ms;     /* its own, or of the request */
-    bool asked;          /* a request */
-    bool heard;          /* its owner knows the outcome */
+    uint64_t ttl_ms; /* its own, or of the request */
+    bool asked;      /* a request */
+    bool heard;      /* its owner knows the outcome */
     rec_state_t state;
     int code;            /* REFUSED: why */
     uint64_t since_ms;   /* LIVE: when it was taken */
@@ -89,12 +89,12 @@ struct identity {
     uint8_t uuid[ZF_UUID_BYTES];
     peer_t *peer;
     uint32_t number;
-    vec_t posts[QUEUES_MAX]; /* serials by number - 1 */
+    vec_t posts[QUEUES_MAX];  /* serials by number - 1 */
     size_t heard[QUEUES_MAX]; /* posts whose outcome it knows, from the first on */
     uint32_t last_number[QUEUES_MAX][ZF_PRIORITIES_MAX]; /* highest first delivered */
-    atomic_t *atomics;       /* by number - 1 */
+    atomic_t *atomics;                                   /* by number - 1 */
     size_t atomic_count, atomic_room, atomics_heard;
-    request_t *requests;     /* by number - 1 */
+    request_t *requests; /* by number - 1 */
     size_t request_count, request_room;
 };
 
@@ -120,7 +120,8 @@ void book_batch (sim_t *sim, const uint32_t *serials, size_t n, uint64_t first, 
 /* All that its owner says about the record is said. */
 void book_sealed (record_t *record);
 
-/* The body of an answer to a record, and the record that one answers (checked); NULL: none of ours. */
+/* The body of an answer to a record, and the record that one answers (checked); NULL: none of
+ * ours. */
 void book_put_answer (zf_writer_t *w, const record_t *record, uint32_t size);
 record_t *book_answered (sim_t *sim, zf_bytes_t body);
 
@@ -132,7 +133,7 @@ identity_t *book_who (sim_t *sim, const uint8_t *uuid);
 holder_t *book_holder (sim_t *sim, const zf_session_t *session);
 void book_free (sim_t *sim);
 
-/* -- book_state.c: what becomes of a record ------------------------------------------------------ */
+/* -- book_state.c: what becomes of a record ---------------------------------------------------- */
 
 /* It is in its queue now. */
 void book_taken (sim_t *sim, record_t *record);
@@ -141,7 +142,8 @@ void book_taken (sim_t *sim, record_t *record);
 void book_finished (sim_t *sim, record_t *record, rec_state_t state);
 
 /* Handed to a holder. */
-void book_leased (sim_t *sim, record_t *record, holder_t *holder, queue_t *queue, uint64_t lease_ms);
+void book_leased (sim_t *sim, record_t *record, holder_t *holder, queue_t *queue,
+                  uint64_t lease_ms);
 
 /* Nobody has it any more. */
 void book_unleased (sim_t *sim, record_t *record);
@@ -152,43 +154,41 @@ void book_returned (sim_t *sim, record_t *record, bool counted);
 /* The holder has lost all that it had. */
 void book_lost (sim_t *sim, holder_t *holder);
 
-/* Its time to live, 0: for ever; whether that may be over; and when it must be: a queue's own may be
- * late by a sixteenth, as chunks are not looked into. */
+/* Its time to live, 0: for ever; whether that may be over; and when it must be: a queue's own may
+ * be late by a sixteenth, as chunks are not looked into. */
 uint64_t book_ttl (const record_t *record);
 uint64_t book_latest (const record_t *record);
 bool book_over (const sim_t *sim, const record_t *record);
 
-/* -- book_in.c: what the engine gets ------------------------------------------------------------- */
+/* -- book_in.c: what the engine gets ----------------------------------------------------------- */
 
-/* The clock was set: leases end. */
+/* Timers have fired: leases end. */
 void book_tick (sim_t *sim);
 
 /* A message, before and after the engine had it. */
 typedef struct {
     holder_t *holder;
     zf_bytes_t control, body;
-    bool counts;         /* the engine listens to that session */
-    bool greets;         /* it was a HELLO that was new */
-    uint64_t pending[4]; /* REQUEST: bit i: the i-th was under way before */
+    bool counts;      /* the engine listens to that session */
+    bool inherits;    /* it is a HELLO that takes another session over */
+    uint64_t pending; /* REQUEST: bit i: the i-th was under way before */
+    uint64_t posted;  /* REQUEST: total of its queue before */
 } book_input_t;
 void book_before (book_input_t *input);
-void book_after (book_input_t *input);
-
-/* Once the effects of a HELLO have been told: a new session of somebody known has taken over what
- * he waits for. */
-void book_succession (const book_input_t *input);
+void book_after (const book_input_t *input);
 
 /* Sessions that have ended lose what they had. Before the effects of the same moment are told. */
 void book_gone (sim_t *sim);
 
-/* -- book_out.c: what the engine does -------------------------------------------------------------- */
+/* -- book_out.c: what the engine does ---------------------------------------------------------- */
 
 /* One effect. */
 void book_effect (sim_t *sim, zf_session_t *session, zf_bytes_t control, zf_bytes_t body);
 
-/* -- book_walk.c: book and engine side by side ------------------------------------------------------ */
+/* -- book_walk.c: book and engine side by side ------------------------------------------------- */
 
-/* Compares them, when all effects have been told, and finds out what has become of records that the engine has no more. */
+/* Compares them, when all effects have been told, and finds out what has become of records that
+ * the engine has no more. */
 void book_walk (sim_t *sim);
 
 /* The engine has the record in this queue: it may have died, or come back, a moment ago. */

@@ -6,6 +6,7 @@
 
 void book_tick (sim_t *sim)
 {
+    sim->ticked_ms = sim->now_ms;
     for (size_t i = sim->leased.count; i-- > 0;) {
         record_t *record = sim->records[sim->leased.at[i]];
         if (record->lease_due <= sim->now_ms)
@@ -136,63 +137,93 @@ static bool command_is (zf_bytes_t control, unsigned command, zf_reader_t *r)
     return zf_mp_array (r) > 0 && zf_mp_uint (r) == command;
 }
 
-static void on_request (const book_input_t *input)
+/* What a REQUEST holds. */
+typedef struct {
+    uint32_t count;
+    record_t *records[64];
+    request_t *requests[64];
+    bool known[64]; /* under way before */
+    bool waits[64]; /* under way now */
+} asking_t;
+
+static queue_t *read_asking (const book_input_t *input, zf_reader_t *r, asking_t *asking)
 {
-    sim_t *sim = input->holder->conn->sim;
+    const holder_t *holder = input->holder;
     zf_batch_t batch;
-    uint32_t offsets[64];
     zf_batch_decode (input->body, &batch);
-    zf_batch_index (&batch, offsets);
+    const uint8_t *at = batch.records;
+    asking->count = batch.count;
     for (uint32_t i = 0; i < batch.count; i++) {
         zf_record_t encoded;
-        const uint8_t *at = (const uint8_t *) input->body.data + offsets[i];
-        zf_record_decode (at, batch.records + batch.size, &encoded);
-        record_t *record = book_find (sim, encoded.body);
-        request_t *request = &input->holder->identity->requests[batch.first + i - 1];
-        bool now = is_pending (input->holder->session, batch.first + i);
-        if ((input->pending[i / 64] >> i % 64 & 1) != 0) {
+        at = zf_record_decode (at, batch.records + batch.size, &encoded);
+        asking->records[i] = book_find (holder->conn->sim, encoded.body);
+        asking->requests[i] = &holder->identity->requests[batch.first + i - 1];
+        asking->known[i] = (input->pending >> i & 1) != 0;
+        asking->waits[i] = is_pending (holder->session, batch.first + i);
+    }
+    return book_queue (holder->conn->sim, zf_mp_bytes (r));
+}
+
+/* Those that neither waited before nor wait now were refused; but if more were queued than wait,
+ * the first ones were, and have made room for those behind them since. */
+static void on_request (const book_input_t *input, zf_reader_t *r)
+{
+    sim_t *sim = input->holder->conn->sim;
+    asking_t asking;
+    const queue_t *queue = read_asking (input, r, &asking);
+    uint64_t queued = queue->engine->totals.posted - input->posted;
+    for (uint32_t i = 0; i < asking.count; i++)
+        queued -= asking.waits[i] && !asking.known[i];
+    for (uint32_t i = 0; i < asking.count; i++) {
+        record_t *record = asking.records[i];
+        if (asking.known[i]) {
             record->state = REC_IGNORED;
-        } else if (now) {
+        } else if (asking.waits[i] || queued > 0) {
+            queued -= !asking.waits[i];
             book_taken (sim, record);
-            request->pending = true;
-            request->serial = record->serial;
+            asking.requests[i]->pending = true;
+            asking.requests[i]->serial = record->serial;
         } else {
             record->state = REC_REFUSED;
-            request->denied++;
+            asking.requests[i]->denied++;
         }
     }
 }
 
-/* True if another session of the same peer is about to end. */
-static bool has_other (const holder_t *holder)
+/* True if HELLO makes this session take over from one that is not about to end anyway. */
+static bool is_heir (const book_input_t *input)
 {
-    const sim_t *sim = holder->conn->sim;
-    for (size_t i = 0; i < sim->holder_count; i++)
-        if (sim->holders[i] != holder && sim->holders[i]->identity == holder->identity)
+    const sim_t *sim = input->holder->conn->sim;
+    zf_reader_t r;
+    if (!command_is (input->control, ZF_CMD_HELLO, &r))
+        return false;
+    zf_mp_uint (&r);
+    zf_bytes_t uuid = zf_mp_bytes (&r);
+    for (size_t i = 0; i < sim->holder_count; i++) {
+        const zf_session_t *session = sim->holders[i]->session;
+        if (session->greeted && !session->doomed && !session->gone &&
+            zf_bytes_equal (uuid, zf_bytes (session->uuid, ZF_UUID_BYTES)))
             return true;
+    }
     return false;
 }
 
-void book_succession (const book_input_t *input)
+static void check_succession (const holder_t *holder)
 {
-    const holder_t *holder = input->holder;
-    sim_t *sim = holder->conn->sim;
     const identity_t *who = holder->identity;
-    if (!input->greets || who == NULL || has_other (holder))
-        return;
-    book_walk (sim);
     for (size_t i = 0; i < who->request_count; i++)
         if (who->requests[i].pending && !is_pending (holder->session, i + 1))
-            sim_fail (sim, "request %zu was lost in a new session of its asker", i + 1);
+            sim_fail (holder->conn->sim, "request %zu was lost in a new session", i + 1);
 }
 
-static void on_hello (book_input_t *input)
+static void on_hello (const book_input_t *input)
 {
     holder_t *holder = input->holder;
     if (holder->identity != NULL || !holder->session->greeted)
         return;
     holder->identity = book_who (holder->conn->sim, holder->session->uuid);
-    input->greets = true;
+    if (input->inherits && holder->identity != NULL)
+        check_succession (holder);
     book_gone (holder->conn->sim);
 }
 
@@ -225,26 +256,35 @@ static void on_admin (const book_input_t *input, zf_reader_t *r)
     }
 }
 
+static void before_request (book_input_t *input, zf_reader_t *r)
+{
+    zf_batch_t batch;
+    zf_batch_decode (input->body, &batch);
+    input->pending = 0;
+    input->posted = book_queue (input->holder->conn->sim, zf_mp_bytes (r))->engine->totals.posted;
+    for (uint32_t i = 0; i < batch.count; i++)
+        if (is_pending (input->holder->session, batch.first + i))
+            input->pending |= UINT64_C (1) << i;
+}
+
 void book_before (book_input_t *input)
 {
     const zf_session_t *session = input->holder->session;
+    sim_t *sim = input->holder->conn->sim;
     zf_reader_t r;
-    memset (input->pending, 0, sizeof input->pending);
     input->counts = !session->doomed && !session->gone && !input->holder->conn->peer->hostile;
+    input->inherits = input->counts && !session->greeted && is_heir (input);
+    if (input->inherits)
+        book_walk (sim);
     if (!input->counts || !session->greeted)
         return;
     if (command_is (input->control, ZF_CMD_ADMIN, &r))
-        book_walk (input->holder->conn->sim); /* so that what it does is told apart */
-    if (!command_is (input->control, ZF_CMD_REQUEST, &r))
-        return;
-    zf_batch_t batch;
-    zf_batch_decode (input->body, &batch);
-    for (uint32_t i = 0; i < batch.count; i++)
-        if (is_pending (session, batch.first + i))
-            input->pending[i / 64] |= UINT64_C (1) << i % 64;
+        book_walk (sim); /* so that what it does is told apart */
+    else if (command_is (input->control, ZF_CMD_REQUEST, &r))
+        before_request (input, &r);
 }
 
-void book_after (book_input_t *input)
+void book_after (const book_input_t *input)
 {
     zf_reader_t r = zf_reader (input->control);
     if (!input->counts || input->control.size == 0)
@@ -258,7 +298,7 @@ void book_after (book_input_t *input)
     if (command == ZF_CMD_CONSUME)
         on_consume (input, &r);
     else if (command == ZF_CMD_REQUEST)
-        on_request (input);
+        on_request (input, &r);
     else if (command == ZF_CMD_ADMIN)
         on_admin (input, &r);
     else if (command == ZF_CMD_ANSWER)

@@ -50,6 +50,7 @@ static void confirm_one (sim_t *sim, record_t *record, int code)
         check_refusal (sim, record, code);
         record->state = REC_REFUSED;
         record->code = code;
+        record->queue->refused++;
     } else if (record->state == REC_REFUSED ? code != record->code : code != 0) {
         sim_fail (sim, "record %u was answered %d, then %d", record->serial, record->code, code);
     }
@@ -267,8 +268,9 @@ static bool may_deny (const request_t *request, int code)
     bool waits = request->queue->policy.overflow == ZF_OVERFLOW_BACKPRESSURE;
     if (code == ZF_E_TOO_BIG)
         return request->queue->policy.max_bytes != 0;
-    return code == ZF_E_BUSY ? fast || waits
-                             : code == ZF_E_NO_SERVICE ? fast : code == ZF_E_FULL && !waits;
+    return code == ZF_E_BUSY         ? fast || waits
+           : code == ZF_E_NO_SERVICE ? fast
+                                     : code == ZF_E_FULL && !waits;
 }
 
 static void on_final (sim_t *sim, request_t *request, uint64_t number, int code)

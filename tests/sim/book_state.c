@@ -21,6 +21,8 @@ void book_taken (sim_t *sim, record_t *record)
     record->attempts = 0;
     record->doom = NULL;
     record->placed = false;
+    if (record->asked && !record->again && record->ttl_ms == 0) /* who asks is told on time */
+        record->ttl_ms = record->queue->policy.ttl_ms;
     record->queue->posted++;
     join (record, record->queue);
     sim->taken++;
@@ -30,11 +32,6 @@ static void bury (sim_t *sim, record_t *record)
 {
     queue_t *queue = record->queue;
     queue->dead_count++;
-    if (queue->dead < 0) {
-        record->state = REC_DROPPED;
-        queue->dropped++;
-        return;
-    }
     record->placed = false;
     record->not_before = 0;
     record->died_after = record->attempts;

@@ -81,15 +81,15 @@ void book_check_death (sim_t *sim, const record_t *record, const zf_record_t *en
                   view.death.attempts, reason, record->died_after);
 }
 
-/* A waiting record whose time is over should not be there. Where the time is the queue's, those that
- * wait for something else (a delay, their key) are looked at when that is over. */
+/* A waiting record whose time is over should not be there. Where the time is the queue's, those
+ * that wait for something else (a delay, their key) are looked at when that is over. */
 static void check_overdue (walk_t *walk, const record_t *record, const zf_run_t *run)
 {
     bool elsewhere = run != NULL && run->state != ZF_RUN_READY;
     if (run != NULL && run->timer.slot != 0 && run->timer.due_ms <= walk->sim->now_ms)
         return; /* it is about to be */
     bool leased = run != NULL && run->state == ZF_RUN_LEASED;
-    if (book_latest (record) < walk->sim->now_ms && (record->ttl_ms != 0 ? !leased : !elsewhere))
+    if (book_latest (record) < walk->sim->ticked_ms && (record->ttl_ms != 0 ? !leased : !elsewhere))
         sim_fail (walk->sim, "record %u is past its time to live", record->serial);
 }
 
@@ -155,10 +155,11 @@ static bool is_ambiguous (const sim_t *sim, const record_t *record)
            book_over (sim, record);
 }
 
+/* True if it has died and there is no letter: none is wanted, or there was no memory for one. */
 static bool died (const sim_t *sim, const record_t *record)
 {
     const queue_t *queue = record->queue;
-    if (queue->dead >= 0) /* it would be a letter */
+    if (queue->dead >= 0 && !sim->tight) /* it would be a letter */
         return false;
     if (is_ambiguous (sim, record))
         return queue->engine->totals.dead > queue->dead_count;
@@ -172,7 +173,9 @@ static void explain (sim_t *sim, record_t *record)
         sim_fail (sim, "record %u was lost while at a worker", record->serial);
     if (died (sim, record)) {
         record->queue->expired += record->doom == NULL;
-        book_finished (sim, record, REC_DEAD);
+        record->queue->dead_count++;
+        record->queue->dropped++;
+        book_finished (sim, record, REC_DROPPED);
         return;
     }
     if (record->doom != NULL || !may_drop (record))
@@ -227,6 +230,7 @@ static void check_totals (sim_t *sim, queue_t *queue)
     check_total (sim, queue, "acked", engine->totals.acked, queue->acked);
     check_total (sim, queue, "dead", engine->totals.dead, queue->dead_count);
     check_total (sim, queue, "dropped", engine->totals.dropped, queue->dropped);
+    check_total (sim, queue, "refused", engine->totals.refused, queue->refused);
     check_total (sim, queue, "expired", engine->totals.expired, queue->expired);
     bool over = (policy->max_length != 0 && engine->length > policy->max_length) ||
                 (policy->max_bytes != 0 && engine->bytes > policy->max_bytes);
@@ -236,12 +240,17 @@ static void check_totals (sim_t *sim, queue_t *queue)
     queue->purged = queue->revived = false;
 }
 
-/* A request whose record is finished has had its answer, unless there was nobody to send it to. */
+/* A request whose record is finished, or past its own time, has had its answer, unless there was
+ * nobody to send it to. */
 static void check_requests (sim_t *sim, const identity_t *who)
 {
     for (size_t i = 0; i < who->request_count; i++) {
         request_t *request = &who->requests[i];
-        if (!request->pending || sim->records[request->serial]->state == REC_LIVE)
+        if (!request->pending)
+            continue;
+        const record_t *record = sim->records[request->serial];
+        bool over = record->ttl_ms != 0 && record->since_ms + record->ttl_ms <= sim->ticked_ms;
+        if (record->state == REC_LIVE && !over)
             continue;
         zf_session_t *session;
         HASH_FIND (hh, sim->engine->greeted, who->uuid, ZF_UUID_BYTES, session);

@@ -7,13 +7,13 @@
 
 #include <stdlib.h>
 
-#define HISTORY 16
+#define HISTORY        16
 #define STRANGE_QUEUES 60
 
 typedef struct {
     zf_writer_t control[HISTORY]; /* what he sent lately */
     zf_writer_t batch[HISTORY];
-    size_t sent;                  /* in all */
+    size_t sent; /* in all */
 } hostile_t;
 
 static void put_name (peer_t *peer, zf_writer_t *w)
@@ -26,8 +26,8 @@ static void put_name (peer_t *peer, zf_writer_t *w)
 
 static uint64_t odd_number (prng_t *prng)
 {
-    static const uint64_t numbers[] = {0, 1, 2, 10, 4096, UINT32_MAX, UINT64_C (1) << 56,
-                                       UINT64_C (1) << 62, UINT64_MAX};
+    static const uint64_t numbers[] = {
+        0, 1, 2, 10, 4096, UINT32_MAX, UINT64_C (1) << 56, UINT64_C (1) << 62, UINT64_MAX};
     return prng_one_in (prng, 3) ? PRNG_PICK (prng, numbers) : prng_below (prng, 50);
 }
 
@@ -92,7 +92,7 @@ static void put_declare (peer_t *peer, zf_writer_t *w)
 
 static void put_admin (peer_t *peer, zf_writer_t *w)
 {
-    static const char *const verbs[] = {"declare", "peek",    "purge", "requeue",
+    static const char *const verbs[] = {"declare", "peek",   "purge", "requeue",
                                         "discard", "queues", "queue", "dance"};
     prng_t *prng = &peer->sim->prng;
     const char *verb = PRNG_PICK (prng, verbs);
@@ -133,7 +133,7 @@ static void put_settlement (peer_t *peer, zf_writer_t *w, const char *good)
 /* -> true if a batch belongs to it */
 static bool put_command (peer_t *peer, zf_writer_t *w)
 {
-    static const unsigned commands[] = {ZF_CMD_POST,    ZF_CMD_POST, ZF_CMD_POST_MANY,
+    static const unsigned commands[] = {ZF_CMD_POST,    ZF_CMD_POST,    ZF_CMD_POST_MANY,
                                         ZF_CMD_REQUEST, ZF_CMD_CONSUME, ZF_CMD_ANSWER};
     prng_t *prng = &peer->sim->prng;
     unsigned command = PRNG_PICK (prng, commands);

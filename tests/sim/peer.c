@@ -72,15 +72,20 @@ static void drop_connection (peer_t *peer, uint64_t pause_ms)
     clock_set (&peer->sim->clock, peer->sim->now_ms + pause_ms, on_reconnect, peer, 0);
 }
 
-void peer_leave (peer_t *peer)
+static void part (peer_t *peer)
 {
     if (peer->up && !prng_one_in (&peer->sim->prng, 4))
         send_bare (peer, ZF_CMD_BYE);
-    peer->away = true;
     if (peer->conn != NULL)
         net_close (peer->conn);
     peer->conn = NULL;
-    peer->up = peer->awaiting = false;
+    go_down (peer);
+}
+
+void peer_leave (peer_t *peer)
+{
+    part (peer);
+    peer->away = true;
 }
 
 /* -- listening --------------------------------------------------------------------------------- */
@@ -193,6 +198,10 @@ static void suffer (peer_t *peer)
         break;
     case 5: /* longer than the engine keeps requests for somebody away */
         drop_connection (peer, prng_below (&sim->prng, 14000));
+        break;
+    case 6:
+        part (peer);
+        clock_set (&sim->clock, sim->now_ms + prng_below (&sim->prng, 2000), on_reconnect, peer, 0);
         break;
     default:
         break;

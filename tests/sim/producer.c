@@ -1,4 +1,5 @@
-/* A producer: posts records, singly and as atomic posts, and sends again what it has no outcome of. */
+/* A producer: posts records, singly and as atomic posts, and sends again what it has no outcome
+ * of. */
 #include "tests/sim/peer.h"
 
 #define ATOMIC_SEGMENTS 3
@@ -6,11 +7,11 @@
 typedef struct {
     size_t sent[QUEUES_MAX]; /* posts sent in this session, counted from the first one ever */
     size_t atomics_sent;
-    uint64_t flying;         /* bytes of those that there is no outcome of yet */
-    size_t budget;           /* records still to be made */
-    uint32_t batch_max;      /* records of a batch */
-    bool bulky;              /* makes batches of plain records, large enough to be adopted */
-    zf_writer_t batch;       /* scratch */
+    uint64_t flying;    /* bytes of those that there is no outcome of yet */
+    size_t budget;      /* records still to be made */
+    uint32_t batch_max; /* records of a batch */
+    bool bulky;         /* makes batches of plain records, large enough to be adopted */
+    zf_writer_t batch;  /* scratch */
 } producer_t;
 
 #define OVERHEAD 64 /* of a frame, for the window: more than it is */
@@ -188,8 +189,7 @@ static void on_confirm (peer_t *peer, zf_reader_t *r)
         self->flying -= less < self->flying ? less : self->flying; /* it may have started over */
         record->heard = true;
     }
-    while (peer->me->heard[q] < posts->count &&
-           sim->records[posts->at[peer->me->heard[q]]]->heard)
+    while (peer->me->heard[q] < posts->count && sim->records[posts->at[peer->me->heard[q]]]->heard)
         peer->me->heard[q]++;
     if (self->sent[q] < peer->me->heard[q])
         self->sent[q] = peer->me->heard[q];

@@ -111,6 +111,7 @@ static void make_engine (sim_t *sim)
         options.policy.max_length = 50;
         options.policy.ttl_ms = 5000;
     }
+    sim->tight = options.memory_bytes < 1u << 20;
     sim->engine = zf_engine_new (&options);
     zf_engine_tick (sim->engine, sim->now_ms);
 }

@@ -99,7 +99,6 @@ static void input (conn_t *conn, zf_frame_t **frames, size_t count)
     zf_engine_input (conn->session, frames, count);
     book_after (&in);
     observe (sim);
-    book_succession (&in);
 }
 
 static void on_message (conn_t *conn, message_t *message)
@@ -166,13 +165,14 @@ static void send_effects (sim_t *sim)
 void shell_turn (sim_t *sim)
 {
     sim->turn++;
-    zf_engine_tick (sim->engine, sim->now_ms);
-    book_tick (sim);
-    observe (sim);
+    zf_engine_clock (sim->engine, sim->now_ms);
     while (clock_next (&sim->clock) <= sim->now_ms) {
         event_t event = clock_pop (&sim->clock);
         event.fn (event.target, event.arg);
     }
+    zf_engine_tick (sim->engine, sim->now_ms);
+    book_tick (sim);
+    observe (sim);
     zf_engine_decide (sim->engine);
     book_gone (sim);
     observe (sim);

@@ -1,9 +1,9 @@
 #include "tests/sim/peer.h"
 
-#define ACTIVE_MS 20000         /* how long all happens, at most twice that */
-#define DRAIN_MS (3600 * 1000)  /* by then all must be done */
-#define IDLE_MS (2 * 3600 * 1000 + 60000) /* by then all must be forgotten */
-#define SPINS_MAX 5000          /* turns without time going on */
+#define ACTIVE_MS 20000                     /* how long all happens, at most twice that */
+#define DRAIN_MS  (3600 * 1000)             /* by then all must be done */
+#define IDLE_MS   (2 * 3600 * 1000 + 60000) /* by then all must be forgotten */
+#define SPINS_MAX 5000                      /* turns without time going on */
 
 /* -- phases ------------------------------------------------------------------------------------ */
 
@@ -19,7 +19,8 @@ static void on_drain (void *target, uint64_t arg)
 static bool is_done (sim_t *sim)
 {
     for (size_t i = 0; i < sim->peer_count; i++)
-        if (!sim->peers[i]->hostile && (!sim->peers[i]->up || !sim->peers[i]->role->idle (sim->peers[i])))
+        if (!sim->peers[i]->hostile &&
+            (!sim->peers[i]->up || !sim->peers[i]->role->idle (sim->peers[i])))
             return false;
     for (size_t i = 0; i < sim->queue_count; i++)
         if (sim->queues[i].engine->length > 0 || sim->queues[i].engine->parked != NULL)

@@ -14,10 +14,10 @@
 #include <inttypes.h>
 #include <setjmp.h>
 
-#define QUEUES_MAX 16
-#define PEERS_MAX 24
+#define QUEUES_MAX  16
+#define PEERS_MAX   24
 #define HOLDERS_MAX 256
-#define IDS_MAX 40 /* dedup ids in use: 1 .. IDS_MAX */
+#define IDS_MAX     40 /* dedup ids in use: 1 .. IDS_MAX */
 
 typedef struct sim sim_t;
 typedef struct peer peer_t;
@@ -30,23 +30,24 @@ typedef struct holder holder_t;
 typedef struct {
     char name[64];
     zf_policy_t policy;
-    int dead;             /* index of its dead-letter queue; -1: none, dead letters are dropped */
-    bool is_dead;         /* it is one */
-    bool overfull;        /* its cap does not bind until it is below it again: it was lowered, or */
-    bool revived;         /* letters came back since the book was last compared */
-    uint64_t revived_ms;  /* when, the last time */
-    bool purged;          /* a purge since the book was last compared */
-    vec_t live;           /* serials of its live records */
-    uint64_t posted;      /* totals, as the engine should have them: */
+    int dead;            /* index of its dead-letter queue; -1: none, dead letters are dropped */
+    bool is_dead;        /* it is one */
+    bool overfull;       /* its cap does not bind until it is below it again: it was lowered, or */
+    bool revived;        /* letters came back since the book was last compared */
+    uint64_t revived_ms; /* when, the last time */
+    bool purged;         /* a purge since the book was last compared */
+    vec_t live;          /* serials of its live records */
+    uint64_t posted;     /* totals, as the engine should have them: */
     uint64_t acked;
     uint64_t dead_count;
     uint64_t expired;
     uint64_t dropped;
+    uint64_t refused;
     uint64_t last_first[ZF_PRIORITIES_MAX]; /* highest id first delivered, by level */
-    uint64_t id_until[IDS_MAX + 1]; /* when a dedup id may come again */
-    uint64_t handed_at;   /* turn of the delivery that handed_lane is about */
-    uint32_t handed_lane; /* lowest level delivered from in that turn */
-    zf_queue_t *engine;   /* the real one: declared, so never forgotten */
+    uint64_t id_until[IDS_MAX + 1];         /* when a dedup id may come again */
+    uint64_t handed_at;                     /* turn of the delivery that handed_lane is about */
+    uint32_t handed_lane;                   /* lowest level delivered from in that turn */
+    zf_queue_t *engine;                     /* the real one: declared, so never forgotten */
 } queue_t;
 
 typedef enum { PHASE_ACTIVE, PHASE_DRAIN, PHASE_LEAVE, PHASE_IDLE } phase_t;
@@ -54,14 +55,16 @@ typedef enum { PHASE_ACTIVE, PHASE_DRAIN, PHASE_LEAVE, PHASE_IDLE } phase_t;
 struct sim {
     uint64_t seed;
     prng_t prng;
-    bool verbose;      /* print each event as it happens */
-    jmp_buf failed;    /* where sim_fail goes */
+    bool verbose;   /* print each event as it happens */
+    jmp_buf failed; /* where sim_fail goes */
     uint64_t now_ms;
-    uint64_t turn;     /* turns of the shell so far */
-    uint32_t spins;    /* turns since time went on */
+    uint64_t ticked_ms; /* when timers fired last */
+    uint64_t turn;      /* turns of the shell so far */
+    uint32_t spins;     /* turns since time went on */
     phase_t phase;
-    bool chaos;        /* things break: only while ACTIVE */
-    bool hostile;      /* some peers break the protocol */
+    bool chaos;   /* things break: only while ACTIVE */
+    bool tight;   /* memory is short: dead letters may find none */
+    bool hostile; /* some peers break the protocol */
     sim_clock_t clock;
     zf_engine_t *engine;
     uint64_t frames;     /* frames of the shell that somebody still holds */
@@ -69,7 +72,7 @@ struct sim {
     size_t outs_seen;    /* and their frames */
     uint32_t latency_ms; /* of the network, at most, in normal times */
     uint32_t walk_every; /* turns between two comparisons of book and engine */
-    conn_t *conns;     /* all that ever were, latest first */
+    conn_t *conns;       /* all that ever were, latest first */
     uint32_t conn_count;
     queue_t queues[QUEUES_MAX];
     size_t queue_count;
@@ -80,9 +83,9 @@ struct sim {
     identity_t *identities; /* all that ever were, latest first */
     record_t **records;     /* by serial */
     size_t record_count, record_room;
-    vec_t leased;           /* serials of records at workers, as the book has it */
-    uint32_t epoch;         /* of the walk: marks what it has seen */
-    uint64_t taken;         /* records queued so far */
+    vec_t leased;   /* serials of records at workers, as the book has it */
+    uint32_t epoch; /* of the walk: marks what it has seen */
+    uint64_t taken; /* records queued so far */
 };
 
 /* Runs one seed. Returns 0, or 1: an invariant broke, and it is said where. */
@@ -96,7 +99,7 @@ void sim_fail (sim_t *sim, const char *format, ...) ZF_PRINTF (2, 3) __attribute
 /* Forgets the events of the run before. */
 void trace_clear (void);
 
-/* Notes an event for the case that something breaks; format's arguments are numbers or constants. */
+/* Notes an event for the case that something breaks. */
 void trace (sim_t *sim, const char *format, ...) ZF_PRINTF (2, 3);
 
 /* Notes a control frame that the engine got from (in) or sent to a peer. */

@@ -1,10 +1,31 @@
 /* The deterministic simulator of the engine: many producers, askers, workers and queues, on a
- * network that loses connections, with crashes, silence, slowness and peers that break the protocol,
- * all of it from a seed. book.h says what is checked, and audit.c.
+ * network that loses connections, with crashes, silence, slowness and peers that break the
+ * protocol, all of it from a seed. book.h says what is checked, and audit.c.
  *
  *   test_sim                  the usual seeds; ZF_SIM_SEEDS: how many instead
  *   test_sim SEED             one seed, with every event
- *   test_sim --seeds A B      the seeds from A to B */
+ *   test_sim --seeds A B      the seeds from A to B
+ *
+ * A harness that has never caught anything proves nothing. Each of these bugs was planted into a
+ * copy of core/, alone, and was found within the first 250 seeds, most of them in the first two:
+ *
+ *   posts     a resent number is taken again; posts that wait are taken twice when sent again; a
+ *             refusal is forgotten; half of an atomic post is taken; parked posts are not resumed,
+ *             nor those that wait for memory; a parked frame leaks; a cap is off by one; a dedup
+ *             id is forgotten at once; producers are never forgotten; drop-oldest does not count
+ *   leases    what a lost worker held is not queued again; the lease is not cancelled by an ack; a
+ *             split run loses its deadline; a lease is extended from its old end; anybody may
+ *             settle; silent workers are kept; credit is ignored
+ *   attempts  one too many; a release counts; the end of a lease does not count; a nack's delay is
+ *             ignored; backoff does not double; a rejected record is queued again
+ *   order     an id is used again when a chunk is gone; a key is not passed on; two records of a
+ *             key at once; the least important first; ready records go behind fresh ones; delays
+ *             of records are ignored
+ *   time      records whose time is over are handed out; an expired one goes to another worker; a
+ *             ready one outlives its queue's time; a dead letter prolongs the life of others
+ *   requests  answered twice; the answer goes to another one; they do not move to the new session;
+ *             they outlive who asked
+ *   dead      a letter says the wrong number of attempts; letters of another queue are moved */
 #include "tests/sim/sim.h"
 
 #include <setjmp.h>
@@ -13,11 +34,11 @@
 #include <cmocka.h>
 
 #ifdef __SANITIZE_ADDRESS__
-#define SEEDS 40
-#elif defined __SANITIZE_THREAD__
-#define SEEDS 20
-#else
 #define SEEDS 150
+#elif defined __SANITIZE_THREAD__
+#define SEEDS 100
+#else
+#define SEEDS 500
 #endif
 
 static uint64_t seed_count (void)

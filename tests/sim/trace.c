@@ -2,20 +2,20 @@
 
 #include <stdarg.h>
 
-#define LINES 60
+#define LINES    60
 #define HEAD_MAX 96 /* bytes kept of a control frame */
 
 /* One event; only what is printed is put into words. */
 typedef struct {
     uint64_t now_ms;
-    char text[96];        /* or a frame: */
-    uint32_t conn;        /* 0: it is text */
+    char text[96]; /* or a frame: */
+    uint32_t conn; /* 0: it is text */
     const char *who;
     uint32_t peer;
     bool in;
-    size_t size;          /* of the control frame */
+    size_t size; /* of the control frame */
     uint8_t head[HEAD_MAX];
-    uint32_t records;     /* of its batch */
+    uint32_t records; /* of its batch */
     uint64_t first;
 } line_t;
 
@@ -58,7 +58,8 @@ static void print_argument (zf_reader_t *r)
 
 static void print_frame (const line_t *line)
 {
-    zf_reader_t r = zf_reader (zf_bytes (line->head, line->size < HEAD_MAX ? line->size : HEAD_MAX));
+    zf_reader_t r =
+        zf_reader (zf_bytes (line->head, line->size < HEAD_MAX ? line->size : HEAD_MAX));
     fprintf (stderr, "%s %u (connection %u) %s ", line->who, line->peer, line->conn,
              line->in ? "->" : "<-");
     zf_mp_array (&r);

@@ -1,9 +1,17 @@
-/* A worker: takes records of some queues and settles them in every way there is, sooner or later, or
- * never. */
+/* A worker: takes records of some queues and settles them in every way there is, sooner or later,
+ * or never. */
 #include "tests/sim/peer.h"
 
-typedef enum { PLAN_ACK, PLAN_ANSWER, PLAN_PARTS, PLAN_NACK, PLAN_REJECT, PLAN_RELEASE,
-               PLAN_EXTEND, PLAN_FORGET } plan_t;
+typedef enum {
+    PLAN_ACK,
+    PLAN_ANSWER,
+    PLAN_PARTS,
+    PLAN_NACK,
+    PLAN_REJECT,
+    PLAN_RELEASE,
+    PLAN_EXTEND,
+    PLAN_FORGET
+} plan_t;
 
 /* A record in its hands. */
 typedef struct {
@@ -30,7 +38,7 @@ typedef struct {
 
 static plan_t make_plan (peer_t *peer, bool asked)
 {
-    static const plan_t odd[] = {PLAN_PARTS,  PLAN_NACK,   PLAN_NACK,   PLAN_REJECT, PLAN_RELEASE,
+    static const plan_t odd[] = {PLAN_PARTS,   PLAN_NACK,   PLAN_NACK,   PLAN_REJECT, PLAN_RELEASE,
                                  PLAN_RELEASE, PLAN_EXTEND, PLAN_EXTEND, PLAN_FORGET, PLAN_ANSWER};
     worker_t *self = peer->role_state;
     prng_t *prng = &peer->sim->prng;
@@ -311,7 +319,8 @@ static void worker_make (peer_t *peer)
     self->mood = PRNG_PICK (&sim->prng, moods);
     self->pace_ms = PRNG_PICK (&sim->prng, paces);
     for (size_t q = 0; q < QUEUES_MAX; q++) {
-        bool takes = q < sim->queue_count && prng_one_in (&sim->prng, sim->queues[q].is_dead ? 8 : 2);
+        bool takes =
+            q < sim->queue_count && prng_one_in (&sim->prng, sim->queues[q].is_dead ? 8 : 2);
         self->limit[q] = takes ? (int64_t) prng_between (&sim->prng, 1, 40) : -1;
     }
 }
