@@ -131,6 +131,13 @@ zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint
     return run;
 }
 
+void zf_group_unmark (zf_group_t *group, zf_run_t *run)
+{
+    RB_REMOVE (zf_runs, &group->runs, run);
+    group->ahead--;
+    free (run);
+}
+
 /* Gives the records of run from index `at` on to a copy behind it; run keeps what is before. */
 static int cut_tail (zf_group_t *group, zf_run_t *run, uint32_t at, zf_split_fn *split, void *arg)
 {

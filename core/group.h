@@ -95,6 +95,9 @@ zf_run_t *zf_group_pass (zf_group_t *group, uint32_t n, zf_run_state_t state);
 zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
                          zf_run_state_t state);
 
+/* Makes the records of a run that lies ahead of the cursor, and is in no list, fresh again. */
+void zf_group_unmark (zf_group_t *group, zf_run_t *run);
+
 /* The run that holds record id, or else the first one behind it, or NULL. */
 zf_run_t *zf_group_from (zf_group_t *group, uint64_t id);
 

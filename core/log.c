@@ -115,6 +115,18 @@ int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_
     return 0;
 }
 
+void zf_log_take_back (zf_log_t *log)
+{
+    zf_chunk_t *chunk = tail (log);
+    uint32_t bytes = chunk->size - chunk->offsets[chunk->count - 1];
+    chunk->size -= bytes;
+    chunk->count--;
+    chunk->live--;
+    log->next--;
+    log->length--;
+    log->bytes -= bytes;
+}
+
 /* A chunk for a batch: the last one if that is empty, for nobody else would come back to it. */
 static zf_chunk_t *chunk_for_batch (zf_log_t *log, uint64_t now_ms)
 {

@@ -57,6 +57,9 @@ typedef struct {
 /* Appends a copy of one encoded record. Returns 0 and its place, or ZF_E_NOMEM. */
 int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_t *place);
 
+/* Takes back the record that was appended last. Nobody has settled it or points to it. */
+void zf_log_take_back (zf_log_t *log);
+
 /* Makes a whole batch a chunk: holds frame and takes offsets (malloced, from zf_batch_index).
  * Returns 0 and the chunk, or ZF_E_NOMEM, and then nothing was held or taken. */
 int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,

@@ -424,6 +424,7 @@ typedef struct {
     zf_queue_t *queue;
     uint32_t start; /* its first record in the batch */
     uint32_t count;
+    uint64_t ends[ZF_PRIORITIES_MAX]; /* where the queue ended before it */
 } segment_t;
 
 static void send_done (zf_session_t *session, uint64_t number, int code)
@@ -458,22 +459,32 @@ static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake
     return start == in->batch.count ? 0 : ZF_E_PROTO;
 }
 
-/* Puts all segments, or none. A queue may be named more than once. */
-static int put_segments (zf_intake_t *in, const segment_t *segments, uint32_t n)
+/* True if all segments fit. */
+static bool fit (const zf_intake_t *in, const segment_t *segments, uint32_t n)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (!zf_queue_want (segments[i].queue, in, segments[i].start, segments[i].count))
-            rc = ZF_E_FULL;
-    }
+    bool all = true;
+    for (uint32_t i = 0; i < n; i++)
+        all &= zf_queue_want (segments[i].queue, in, segments[i].start, segments[i].count);
     for (uint32_t i = 0; i < n; i++)
         segments[i].queue->wanted = segments[i].queue->wanted_bytes = 0;
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        if (zf_queue_put (segments[i].queue, in, segments[i].start, segments[i].count) <
-            segments[i].count)
-            rc = ZF_E_NOMEM;
+    return all;
+}
+
+/* Puts all segments, or none. A queue may be named more than once. */
+static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
+{
+    if (!fit (in, segments, n))
+        return ZF_E_FULL;
+    for (uint32_t i = 0; i < n; i++) {
+        segment_t *segment = &segments[i];
+        zf_queue_mark (segment->queue, segment->ends);
+        if (zf_queue_put (segment->queue, in, segment->start, segment->count) == segment->count)
+            continue;
+        for (i++; i-- > 0;) /* no memory: what was put is taken back, the last first */
+            zf_queue_take_back (segments[i].queue, segments[i].ends);
+        return ZF_E_NOMEM;
     }
-    return rc;
+    return 0;
 }
 
 static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,

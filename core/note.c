@@ -104,7 +104,7 @@ void zf_note_forget_asker (zf_note_t *note)
     note->asker = NULL;
 }
 
-static void free_note (zf_queue_t *queue, zf_note_t *note)
+void zf_note_free (zf_queue_t *queue, zf_note_t *note)
 {
     zf_timers_cancel (&queue->engine->timers, &note->timer);
     zf_note_forget_asker (note);
@@ -157,7 +157,7 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     if (rc == 0)
         rc = fill_note (queue, note, props, in, ttl_ms);
     if (rc != 0)
-        free_note (queue, note);
+        zf_note_free (queue, note);
     return rc;
 }
 
@@ -169,7 +169,7 @@ void zf_notes_drop (zf_queue_t *queue, zf_run_t *run)
             continue;
         zf_key_t *key = note->key;
         note->key = NULL;
-        free_note (queue, note);
+        zf_note_free (queue, note);
         if (key == NULL)
             continue;
         if (run->fronts_key)

@@ -209,19 +209,50 @@ static void count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes)
     zf_engine_touch (queue);
 }
 
-/* Takes back the record that was queued last and can't be kept for want of memory.
- * Returns false if there is none for that either. */
-static bool undo_append (zf_queue_t *queue, zf_lane_t *lane, zf_place_t place)
+/* Takes back the record that was queued last in the lane. */
+static void take_back (zf_queue_t *queue, zf_lane_t *lane)
 {
-    uint64_t id = place.chunk->first + place.at;
-    zf_run_t *run = zf_group_from (&lane->group, id);
-    if (run == NULL || zf_run_first (run) != id)
-        run = zf_group_mark (&lane->group, place.chunk, place.at, 1, ZF_RUN_GONE);
-    if (run == NULL)
-        return false;
-    zf_run_unlink (queue, run);
-    zf_run_finish (queue, run);
-    return true;
+    zf_chunk_t *chunk = lane->log.head->prev;
+    uint32_t at = chunk->count - 1;
+    zf_run_t *run = zf_group_from (&lane->group, chunk->first + at);
+    zf_note_t *note = zf_chunk_note (chunk, at);
+    if (run != NULL) { /* it is delayed */
+        zf_run_unlink (queue, run);
+        zf_group_unmark (&lane->group, run);
+    }
+    if (note != NULL)
+        zf_note_free (queue, note);
+    zf_queue_discharge (queue, zf_chunk_span (chunk, at, 1).size);
+    queue->length--;
+    queue->totals.posted--;
+    zf_log_take_back (&lane->log);
+}
+
+static void forget_id (zf_queue_t *queue, const zf_record_t *record)
+{
+    zf_props_view_t props;
+    zf_props_decode (record->props, record->body.size, &props);
+    if (props.id.size > 0)
+        zf_dedup_drop (&queue->ids, props.id);
+}
+
+void zf_queue_mark (const zf_queue_t *queue, uint64_t ends[ZF_PRIORITIES_MAX])
+{
+    for (uint32_t i = 0; i < queue->policy.priorities; i++)
+        ends[i] = queue->lanes[i].log.next;
+}
+
+void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MAX])
+{
+    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+        zf_lane_t *lane = &queue->lanes[i];
+        while (lane->log.next > ends[i]) {
+            const zf_chunk_t *chunk = lane->log.head->prev;
+            zf_record_t record = zf_chunk_record (chunk, chunk->count - 1);
+            forget_id (queue, &record);
+            take_back (queue, lane);
+        }
+    }
 }
 
 /* A record with a time to start waits for it, out of the cursor's way. */
@@ -252,9 +283,9 @@ static int keep_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_props_vi
     int rc = zf_note_take (queue, place, number_of_lane, props, in, number);
     if (rc == 0 && props->delay_ms > 0)
         rc = delay_record (queue, lane, place, props->delay_ms);
-    if (rc == 0 || undo_append (queue, lane, place))
-        return rc;
-    return in != NULL && in->asked ? rc : 0; /* it stays, without what was special about it */
+    if (rc != 0)
+        take_back (queue, lane);
+    return rc;
 }
 
 static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t *in,

@@ -146,6 +146,11 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low);
  * (memory). */
 uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n);
 
+/* For posts that are taken whole or not at all: writes down where the queue ends, in each of its
+ * priorities, and takes back all that was put since, which nobody may have looked at yet. */
+void zf_queue_mark (const zf_queue_t *queue, uint64_t ends[ZF_PRIORITIES_MAX]);
+void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MAX]);
+
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 
@@ -264,6 +269,9 @@ void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info);
  * ZF_E_NOMEM. */
 int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_props_view_t *props,
                   const zf_intake_t *in, uint64_t number);
+
+/* Forgets the note of a record whose key, if it has one, nobody holds. */
+void zf_note_free (zf_queue_t *queue, zf_note_t *note);
 
 /* Forgets the notes of a run's records; keys go on to their next record. */
 void zf_notes_drop (zf_queue_t *queue, zf_run_t *run);

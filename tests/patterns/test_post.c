@@ -275,7 +275,9 @@ static void wrong_arguments_are_refused_in_words (void **state)
     assert_non_null (strstr (stage.err.text, "1 to 255 bytes"));
     assert_int_equal (zf_client_post (client, NULL, "x", 1, NULL, &stage.err), ZF_E_INVAL);
     assert_int_equal (zf_client_post (client, "jobs", NULL, 1, NULL, &stage.err), ZF_E_INVAL);
-    zf_props_t props = {0}; /* not set up with its defaults */
+    zf_props_t props = {0}; /* says nothing, and needs no defaults */
+    assert_int_equal (zf_client_post (client, "jobs", "x", 1, &props, &stage.err), 0);
+    props.struct_size = 1;
     assert_int_equal (zf_client_post (client, "jobs", "x", 1, &props, &stage.err), ZF_E_INVAL);
     assert_int_equal (zf_client_post (client, "mmi.service", "x", 1, NULL, &stage.err), ZF_E_INVAL);
     zf_client_t *other = NULL;
