@@ -38,7 +38,7 @@
 #elif defined __SANITIZE_THREAD__
 #define SEEDS 100
 #else
-#define SEEDS 500
+#define SEEDS 800
 #endif
 
 static uint64_t seed_count (void)
