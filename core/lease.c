@@ -439,7 +439,7 @@ uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t c
     zf_queue_t *queue = consumer->queue;
     zf_group_t *group = group_of (queue, first);
     if (group == NULL || count > ZF_CREDIT_MAX)
-        return count;
+        return count < ZF_CREDIT_MAX ? count : ZF_CREDIT_MAX;
     uint64_t end = first + count;
     uint64_t settled = 0;
     while (first < end && verdict->foreign < FOREIGN_MAX) {

@@ -487,6 +487,18 @@ static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
     return 0;
 }
 
+/* Writes down what became of a number. Returns false if that can't be: the session is ended, and
+ * what is sent again then is looked at anew. */
+static bool remember (zf_session_t *session, zf_producer_t *producer, uint64_t number, int rc)
+{
+    if (rc != 0 && zf_producer_refuse (producer, number, 1, rc) != 0) {
+        zf_session_end (session, "does not listen to refusals");
+        return false;
+    }
+    producer->last = number;
+    return true;
+}
+
 static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,
                        zf_intake_t *in)
 {
@@ -494,6 +506,7 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
     uint32_t n = zf_mp_array (r) / 2;
     segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;
     int rc = r->failed || n == 0 || n > ZF_SEGMENTS_MAX ? ZF_E_PROTO : 0;
+    bool remembered = true;
     if (rc == 0 && (producer == NULL || segments == NULL))
         rc = ZF_E_NOMEM;
     if (rc == 0) {
@@ -507,12 +520,11 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
         rc = read_segments (session, r, in, segments, n);
         if (rc == 0)
             rc = put_segments (in, segments, n);
-        if (rc != 0 && zf_producer_refuse (producer, number, 1, rc) != 0)
-            zf_session_end (session, "does not listen to refusals");
-        producer->last = number;
+        remembered = remember (session, producer, number, rc);
     }
     free (segments);
-    send_done (session, number, rc);
+    if (remembered)
+        send_done (session, number, rc);
 }
 
 static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
