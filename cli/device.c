@@ -42,8 +42,6 @@ static const char *event_prefix (zf_event_t event)
         return "peer error: ";
     case ZF_EVENT_DEAD_LETTER:
         return "dead letter: ";
-    case ZF_EVENT_FAILED:
-        return "failed: ";
     case ZF_EVENT_LISTENING:
         break;
     }
@@ -56,10 +54,7 @@ void device_event (void *arg, zf_event_t event, const char *text)
 {
     device_run_t *run = arg;
     char line[LINE_MAX_BYTES + 2];
-    bool wanted = event == ZF_EVENT_PEER_ERROR || event == ZF_EVENT_FAILED ||
-                  (run->verbose && event != ZF_EVENT_LISTENING);
-    if (event == ZF_EVENT_FAILED)
-        atomic_store (&run->failed, true);
+    bool wanted = event == ZF_EVENT_PEER_ERROR || (run->verbose && event != ZF_EVENT_LISTENING);
     if (!wanted)
         return;
     int n = snprintf (line, LINE_MAX_BYTES, "%s%s", event_prefix (event), text);

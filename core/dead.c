@@ -36,6 +36,16 @@ int zf_dead_name (const zf_queue_t *queue, char name[ZF_NAME_MAX + 1])
     return 0;
 }
 
+static void set_policy (zf_policy_t *policy)
+{
+    policy->max_attempts = 0;
+    policy->ttl_ms = 0;
+    policy->dedup_window_ms = 0;
+    policy->max_length = DEAD_LENGTH_MAX;
+    policy->max_bytes = DEAD_BYTES_MAX;
+    policy->overflow = ZF_OVERFLOW_DROP_OLDEST;
+}
+
 zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
 {
     char name[ZF_NAME_MAX + 1];
@@ -43,19 +53,20 @@ zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
     if (zf_dead_name (queue, name) != 0)
         return NULL;
     zf_queue_t *dead = zf_engine_find (queue->engine, zf_bytes_of (name));
-    return dead == NULL && make ? zf_engine_queue (queue->engine, zf_bytes_of (name), &code) : dead;
+    if (dead != NULL || !make)
+        return dead;
+    dead = zf_engine_queue (queue->engine, zf_bytes_of (name), &code);
+    if (dead != NULL) { /* whatever its name */
+        dead->is_dead = true;
+        set_policy (&dead->policy);
+    }
+    return dead;
 }
 
 void zf_dead_policy (zf_bytes_t name, zf_policy_t *policy)
 {
-    if (!zf_is_dead_name (name))
-        return;
-    policy->max_attempts = 0;
-    policy->ttl_ms = 0;
-    policy->dedup_window_ms = 0;
-    policy->max_length = DEAD_LENGTH_MAX;
-    policy->max_bytes = DEAD_BYTES_MAX;
-    policy->overflow = ZF_OVERFLOW_DROP_OLDEST;
+    if (zf_is_dead_name (name))
+        set_policy (policy);
 }
 
 /* Encodes the record into the scratch buffer with this death (NULL: without its own). Empty: out of
@@ -201,15 +212,17 @@ static zf_run_t *pick_oldest (zf_queue_t *queue, uint32_t number, uint32_t max)
 }
 
 /* A delayed or held run of the lane, cut to up to max records and unlinked; NULL: none among the
- * first `reach` runs, the rest of which are in flight. */
-static zf_run_t *pick_waiting (zf_queue_t *queue, zf_lane_t *lane, uint32_t max, uint32_t reach)
+ * first `reach` runs from id *from on, which becomes the id of the one found. */
+static zf_run_t *pick_waiting (zf_queue_t *queue, zf_lane_t *lane, uint64_t *from, uint32_t max,
+                               uint32_t reach)
 {
-    zf_run_t *run = zf_group_from (&lane->group, 0);
+    zf_run_t *run = zf_group_from (&lane->group, *from);
     for (; run != NULL && reach > 0; run = zf_group_next (&lane->group, run), reach--) {
         if (run->state != ZF_RUN_DELAYED && run->state != ZF_RUN_HELD)
             continue;
         if (run->count > max && zf_run_carve (queue, run, run->at, max) != 0)
             return NULL;
+        *from = zf_run_first (run);
         zf_run_unlink (queue, run);
         return run;
     }
@@ -219,9 +232,10 @@ static zf_run_t *pick_waiting (zf_queue_t *queue, zf_lane_t *lane, uint32_t max,
 bool zf_queue_drop_oldest (zf_queue_t *queue)
 {
     for (uint32_t i = 0; i < queue->policy.priorities; i++) { /* the least important first */
+        uint64_t from = 0;
         zf_run_t *run = pick_oldest (queue, i, 1);
         if (run == NULL)
-            run = pick_waiting (queue, &queue->lanes[i], 1, DROP_REACH);
+            run = pick_waiting (queue, &queue->lanes[i], &from, 1, DROP_REACH);
         if (run == NULL)
             continue;
         zf_run_drop (queue, run, ZF_E_FULL);
@@ -235,11 +249,12 @@ uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max)
     uint64_t count = 0;
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         zf_run_t *run;
+        uint64_t from = 0;
         while (count < max) {
             uint32_t most = max - count < UINT32_MAX ? (uint32_t) (max - count) : UINT32_MAX;
             run = pick_oldest (queue, i, most);
             if (run == NULL)
-                run = pick_waiting (queue, &queue->lanes[i], most, UINT32_MAX);
+                run = pick_waiting (queue, &queue->lanes[i], &from, most, UINT32_MAX);
             if (run == NULL)
                 break;
             count += run->count;

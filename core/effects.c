@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <zferry/error.h>
 
-#define GROWTH 64
+#define GROWTH      64
+#define PROBE_BYTES (4u << 20)   /* sent to a peer before it is asked whether it reads */
+#define UNREAD_MAX  (256u << 20) /* and before it is given up */
 
 static bool more_effects (zf_engine_t *engine)
 {
@@ -118,11 +120,36 @@ void zf_out_written (zf_session_t *session)
     out->size = engine->arena.size - out->offset;
 }
 
+/* What waits for a peer that does not read would be without limit. */
+static void count_unread (zf_session_t *session, const zf_effect_t *effect)
+{
+    zf_engine_t *engine = session->engine;
+    if (session->dialect->probe == NULL)
+        return;
+    for (size_t i = 0; i < effect->count; i++)
+        session->unread_bytes += engine->outs[engine->out_count - effect->count + i].size;
+    if (session->unread_bytes > UNREAD_MAX && !session->doomed) {
+        engine->counters.peers_slow++;
+        zf_session_end (session, "does not read");
+    } else if (session->unread_bytes > PROBE_BYTES && session->probed_bytes == 0) {
+        session->probed_bytes = session->unread_bytes;
+        session->dialect->probe (session);
+    }
+}
+
+void zf_session_has_read (zf_session_t *session)
+{
+    session->unread_bytes -= session->probed_bytes;
+    session->probed_bytes = 0;
+}
+
 int zf_out_end (zf_session_t *session)
 {
     zf_engine_t *engine = session->engine;
-    if (!engine->out_failed)
+    if (!engine->out_failed) {
+        count_unread (session, &engine->effects[engine->effect_count - 1]);
         return 0;
+    }
     engine->arena.failed = false;
     if (engine->effect_count > 0 && engine->effects[engine->effect_count - 1].session == session) {
         zf_effect_t *effect = &engine->effects[--engine->effect_count];

@@ -78,7 +78,7 @@ zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name)
 }
 
 /* 1..255 bytes without control characters; mmi.* belongs to Majordomo's management interface. */
-static bool is_name (zf_bytes_t name)
+bool zf_is_name (zf_bytes_t name)
 {
     const uint8_t *bytes = name.data;
     if (name.size == 0 || name.size > ZF_NAME_MAX)
@@ -96,7 +96,9 @@ static bool make_room (zf_engine_t *engine)
     if (HASH_COUNT (engine->queues) < engine->options.max_queues)
         return true;
     zf_queue_t *queue = engine->idle;
-    if (queue == NULL || queue->is_dirty)
+    while (queue != NULL && queue->is_dirty) /* those are being posted to in this turn */
+        queue = queue->idle_next;
+    if (queue == NULL)
         return false;
     DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
     free_queue (engine, queue);
@@ -128,7 +130,7 @@ zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
     *code = 0;
     if (queue != NULL)
         return queue;
-    if (!is_name (name))
+    if (!zf_is_name (name))
         *code = ZF_E_INVAL;
     else if (!make_room (engine))
         *code = ZF_E_LIMIT;
@@ -178,6 +180,8 @@ zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t addr
 {
     if (engine->counters.sessions >= engine->options.max_sessions) {
         engine->counters.sessions_refused++;
+        zf_notice (engine, ZF_EVENT_PEER_ERROR, "a peer is turned away: %u sessions are the limit",
+                   engine->options.max_sessions);
         return NULL;
     }
     zf_session_t *session = calloc (1, sizeof *session);
@@ -368,6 +372,17 @@ zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid)
 
 /* -- turns ------------------------------------------------------------------------------------- */
 
+/* If we have just woken, the worker may have extended the lease, or settled, in time. */
+static void lease_over (zf_run_t *run)
+{
+    zf_queue_t *queue = zf_run_queue (run);
+    zf_engine_t *engine = queue->engine;
+    uint64_t later = engine->now_ms + engine->options.heartbeat_ms;
+    bool woke = engine->woke_ms == engine->now_ms && engine->now_ms > 0;
+    if (!woke || zf_timers_set (&engine->timers, &run->timer, later) != 0)
+        zf_run_lease_over (queue, run);
+}
+
 static void fire (zf_timer_t *timer)
 {
     zf_run_t *run = CONTAINER (timer, zf_run_t, timer);
@@ -375,7 +390,7 @@ static void fire (zf_timer_t *timer)
     zf_session_t *session = CONTAINER (timer, zf_session_t, timer);
     switch (timer->kind) {
     case ZF_TIMER_LEASE:
-        zf_run_lease_over (zf_run_queue (run), run);
+        lease_over (run);
         break;
     case ZF_TIMER_DELAY:
         zf_run_delay_over (zf_run_queue (run), run);
@@ -407,6 +422,18 @@ void zf_engine_clock (zf_engine_t *engine, uint64_t now_ms)
 {
     if (now_ms > engine->now_ms)
         engine->now_ms = now_ms;
+}
+
+void zf_engine_woke (zf_engine_t *engine, uint64_t now_ms)
+{
+    zf_engine_clock (engine, now_ms);
+    engine->woke_ms = engine->now_ms;
+}
+
+uint64_t zf_session_heard (const zf_session_t *session)
+{
+    uint64_t woke = session->engine->woke_ms;
+    return session->seen_ms > woke ? session->seen_ms : woke;
 }
 
 void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms)

@@ -51,8 +51,10 @@ struct zf_session {
     zf_note_t *requests;         /* what it waits for, by number (uthash) */
     zf_parked_t *parked;         /* its posts that wait (session_next) */
     uint64_t parked_bytes;
-    uint64_t number; /* dialects whose requests have none: the last one given */
-    const char *why; /* it was doomed */
+    uint64_t unread_bytes; /* sent since it last said that it had read all (if its dialect asks) */
+    uint64_t probed_bytes; /* of them, before the question under way; 0: there is none */
+    uint64_t number;       /* dialects whose requests have none: the last one given */
+    const char *why;       /* it was doomed */
     zf_session_t *doomed_next;
     zf_session_t *prev, *next; /* all sessions; or those that are gone */
     UT_hash_handle hh;         /* greeted ones, by uuid */
@@ -79,6 +81,8 @@ struct zf_dialect {
     void (*confirm) (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count,
                      int code);
     void (*answer) (zf_session_t *session, const zf_answer_t *answer);
+    /* Asks the peer to say when it has read all that was sent so far: zf_session_has_read. */
+    void (*probe) (zf_session_t *session);
     void (*tick) (zf_session_t *session);     /* its timer fired: heartbeat, or zf_session_lost */
     void (*farewell) (zf_session_t *session); /* tells it that it has no session any more */
 };
@@ -126,6 +130,8 @@ typedef struct {
 struct zf_engine {
     zf_engine_options_t options;
     uint64_t now_ms;
+    uint64_t woke_ms; /* when the shell last went on after it was held up: what peers said meanwhile
+                         may still be on its way to us */
     uint64_t dead_bytes; /* of these, in queues of dead letters */
     uint64_t overhead;   /* bytes that single records cost beside: notes, waiting runs, batches
                             that a few of their records keep here */
@@ -134,8 +140,8 @@ struct zf_engine {
     zf_queue_t *queues;       /* by name (uthash) */
     zf_queue_t *dirty;        /* those that may have something to hand out (utlist) */
     zf_queue_t *idle;         /* empty, undeclared, without workers: longest so first (utlist) */
-    zf_queue_t *starved;      /* those with posts that wait for memory, which all share: longest
-                               so first (utlist) */
+    zf_queue_t *starved[2];   /* those with posts that wait for memory, which all living ones share,
+                                 and all of dead letters: longest so first (utlist) */
     zf_session_t *sessions;   /* all (utlist) */
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
@@ -163,7 +169,11 @@ void zf_engine_free (zf_engine_t **engine);
 /* The time. It never goes back. */
 void zf_engine_clock (zf_engine_t *engine, uint64_t now_ms);
 
-/* The same, and timers that are due fire. */
+/* The same, when the shell was held up (a stopped process, a long turn): nobody is taken for silent
+ * for what could not be heard meanwhile. */
+void zf_engine_woke (zf_engine_t *engine, uint64_t now_ms);
+
+/* As zf_engine_clock, and timers that are due fire. */
 void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms);
 
 /* A peer that has no session yet. Returns NULL at the limit of sessions or memory. */
@@ -211,6 +221,9 @@ void zf_engine_touch (zf_queue_t *queue);
  * told. `why` is a constant. */
 void zf_session_end (zf_session_t *session, const char *why);
 
+/* Since when the session counts as silent. */
+uint64_t zf_session_heard (const zf_session_t *session);
+
 /* Takes away all that a session holds, and the session when the effects are sent. */
 void zf_session_release (zf_session_t *session);
 
@@ -242,6 +255,9 @@ int zf_out_end (zf_session_t *session);
 
 /* Forgets the effects of this turn. */
 void zf_effects_clear (zf_engine_t *engine);
+
+/* The peer has read what was sent before it was asked. */
+void zf_session_has_read (zf_session_t *session);
 
 /* Tells people. */
 void zf_notice (zf_engine_t *engine, zf_event_t event, const char *format, ...) ZF_PRINTF (3, 4);

@@ -146,7 +146,7 @@ void zf_foreign_client_tick (zf_session_t *session)
     zf_engine_t *engine = session->engine;
     uint64_t now = engine->now_ms;
     uint64_t idle = engine->options.client_idle_ms;
-    uint64_t due = session->seen_ms + idle;
+    uint64_t due = zf_session_heard (session) + idle;
     if (due <= now && session->requests == NULL)
         zf_session_end (session, "idle");
     else
@@ -221,7 +221,7 @@ void zf_foreign_give_back (zf_session_t *session)
 bool zf_foreign_beat (zf_session_t *session, uint32_t interval_ms)
 {
     zf_engine_t *engine = session->engine;
-    uint64_t dead = session->seen_ms + LIVENESS * (uint64_t) interval_ms;
+    uint64_t dead = zf_session_heard (session) + LIVENESS * (uint64_t) interval_ms;
     uint64_t next = engine->now_ms + interval_ms;
     if (dead <= engine->now_ms) {
         zf_session_end (session, "silent");

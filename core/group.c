@@ -229,8 +229,7 @@ static void leave_chunk (zf_group_t *group, zf_chunk_t *chunk)
 void zf_group_settle (zf_group_t *group, zf_run_t *run)
 {
     zf_chunk_t *chunk = run->chunk;
-    bool empty = zf_log_settle (group->log, chunk, run->count,
-                                zf_chunk_span (chunk, run->at, run->count).size);
+    bool empty = zf_log_settle (group->log, chunk, run->at, run->count);
     if (is_ahead (group, run)) {
         run->state = ZF_RUN_GONE;
         run->consumer = NULL;

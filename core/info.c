@@ -1,5 +1,7 @@
 #include "core/info.h"
 
+#include "core/queue.h"
+
 #include <stddef.h>
 #include <zferry/error.h>
 
@@ -151,7 +153,8 @@ bool zf_policy_valid (const zf_policy_t *policy)
     return policy->priorities >= 1 && policy->priorities <= ZF_PRIORITIES_MAX &&
            policy->lease_ms > 0 && policy->backoff_min_ms <= policy->backoff_max_ms &&
            (int) policy->overflow >= 0 && (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
-           memchr (policy->dead_letter, 0, sizeof policy->dead_letter) != NULL;
+           memchr (policy->dead_letter, 0, sizeof policy->dead_letter) != NULL &&
+           (policy->dead_letter[0] == '\0' || zf_is_name (zf_bytes_of (policy->dead_letter)));
 }
 
 void zf_info_encode (zf_writer_t *w, const zf_queue_info_t *info)

@@ -137,9 +137,11 @@ void zf_run_unlink (zf_queue_t *queue, zf_run_t *run)
     case ZF_RUN_DELAYED:
         queue->delayed -= run->count;
         queue->engine->overhead -= run->count * sizeof *run;
+        zf_memory_freed (queue->engine);
         break;
     case ZF_RUN_HELD:
         zf_key_leave (zf_chunk_note (run->chunk, run->at)->key, run);
+        zf_memory_freed (queue->engine);
         break;
     case ZF_RUN_GONE:
         break;
@@ -160,8 +162,7 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
     queue->engine->overhead += log->pinned - pinned;
     if (queue->parked != NULL || queue->length == 0) /* room for others, or for another queue */
         zf_engine_touch (queue);
-    if (queue->engine->starved != NULL)
-        zf_engine_touch (queue->engine->starved);
+    zf_memory_freed (queue->engine);
 }
 
 /* True if the time to live of the run's records is over. A record that expires by itself is cut out
@@ -425,7 +426,10 @@ static void apply (zf_queue_t *queue, zf_run_t *run, const zf_verdict_t *verdict
     }
 }
 
-#define FOREIGN_MAX 4096 /* runs of others that one command may step over */
+/* Runs of others that one command may step over; an EXTEND is of a whole delivery, of which others
+ * may have much by now. */
+#define FOREIGN_MAX        4096
+#define FOREIGN_EXTEND_MAX 65536
 
 static zf_group_t *group_of (zf_queue_t *queue, uint64_t id)
 {
@@ -442,7 +446,8 @@ uint64_t zf_consumer_settle (zf_consumer_t *consumer, uint64_t first, uint64_t c
         return count < ZF_CREDIT_MAX ? count : ZF_CREDIT_MAX;
     uint64_t end = first + count;
     uint64_t settled = 0;
-    while (first < end && verdict->foreign < FOREIGN_MAX) {
+    int most = verdict->verb == ZF_SETTLE_EXTEND ? FOREIGN_EXTEND_MAX : FOREIGN_MAX;
+    while (first < end && verdict->foreign < most) {
         zf_run_t *run = zf_group_from (group, first);
         if (run == NULL || zf_run_first (run) >= end)
             break;

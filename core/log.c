@@ -9,6 +9,11 @@ static zf_chunk_t *tail (const zf_log_t *log)
     return log->head != NULL ? log->head->prev : NULL;
 }
 
+static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
+{
+    return at < chunk->count ? chunk->offsets[at] & ~ZF_SETTLED : chunk->size;
+}
+
 static void free_chunk (zf_chunk_t *chunk)
 {
     if (chunk->frame != NULL)
@@ -118,7 +123,7 @@ int zf_log_append (zf_log_t *log, zf_bytes_t encoded, uint64_t now_ms, zf_place_
 void zf_log_take_back (zf_log_t *log)
 {
     zf_chunk_t *chunk = tail (log);
-    uint32_t bytes = chunk->size - chunk->offsets[chunk->count - 1];
+    uint32_t bytes = chunk->size - offset_of (chunk, chunk->count - 1);
     chunk->size -= bytes;
     chunk->count--;
     chunk->live--;
@@ -160,14 +165,53 @@ int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uin
     return 0;
 }
 
-bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes)
+#define COMPACT_BYTES 4096 /* settled in a chunk before it is worth the while, */
+#define COMPACT_SHARE 8    /* and this to one of what is live */
+
+/* Gives the live records memory of their own, so that a few do not keep a large batch here. Settled
+ * ones keep their index and lose their bytes. */
+static void compact (zf_log_t *log, zf_chunk_t *chunk)
 {
+    size_t size = chunk->size - chunk->settled_bytes;
+    uint8_t *data = malloc (size);
+    if (data == NULL)
+        return; /* the next time */
+    uint32_t used = ZF_BATCH_HEADER;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        zf_bytes_t record = zf_chunk_span (chunk, i, 1);
+        bool settled = (chunk->offsets[i] & ZF_SETTLED) != 0;
+        if (!settled)
+            memcpy (data + used, record.data, record.size);
+        chunk->offsets[i] = used | (settled ? ZF_SETTLED : 0);
+        used += settled ? 0 : (uint32_t) record.size;
+    }
+    if (chunk->frame != NULL)
+        zf_frame_drop (chunk->frame);
+    else
+        free (chunk->data);
+    chunk->frame = NULL;
+    chunk->data = data;
+    chunk->size = chunk->capacity = used;
+    log->pinned -= chunk->settled_bytes;
+    chunk->settled_bytes = 0;
+}
+
+bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n)
+{
+    uint32_t bytes = (uint32_t) zf_chunk_span (chunk, at, n).size;
     chunk->live -= n;
-    chunk->settled_bytes += (uint32_t) bytes;
+    chunk->settled_bytes += bytes;
     log->pinned += bytes;
     log->length -= n;
     log->bytes -= bytes;
-    return chunk->live == 0;
+    if (chunk->live == 0)
+        return true;
+    for (uint32_t i = at; i < at + n; i++)
+        chunk->offsets[i] |= ZF_SETTLED;
+    uint32_t live = chunk->size - ZF_BATCH_HEADER - chunk->settled_bytes;
+    if (chunk->settled_bytes >= COMPACT_BYTES && chunk->settled_bytes / COMPACT_SHARE >= live)
+        compact (log, chunk);
+    return false;
 }
 
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
@@ -190,11 +234,6 @@ void zf_log_free (zf_log_t *log)
     memset (log, 0, sizeof *log);
 }
 
-static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
-{
-    return at < chunk->count ? chunk->offsets[at] : chunk->size;
-}
-
 zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
 {
     uint32_t start = offset_of (chunk, at);
@@ -204,7 +243,7 @@ zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
 zf_record_t zf_chunk_record (const zf_chunk_t *chunk, uint32_t at)
 {
     zf_record_t record = {{NULL, 0}, {NULL, 0}};
-    zf_record_decode (chunk->data + chunk->offsets[at], chunk->data + chunk->size, &record);
+    zf_record_decode (chunk->data + offset_of (chunk, at), chunk->data + chunk->size, &record);
     return record;
 }
 

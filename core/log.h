@@ -19,6 +19,8 @@
 #define ZF_CHUNK_RECORDS 4096
 #define ZF_ADOPT_BYTES   8192 /* a batch above this is not copied */
 
+#define ZF_SETTLED (UINT32_C (1) << 31) /* in offsets: the other bits still say where */
+
 typedef struct zf_note zf_note_t;
 typedef struct zf_chunk zf_chunk_t;
 
@@ -26,7 +28,7 @@ struct zf_chunk {
     zf_chunk_t *prev, *next; /* neighbours in the log */
     zf_frame_t *frame;       /* an adopted batch; NULL: data is our own */
     uint8_t *data;           /* room for a batch header, then the records */
-    uint32_t *offsets;       /* where each record begins in data */
+    uint32_t *offsets;       /* where each record begins in data; ZF_SETTLED: it is not live */
     zf_note_t **notes;       /* what is special about single records; NULL: nothing about any */
     uint32_t size;           /* bytes used of data, header included */
     uint32_t capacity;       /* bytes there */
@@ -65,9 +67,10 @@ void zf_log_take_back (zf_log_t *log);
 int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,
                   uint64_t now_ms, zf_chunk_t **chunk);
 
-/* Counts n records of the chunk, of so many encoded bytes, as settled. Returns true if none is
- * left: then zf_log_discard must follow, when nobody points to the chunk any more. */
-bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t n, size_t bytes);
+/* Counts n records of the chunk, from index `at` on, as settled. Returns true if none is left: then
+ * zf_log_discard must follow, when nobody points to the chunk any more. A chunk of which little is
+ * left is cut down to that: views into it are void then. */
+bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n);
 
 /* Frees a chunk without live records. */
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk);

@@ -149,7 +149,7 @@ static uint64_t patience_ms (const zf_session_t *session)
 static void native_tick (zf_session_t *session)
 {
     zf_engine_t *engine = session->engine;
-    uint64_t due = session->seen_ms + patience_ms (session);
+    uint64_t due = zf_session_heard (session) + patience_ms (session);
     if (due <= engine->now_ms)
         zf_session_end (session, "silent");
     else
@@ -185,12 +185,10 @@ static void greet (zf_session_t *session, const uint8_t *uuid)
     HASH_FIND (hh, engine->greeted, uuid, ZF_UUID_BYTES, old);
     memcpy (session->uuid, uuid, ZF_UUID_BYTES);
     if (old != NULL) { /* the same peer on a new connection */
-        if (old->doomed) {
-            HASH_DEL (engine->greeted, old);
-            old->greeted = false;
-        } else {
+        if (old->doomed)
+            zf_session_release (old);
+        else
             zf_session_succeed (old, session);
-        }
     }
     HASH_ADD (hh, engine->greeted, uuid, ZF_UUID_BYTES, session);
     session->greeted = session->hh.tbl != NULL;
@@ -228,11 +226,16 @@ static void on_ping (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     send_bare (session, ZF_CMD_PONG);
 }
 
+static void native_probe (zf_session_t *session)
+{
+    send_bare (session, ZF_CMD_PING);
+}
+
 static void on_pong (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
-    (void) session;
     (void) r;
     (void) body;
+    zf_session_has_read (session);
 }
 
 static void on_bye (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
@@ -599,6 +602,7 @@ const zf_dialect_t zf_dialect_native = {
     .deliver = native_deliver,
     .confirm = native_confirm,
     .answer = native_answer,
+    .probe = native_probe,
     .tick = native_tick,
     .farewell = native_farewell,
 };

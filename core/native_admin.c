@@ -95,6 +95,10 @@ static void on_declare (const call_t *call)
         fail (call, ZF_E_INVAL, "a value of the policy is out of range");
         return;
     }
+    if (zf_bytes_equal (call->queue_name, zf_bytes_of (policy.dead_letter))) {
+        fail (call, ZF_E_INVAL, "a queue can't be its own dead-letter queue");
+        return;
+    }
     zf_queue_t *queue = zf_engine_queue (engine, call->queue_name, &code);
     if (queue == NULL) {
         fail (call, code, zf_strerror (code));
@@ -102,7 +106,11 @@ static void on_declare (const call_t *call)
     }
     code = zf_queue_set_policy (queue, &policy);
     if (code == ZF_E_BUSY) {
-        fail (call, ZF_E_INVAL, "priorities can change only while the queue is empty");
+        fail (call, ZF_E_INVAL, "priorities and ordering can change only while the queue is empty");
+        return;
+    }
+    if (code != 0) {
+        fail (call, code, zf_strerror (code));
         return;
     }
     queue->declared = true;

@@ -15,10 +15,17 @@ enum {
     PROP_DEATH
 };
 
-void zf_props_defaults (zf_props_t *props)
+static void set_props_defaults (zf_props_t *props)
 {
     memset (props, 0, sizeof *props);
     props->struct_size = sizeof *props;
+}
+
+void zf_props_defaults_sized (zf_props_t *props, size_t size)
+{
+    zf_props_t own;
+    set_props_defaults (&own);
+    zf_options_fill (props, size, &own, sizeof own);
 }
 
 static zf_bytes_t read_label (zf_reader_t *r)

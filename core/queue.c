@@ -6,7 +6,7 @@
 
 #define DEAD_SHARE 4 /* dead letters may have a quarter of the memory, beside the rest */
 
-void zf_policy_defaults (zf_policy_t *policy)
+static void set_policy_defaults (zf_policy_t *policy)
 {
     memset (policy, 0, sizeof *policy);
     policy->struct_size = sizeof *policy;
@@ -16,6 +16,13 @@ void zf_policy_defaults (zf_policy_t *policy)
     policy->lease_ms = 30 * 1000;
     policy->dedup_window_ms = 120 * 1000;
     policy->priorities = 1;
+}
+
+void zf_policy_defaults_sized (zf_policy_t *policy, size_t size)
+{
+    zf_policy_t own;
+    set_policy_defaults (&own);
+    zf_options_fill (policy, size, &own, sizeof own);
 }
 
 /* -- intake ------------------------------------------------------------------------------------ */
@@ -152,12 +159,11 @@ void zf_queue_free (zf_queue_t *queue)
 
 int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy)
 {
-    if (policy->priorities != queue->policy.priorities) {
-        if (queue->length > 0)
-            return ZF_E_BUSY;
-        if (make_lanes (queue, policy->priorities) != 0)
-            return ZF_E_NOMEM;
-    }
+    bool other_lanes = policy->priorities != queue->policy.priorities;
+    if (queue->length > 0 && (other_lanes || policy->ordered != queue->policy.ordered))
+        return ZF_E_BUSY;
+    if (other_lanes && make_lanes (queue, policy->priorities) != 0)
+        return ZF_E_NOMEM;
     queue->policy = *policy;
     zf_queue_expire (queue);
     zf_queue_unpark (queue);
@@ -382,13 +388,25 @@ static uint64_t left_under (uint64_t cap, uint64_t used)
     return cap == 0 ? UINT64_MAX : cap > used ? cap - used : 0;
 }
 
+/* The memory that is there for queues of its kind. */
+static uint64_t memory_share (const zf_queue_t *queue)
+{
+    uint64_t cap = queue->engine->options.memory_bytes;
+    return queue->is_dead ? cap / DEAD_SHARE : cap;
+}
+
 uint64_t zf_queue_memory_left (const zf_queue_t *queue)
 {
     const zf_engine_t *engine = queue->engine;
-    uint64_t cap = engine->options.memory_bytes;
-    if (queue->is_dead)
-        return left_under (cap / DEAD_SHARE, engine->dead_bytes);
-    return left_under (cap, engine->bytes - engine->dead_bytes + engine->overhead);
+    uint64_t living = engine->bytes - engine->dead_bytes + engine->overhead;
+    return left_under (memory_share (queue), queue->is_dead ? engine->dead_bytes : living);
+}
+
+void zf_memory_freed (zf_engine_t *engine)
+{
+    for (int i = 0; i < 2; i++)
+        if (engine->starved[i] != NULL)
+            zf_engine_touch (engine->starved[i]);
 }
 
 void zf_queue_discharge (zf_queue_t *queue, uint64_t bytes)
@@ -432,8 +450,7 @@ bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, ui
 static bool never_fits (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start)
 {
     size_t size = intake_span (in, start, 1).size;
-    return left_under (queue->policy.max_bytes, 0) < size ||
-           queue->engine->options.memory_bytes < size;
+    return left_under (queue->policy.max_bytes, 0) < size || memory_share (queue) < size;
 }
 
 /* -- posting ----------------------------------------------------------------------------------- */
@@ -483,7 +500,7 @@ static bool refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
  * the turn on. */
 static void review_hunger (zf_queue_t *queue)
 {
-    zf_engine_t *engine = queue->engine;
+    zf_queue_t **list = &queue->engine->starved[queue->is_dead];
     const zf_parked_t *first = queue->parked;
     bool starved = first != NULL &&
                    intake_span (&first->in, first->start, 1).size > zf_queue_memory_left (queue);
@@ -491,12 +508,12 @@ static void review_hunger (zf_queue_t *queue)
         return;
     queue->is_starved = starved;
     if (starved) {
-        DL_APPEND2 (engine->starved, queue, starved_prev, starved_next);
+        DL_APPEND2 (*list, queue, starved_prev, starved_next);
         return;
     }
-    DL_DELETE2 (engine->starved, queue, starved_prev, starved_next);
-    if (engine->starved != NULL)
-        zf_engine_touch (engine->starved);
+    DL_DELETE2 (*list, queue, starved_prev, starved_next);
+    if (*list != NULL)
+        zf_engine_touch (*list);
 }
 
 /* Puts records off until there is room. Takes over what `in` holds. */

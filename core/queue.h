@@ -122,6 +122,9 @@ struct zf_queue {
     UT_hash_handle hh;                       /* in the engine, by name */
 };
 
+/* 1..255 bytes without control characters; mmi.* belongs to Majordomo's management interface. */
+bool zf_is_name (zf_bytes_t name);
+
 /* -- queue.c ----------------------------------------------------------------------------------- */
 
 /* Decodes and checks the whole batch, properties included, and fills in *in but for session, asked
@@ -134,7 +137,7 @@ int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
                    const zf_policy_t *policy);
 void zf_queue_free (zf_queue_t *queue);
 
-/* Changes the policy. Returns 0, or ZF_E_BUSY when the number of priorities changes and the queue
+/* Changes the policy. Returns 0, or ZF_E_BUSY when priorities or ordering change and the queue
  * is not empty. */
 int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy);
 
@@ -157,6 +160,9 @@ int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 /* Memory that the broker has left for this queue. Dead letters have a share of their own: they
  * must not keep the living out, nor grow without limit. */
 uint64_t zf_queue_memory_left (const zf_queue_t *queue);
+
+/* Memory was given back: who has waited longest for some looks again. */
+void zf_memory_freed (zf_engine_t *engine);
 
 /* So many encoded bytes are not in the queue any more. */
 void zf_queue_discharge (zf_queue_t *queue, uint64_t bytes);

@@ -9,7 +9,7 @@ static const char *const default_back[] = {"tcp://127.0.0.1:5556"};
 static const zf_dialect_t *const front_dialects[] = {&zf_dialect_lru_client, NULL};
 static const zf_dialect_t *const back_dialects[] = {&zf_dialect_lru_worker, NULL};
 
-void zf_balancer_defaults (zf_balancer_options_t *options)
+static void set_defaults (zf_balancer_options_t *options)
 {
     memset (options, 0, sizeof *options);
     options->struct_size = sizeof *options;
@@ -22,6 +22,13 @@ void zf_balancer_defaults (zf_balancer_options_t *options)
     options->max_attempts = 3;
     options->request_ttl_ms = 60000;
     options->heartbeat_ms = 1000;
+}
+
+void zf_balancer_defaults_sized (zf_balancer_options_t *options, size_t size)
+{
+    zf_balancer_options_t own;
+    set_defaults (&own);
+    zf_options_fill (options, size, &own, sizeof own);
 }
 
 static int check (const zf_balancer_options_t *options, zf_error_t *err)

@@ -10,7 +10,7 @@ static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 static const zf_dialect_t *const dialects[] = {&zf_dialect_native, &zf_dialect_mdp1,
                                                &zf_dialect_mdp2, NULL};
 
-void zf_broker_defaults (zf_broker_options_t *options)
+static void set_defaults (zf_broker_options_t *options)
 {
     zf_engine_options_t engine;
     zf_engine_defaults (&engine);
@@ -26,6 +26,13 @@ void zf_broker_defaults (zf_broker_options_t *options)
     options->heartbeat_ms = engine.heartbeat_ms;
     options->mdp_heartbeat_ms = engine.mdp_heartbeat_ms;
     options->client_idle_ms = engine.client_idle_ms;
+}
+
+void zf_broker_defaults_sized (zf_broker_options_t *options, size_t size)
+{
+    zf_broker_options_t own;
+    set_defaults (&own);
+    zf_options_fill (options, size, &own, sizeof own);
 }
 
 static int check (const zf_broker_options_t *options, zf_error_t *err)

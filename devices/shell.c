@@ -7,7 +7,8 @@
 
 #define EVENTS_A_SECOND 20
 #define ENDPOINTS_MAX   64
-#define BEHIND_MAX      16 /* turns without timers while there is more to collect */
+#define BEHIND_MAX      16  /* turns without timers while there is more to collect */
+#define LATE_MS         250 /* a turn that begins so much later than planned: we were held up */
 #define WAIT_MAX_MS     60000
 #define FIGURES_MAX     64
 
@@ -32,9 +33,10 @@ struct zf_device {
     nfds_t fd_count;
     zf_event_fn *on_event;
     void *arg;
-    uint64_t second; /* of the clock, for the rate of events */
-    uint32_t events; /* told in this second */
-    uint32_t behind; /* turns since timers were looked at */
+    uint64_t second;      /* of the clock, for the rate of events */
+    uint32_t events;      /* told in this second */
+    uint32_t behind;      /* turns since timers were looked at */
+    uint64_t expected_ms; /* when the next turn was to begin at the latest */
 };
 
 /* -- the turn ---------------------------------------------------------------------------------- */
@@ -79,6 +81,9 @@ static void send_effects (zf_device_t *self)
 static bool turn (zf_device_t *self)
 {
     uint64_t now = zf_clock_ms ();
+    if (self->expected_ms != 0 && now > self->expected_ms + LATE_MS)
+        zf_engine_woke (self->engine, now);
+    self->expected_ms = now;
     zf_engine_clock (self->engine, now);
     bool more = collect (self);
     /* Nobody is silent whose messages we have not read yet; but under load time has to go on. */
@@ -117,7 +122,9 @@ static int wait_ms (zf_device_t *self, bool more)
  * may be a command. */
 static bool await (zf_device_t *self, bool more)
 {
-    poll (self->fds, self->fd_count, wait_ms (self, more));
+    int timeout = wait_ms (self, more);
+    self->expected_ms += (uint64_t) timeout;
+    poll (self->fds, self->fd_count, timeout);
     return self->fds[0].revents != 0;
 }
 

@@ -14,7 +14,7 @@
 
 #define ZF_SOCKET_HWM_IN    1000   /* messages of one peer, received and not handled yet */
 #define ZF_SOCKET_HWM_OUT   200000 /* messages waiting for one peer: more than it can ask for */
-#define ZF_SOCKET_LINGER_MS 250  /* what was sent may take so long to leave after close */
+#define ZF_SOCKET_LINGER_MS 250    /* what was sent may take so long to leave after close */
 
 typedef struct {
     void *czmq; /* its zsock_t */

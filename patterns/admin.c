@@ -15,7 +15,7 @@ static zf_writer_t *begin (zf_client_t *self, zf_inquiry_t *inquiry, const char 
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_ADMIN, 5);
     zf_mp_put_uint (w, inquiry->number);
     zf_mp_put_str (w, zf_bytes_of (verb));
-    zf_mp_put_str (w, zf_bytes_of (queue));
+    zf_mp_put_str (w, zf_bytes_of (queue != NULL ? queue : "")); /* which is no name */
     return w;
 }
 

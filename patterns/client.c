@@ -118,7 +118,7 @@ static void on_outcome (void *arg, zf_outbox_t *outbox, uint64_t first, uint64_t
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-void zf_client_defaults (zf_client_options_t *options)
+static void set_defaults (zf_client_options_t *options)
 {
     memset (options, 0, sizeof *options);
     options->struct_size = sizeof *options;
@@ -130,6 +130,13 @@ void zf_client_defaults (zf_client_options_t *options)
     options->batch_bytes = 64u << 10;
 }
 
+void zf_client_defaults_sized (zf_client_options_t *options, size_t size)
+{
+    zf_client_options_t own;
+    set_defaults (&own);
+    zf_options_fill (options, size, &own, sizeof own);
+}
+
 static int check (const zf_client_options_t *options, zf_error_t *err)
 {
     if (options->struct_size != sizeof *options)
@@ -138,8 +145,9 @@ static int check (const zf_client_options_t *options, zf_error_t *err)
     if (options->batch_bytes < 1024 || options->batch_bytes > 1u << 20)
         return zf_error_set (err, ZF_E_INVAL,
                              "client options: batch_bytes is not in 1 KiB .. 1 MiB");
-    if (options->failover_ms == 0 || options->window_bytes == 0)
-        return zf_error_set (err, ZF_E_INVAL, "client options: failover_ms or window_bytes is 0");
+    if (options->failover_ms == 0 || options->window_bytes == 0 || options->timeout_ms == 0)
+        return zf_error_set (err, ZF_E_INVAL,
+                             "client options: failover_ms, window_bytes or timeout_ms is 0");
     return 0;
 }
 
@@ -200,6 +208,11 @@ int zf_client_timed_out (zf_client_t *self, zf_error_t *err)
 {
     const zf_connection_t *connection = zf_client_connection (self);
     const char *endpoint = self->handle.endpoints[connection->endpoint];
+    const zf_error_t *refusal = &connection->refusal;
+    if (refusal->code == ZF_E_VERSION && connection->state != ZF_CONNECTION_READY)
+        return zf_error_set (err, ZF_E_VERSION, "%s: %s", endpoint, refusal->text);
+    if (refusal->code != 0)
+        return zf_error_set (err, ZF_E_TIMEOUT, "%s says: %s", endpoint, refusal->text);
     if (connection->state == ZF_CONNECTION_READY)
         return zf_error_set (err, ZF_E_TIMEOUT, "no answer from %s in time", endpoint);
     return zf_error_set (err, ZF_E_TIMEOUT, "no broker answered at %s in time", endpoint);
@@ -298,7 +311,7 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
     if (has_room (&room))
         return 0;
     if (patience == WAIT_NEVER)
-        return zf_error_set (err, ZF_E_AGAIN, "no broker has said yet how large a record may be");
+        return zf_error_set (err, ZF_E_AGAIN, "the window is full");
     if (zf_handle_wait (&self->handle, has_room, &room, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;
@@ -313,7 +326,7 @@ static bool was_greeted (void *arg)
 static int wait_for_limits (zf_client_t *self, patience_t patience, zf_error_t *err)
 {
     if (patience == WAIT_NEVER)
-        return zf_error_set (err, ZF_E_AGAIN, "the window is full");
+        return zf_error_set (err, ZF_E_AGAIN, "no broker has said yet how large a record may be");
     if (zf_handle_wait (&self->handle, was_greeted, self, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;

@@ -26,9 +26,10 @@ int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
     size_t size = sizeof connection->fd;
     if (rc == 0 && zmq_getsockopt (connection->socket.raw, ZMQ_FD, &connection->fd, &size) != 0)
         rc = zf_error_set (err, ZF_E_IO, "%s", zmq_strerror (zmq_errno ()));
-    if (rc != 0)
+    if (rc != 0) {
+        connection->fd = -1; /* poll looks past it */
         zf_socket_close (&connection->socket);
-    else if (handle->loop_fd >= 0) {
+    } else if (handle->loop_fd >= 0) {
         struct epoll_event event = {.events = EPOLLIN};
         epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, connection->fd, &event);
     }
@@ -160,6 +161,7 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
     if (connection->max_message_bytes < ZF_MESSAGE_LEAST)
         connection->max_message_bytes = ZF_MESSAGE_LEAST;
     connection->was_greeted = true;
+    connection->refusal.code = 0;
     connection->state = ZF_CONNECTION_READY;
     connection->handle->reconnects += connection->epoch > 0;
     connection->epoch++;
@@ -169,6 +171,15 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
 }
 
 /* -- in ---------------------------------------------------------------------------------------- */
+
+static void on_error (zf_connection_t *connection, zf_reader_t *r)
+{
+    uint64_t code = zf_mp_uint (r);
+    zf_bytes_t text = zf_mp_bytes (r);
+    if (!r->failed && code > 0 && code <= (uint64_t) -ZF_E_LAST)
+        zf_error_set (&connection->refusal, -(int) code, "%.*s",
+                      (int) (text.size < 200 ? text.size : 200), (const char *) text.data);
+}
 
 static void handle_message (zf_connection_t *connection, zmq_msg_t *control, zmq_msg_t *body)
 {
@@ -188,6 +199,9 @@ static void handle_message (zf_connection_t *connection, zmq_msg_t *control, zmq
         break;
     case ZF_CMD_PONG:
         connection->pongs++;
+        break;
+    case ZF_CMD_ERROR:
+        on_error (connection, &r);
         break;
     case ZF_CMD_PING:
         zf_handle_control (connection->handle, ZF_CMD_PONG, 1);

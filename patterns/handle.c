@@ -222,10 +222,10 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
     uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
     if (has_swallowed (handle)) /* by callbacks: what they sent may have taken the edge from us */
         return;
+    handle->touched = false; /* looking once more might take it now */
     hint_pollers (handle);
     handle->leader = self;
     handle->leader_until_ms = until;
-    handle->touched = false;
     pthread_mutex_unlock (&handle->lock);
     poll (fds, count, timeout < 60000 ? (int) timeout : 60000);
     if (fds[0].revents != 0)
@@ -346,13 +346,16 @@ int zf_handle_process (zf_handle_t *handle)
 
 static int copy_endpoints (zf_handle_t *handle, const zf_handle_options_t *options, zf_error_t *err)
 {
-    if (options->endpoint_count == 0 || options->endpoint_count > ZF_ENDPOINTS_MAX)
+    if (options->endpoints == NULL || options->endpoint_count == 0 ||
+        options->endpoint_count > ZF_ENDPOINTS_MAX)
         return zf_error_set (err, ZF_E_INVAL, "1 to %d endpoints are needed", ZF_ENDPOINTS_MAX);
     handle->endpoints = calloc (options->endpoint_count, sizeof (char *));
     handle->name = strdup (options->name != NULL ? options->name : "");
     if (handle->endpoints == NULL || handle->name == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     for (size_t i = 0; i < options->endpoint_count; i++) {
+        if (options->endpoints[i] == NULL)
+            return zf_error_set (err, ZF_E_INVAL, "endpoint %zu is NULL", i);
         handle->endpoints[i] = strdup (options->endpoints[i]);
         if (handle->endpoints[i] == NULL)
             return zf_error_set (err, ZF_E_NOMEM, "out of memory");

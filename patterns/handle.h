@@ -63,7 +63,8 @@ struct zf_connection {
     uint64_t idle_ms;
     uint64_t window_bytes;
     uint64_t max_message_bytes; /* ZF_MESSAGE_LEAST until the first WELCOME */
-    bool was_greeted;           /* the fields above are a broker's */
+    zf_error_t refusal; /* the last ERROR, for people; code 0: none since the session began */
+    bool was_greeted;   /* the fields above are a broker's */
 };
 
 /* What a pattern does; all with the lock held, none may wait. */

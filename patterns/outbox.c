@@ -133,7 +133,9 @@ static bool send_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoin
 {
     zf_connection_t *connection = connection_of (outboxes);
     zmq_msg_t body;
-    if (connection->state != ZF_CONNECTION_READY || zf_buffer_message (batch->buffer, &body) != 0)
+    if (connection->state != ZF_CONNECTION_READY ||
+        batch->buffer->size > connection->max_message_bytes ||
+        zf_buffer_message (batch->buffer, &body) != 0)
         return false;
     zf_writer_t *w = zf_handle_control (connection->handle, ZF_CMD_POST, 3);
     zf_mp_put_str (w, zf_bytes (outbox->name, outbox->name_size));
@@ -171,7 +173,7 @@ static bool send_unsent (zf_outboxes_t *outboxes, zf_outbox_t *outbox)
             continue;
         if (batch->buffer->size > most && batch == outbox->closed)
             settle (outboxes, outbox, batch, batch->count - batch->done, ZF_E_TOO_BIG);
-        else if (batch->buffer->size > most || !send_batch (outboxes, outbox, batch))
+        else if (!send_batch (outboxes, outbox, batch))
             return false;
     }
     return true;

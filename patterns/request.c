@@ -253,11 +253,18 @@ void zf_requests_on_reply (zf_client_t *self, zf_reader_t *r, zmq_msg_t *body)
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-void zf_request_defaults (zf_request_options_t *options)
+static void set_request_defaults (zf_request_options_t *options)
 {
     memset (options, 0, sizeof *options);
     options->struct_size = sizeof *options;
     options->retries = 3;
+}
+
+void zf_request_defaults_sized (zf_request_options_t *options, size_t size)
+{
+    zf_request_options_t own;
+    set_request_defaults (&own);
+    zf_options_fill (options, size, &own, sizeof own);
 }
 
 static int check (zf_client_t *self, const char *service, const zf_request_options_t *options,

@@ -158,7 +158,7 @@ static const zf_handle_ops_t worker_ops = {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-void zf_worker_defaults (zf_worker_options_t *options)
+static void set_defaults (zf_worker_options_t *options)
 {
     memset (options, 0, sizeof *options);
     options->struct_size = sizeof *options;
@@ -166,6 +166,13 @@ void zf_worker_defaults (zf_worker_options_t *options)
     options->endpoint_count = 1;
     options->max_hold_ms = 30 * 60 * 1000;
     options->failover_ms = 3000;
+}
+
+void zf_worker_defaults_sized (zf_worker_options_t *options, size_t size)
+{
+    zf_worker_options_t own;
+    set_defaults (&own);
+    zf_options_fill (options, size, &own, sizeof own);
 }
 
 static int check (const char *queue, const zf_worker_options_t *options, zf_error_t *err)
@@ -484,23 +491,37 @@ static bool holds_none (void *arg)
     return self->stats.held == 0;
 }
 
+/* Grows with every session that begins or ends. */
+static uint64_t epochs (const zf_worker_t *self)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < self->handle.connection_count; i++)
+        sum += self->handle.connections[i].epoch;
+    return sum;
+}
+
 int zf_worker_drain (zf_worker_t *self, int timeout_ms, zf_error_t *err)
 {
     uint64_t deadline = zf_deadline (timeout_ms);
     zf_handle_enter (&self->handle);
+    uint64_t before = epochs (self);
     self->draining = true;
     update_credit (self);
     zf_delivery_release (self);
     int rc = zf_handle_wait (&self->handle, holds_none, self, deadline);
     flush (self);
+    /* The answer to a ping comes after all else was dealt with. */
     for (size_t i = 0; i < self->handle.connection_count; i++)
-        zf_connection_ping (&self->handle.connections[i]); /* its answer comes after all else was
-                                                              dealt with */
+        zf_connection_ping (&self->handle.connections[i]);
     if (rc == 0)
         rc = zf_handle_wait (&self->handle, has_drained, self, deadline);
     if (rc != 0)
         zf_error_set (err, rc, "%llu records of %s are not settled",
                       (unsigned long long) self->stats.held, self->queue);
+    else if (epochs (self) != before)
+        rc = zf_error_set (err, ZF_E_STALE,
+                           "a broker was lost meanwhile: what it had not heard of "
+                           "is done again");
     zf_handle_leave (&self->handle);
     return rc;
 }

@@ -45,7 +45,8 @@ ZF_API int zf_admin_queues (zf_client_t *client, zf_queue_fn *fn, void *arg, zf_
 ZF_API int zf_admin_queue (zf_client_t *client, const char *queue, zf_queue_info_t *info,
                            zf_error_t *err);
 
-/* Makes the queue, or changes its policy (priorities only while it is empty). */
+/* Makes the queue, or changes its policy (priorities and ordering only while
+ * it is empty). */
 ZF_API int zf_admin_declare (zf_client_t *client, const char *queue, const zf_policy_t *policy,
                              zf_error_t *err);
 

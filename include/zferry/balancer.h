@@ -32,7 +32,8 @@ typedef struct {
     void *arg;                  /* for on_event */
 } zf_balancer_options_t;
 
-ZF_API void zf_balancer_defaults (zf_balancer_options_t *options);
+ZF_API void zf_balancer_defaults_sized (zf_balancer_options_t *options, size_t size);
+#define zf_balancer_defaults(options) zf_balancer_defaults_sized ((options), sizeof *(options))
 
 /* Binds all endpoints and starts the balancer. zf_device_endpoint counts the front ones first.
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, or ZF_E_ADDRESS with the endpoint and the reason in err. */

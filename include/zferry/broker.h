@@ -33,7 +33,8 @@ typedef struct {
     void *arg;                  /* for on_event */
 } zf_broker_options_t;
 
-ZF_API void zf_broker_defaults (zf_broker_options_t *options);
+ZF_API void zf_broker_defaults_sized (zf_broker_options_t *options, size_t size);
+#define zf_broker_defaults(options) zf_broker_defaults_sized ((options), sizeof *(options))
 
 /* Binds all endpoints and starts the broker.
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, or ZF_E_ADDRESS with the endpoint and the reason in err.

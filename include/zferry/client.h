@@ -8,9 +8,10 @@
  * Order:     records that one thread posts to one queue arrive in the order posted.
  * Delivery:  a confirmed post is in the queue once, also when the connection broke in between and
  *            the client sent it again: the broker remembers each producer's last number.
- * Callbacks: run on a thread that is inside a call of this handle, or on the keeper; never two at
- *            once, and never with the handle's lock held: they may post and request, but not wait
- *            or close. */
+ * Callbacks: run on a thread that is inside a call of this handle, or on the keeper (with an event
+ *            loop: in zf_client_process only); never two at once, and never with the handle's lock
+ *            held. They may post and request, but not wait, nor open or close handles; they should
+ *            be quick: while the keeper is in one, it looks after no other handle. */
 #ifndef ZFERRY_CLIENT_H
 #define ZFERRY_CLIENT_H
 
@@ -45,7 +46,8 @@ typedef struct {
     void *arg;                 /* for on_confirm */
 } zf_client_options_t;
 
-ZF_API void zf_client_defaults (zf_client_options_t *options);
+ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size);
+#define zf_client_defaults(options) zf_client_defaults_sized ((options), sizeof *(options))
 
 /* Opens a client. options may be NULL. Connects in the background: no broker need be there yet.
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, or ZF_E_ADDRESS for an endpoint that can't be used. */
@@ -74,15 +76,16 @@ ZF_API int zf_client_post_async (zf_client_t *client, const char *queue, const v
                                  size_t size, const zf_props_t *props, uint64_t *number,
                                  zf_error_t *err);
 
-/* The same, but never waits: ZF_E_AGAIN when the window is full. */
+/* The same, but never waits: ZF_E_AGAIN when the window is full, or for a record above 1 KiB when no
+ * broker has said yet how large one may be. */
 ZF_API int zf_client_try_post (zf_client_t *client, const char *queue, const void *body,
                                size_t size, const zf_props_t *props, uint64_t *number,
                                zf_error_t *err);
 
 /* Waits until all that was posted before is confirmed or refused. timeout_ms -1: the client's
- * default.
- * Returns 0 if all posts since the last flush were confirmed, the first refusal's code if not, or
- * ZF_E_TIMEOUT. */
+ * default. Returns 0 if all posts since the last flush were confirmed, the first refusal's code if
+ * not, or ZF_E_TIMEOUT. The refusals are those of the handle: where several threads post, one should
+ * flush, or all should use on_confirm. */
 ZF_API int zf_client_flush (zf_client_t *client, int timeout_ms, zf_error_t *err);
 
 /* A record for zf_client_post_many. */
@@ -111,7 +114,8 @@ typedef struct {
     void *arg;               /* for on_part */
 } zf_request_options_t;
 
-ZF_API void zf_request_defaults (zf_request_options_t *options);
+ZF_API void zf_request_defaults_sized (zf_request_options_t *options, size_t size);
+#define zf_request_defaults(options) zf_request_defaults_sized ((options), sizeof *(options))
 
 /* Asks and waits for the final answer; options may be NULL. Release *reply after use.
  * Returns 0, or ZF_E_TIMEOUT, ZF_E_EXPIRED, ZF_E_NO_SERVICE, ZF_E_BUSY, ZF_E_DEAD, ZF_E_REJECTED

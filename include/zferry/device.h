@@ -24,11 +24,11 @@ typedef enum {
     ZF_EVENT_WORKER_ON,     /* text: the queue it serves, and its address */
     ZF_EVENT_WORKER_OFF,    /* the same, and why it went */
     ZF_EVENT_PEER_ERROR,    /* a peer broke the protocol: what, and who */
-    ZF_EVENT_DEAD_LETTER,   /* text: queue and reason */
-    ZF_EVENT_FAILED         /* the device has stopped by itself: why */
+    ZF_EVENT_DEAD_LETTER    /* text: queue and reason */
 } zf_event_t;
 
-/* Called on the device's thread: must not block, must not call the device. */
+/* Called on the device's thread (ZF_EVENT_LISTENING: on the caller's, inside start): must not block,
+ * must not call the device. */
 typedef void zf_event_fn (void *arg, zf_event_t event, const char *text);
 
 /* One figure of a device, for zf_device_stats. */

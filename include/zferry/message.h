@@ -50,7 +50,8 @@ typedef struct {
     zf_bytes_t trace; /* trace context, carried as it is (W3C traceparent) */
 } zf_props_t;
 
-ZF_API void zf_props_defaults (zf_props_t *props);
+ZF_API void zf_props_defaults_sized (zf_props_t *props, size_t size);
+#define zf_props_defaults(props) zf_props_defaults_sized ((props), sizeof *(props))
 
 enum {
     ZF_MESSAGE_WANTS_REPLY = 1, /* a client waits for an answer */

@@ -31,7 +31,8 @@ typedef struct {
     char dead_letter[ZF_NAME_MAX + 1]; /* default "": NAME.dead; "-": none, they are dropped */
 } zf_policy_t;
 
-ZF_API void zf_policy_defaults (zf_policy_t *policy);
+ZF_API void zf_policy_defaults_sized (zf_policy_t *policy, size_t size);
+#define zf_policy_defaults(policy) zf_policy_defaults_sized ((policy), sizeof *(policy))
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,8 @@ typedef struct {
     uint32_t failover_ms; /* no sign of life for so long: reconnect; default 3,000 */
 } zf_worker_options_t;
 
-ZF_API void zf_worker_defaults (zf_worker_options_t *options);
+ZF_API void zf_worker_defaults_sized (zf_worker_options_t *options, size_t size);
+#define zf_worker_defaults(options) zf_worker_defaults_sized ((options), sizeof *(options))
 
 /* Opens a worker on a queue (or service: the same thing). options may be NULL. Connects in the
  * background.
@@ -85,9 +86,10 @@ ZF_API int zf_worker_extend (zf_worker_t *worker, const zf_message_t *message, u
 /* Sets the credit; 0 goes back to measuring. */
 ZF_API int zf_worker_set_credit (zf_worker_t *worker, uint32_t credit);
 
-/* Drains: asks for no more, gives back what no caller has received yet, and waits until all that
- * was received is settled and the broker has it. zf_worker_recv answers ZF_E_CLOSED from now on.
- * Returns 0 or ZF_E_TIMEOUT. */
+/* Drains: asks for no more, gives back what no caller has received yet, and waits until all that was
+ * received is settled and the broker has it. zf_worker_recv answers ZF_E_CLOSED from now on.
+ * timeout_ms -1: for ever. May be called again after a timeout. Returns 0, ZF_E_TIMEOUT, or
+ * ZF_E_STALE: all is settled, but a broker was lost meanwhile that may not have heard of it. */
 ZF_API int zf_worker_drain (zf_worker_t *worker, int timeout_ms, zf_error_t *err);
 
 /* A descriptor for poll, epoll, libuv or GLib: when it is readable, call zf_worker_process, then

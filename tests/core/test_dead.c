@@ -211,10 +211,10 @@ static void dead_letter_queue_can_be_chosen_or_off (void **state)
     assert_null (zf_engine_find (rig->engine, zf_bytes_of ("mail.dead")));
     assert_int_equal (admin_count (rig->admin, "requeue", "mail", 0), 0);
     snprintf (policy.dead_letter, sizeof policy.dead_letter, "self");
-    rig_declare (rig, "self", &policy);
-    bury (rig, "self", "a", NULL);
-    assert_int_equal (rig_info (rig, "self").length, 0);
-    assert_int_equal (rig_info (rig, "self").dropped, 1);
+    zf_writer_t argument = {0};
+    zf_policy_encode (&argument, &policy);
+    peer_admin (rig->admin, "declare", "self", &argument);
+    take_result (rig->admin, ZF_E_INVAL, NULL);
 }
 
 static void dead_letters_of_several_queues_in_one_do_not_mix (void **state)
@@ -288,6 +288,85 @@ static void dead_letter_queue_nobody_declared_is_bounded_and_counts_no_attempts 
     assert_true (policy.max_length > 0 && policy.max_bytes > 0);
 }
 
+static void dead_letters_do_not_keep_the_living_out (void **state)
+{
+    (void) state;
+    static const char *const queues[] = {"a", "b", "c", "d"};
+    static const char *const graves[] = {"a.dead", "b.dead", "c.dead", "d.dead"};
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    options.memory_bytes = 1u << 20;
+    rig_t *rig = rig_new (&options);
+    peer_t *p = rig_peer (rig, "p");
+    zf_policy_t policy = rig_policy ();
+    policy.ttl_ms = 10;
+    for (int i = 0; i < 48; i++) { /* 4.8 MB of them */
+        rig_declare (rig, queues[i % 4], &policy);
+        uint64_t first = peer_post_bulk (p, queues[i % 4], 100, 1000);
+        assert_confirmed (p, queues[i % 4], first, 100);
+        rig_advance (rig, policy.ttl_ms);
+    }
+    uint64_t bytes = 0, letters = 0;
+    for (int i = 0; i < 4; i++) {
+        zf_queue_info_t grave = rig_info (rig, graves[i]);
+        bytes += grave.bytes;
+        letters += grave.length + grave.dropped + rig_info (rig, queues[i]).dropped;
+    }
+    assert_in_range (bytes, 1, options.memory_bytes / 4);
+    assert_int_equal (letters, 4800); /* each is there, or counted as dropped */
+    peer_post (p, "innocent", "x");
+    assert_confirmed (p, "innocent", 1, 1);
+    rig_free (rig);
+}
+
+/* Each kind has memory of its own: who waits for the one does not stand in line for the other. */
+static void posts_that_wait_among_the_dead_do_not_keep_the_living_waiting (void **state)
+{
+    (void) state;
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    options.memory_bytes = 1u << 20;
+    rig_t *rig = rig_new (&options);
+    zf_policy_t policy = rig_policy ();
+    rig_declare (rig, "x.dead", &policy);
+    peer_t *p1 = rig_peer (rig, "p1");
+    peer_t *p2 = rig_peer (rig, "p2");
+    for (int i = 0; i < 3; i++)
+        peer_post_bulk (p1, "x.dead", 1, 100000);
+    assert_int_equal (rig_info (rig, "x.dead").parked, 1);
+    for (int i = 0; i < 10; i++)
+        peer_post_bulk (p2, "jobs", 1, 100000);
+    peer_forget_letters (p2);
+    peer_post_bulk (p2, "mail", 1, 100000);
+    assert_silence (p2);
+    uint64_t first, count;
+    peer_t *w = rig_worker (rig, "w", "jobs", 1);
+    assert_true (take_batch (w, &first, &count));
+    peer_settle (w, ZF_CMD_ACK, "jobs", first, count);
+    assert_confirmed (p2, "mail", 1, 1);
+    assert_int_equal (rig_info (rig, "x.dead").parked, 1);
+    w = rig_worker (rig, "undertaker", "x.dead", 1);
+    assert_true (take_batch (w, &first, &count));
+    peer_settle (w, ZF_CMD_ACK, "x.dead", first, count);
+    assert_int_equal (rig_info (rig, "x.dead").parked, 0);
+    rig_free (rig);
+}
+
+static void record_larger_than_the_share_of_the_dead_is_refused_among_them (void **state)
+{
+    (void) state;
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    options.memory_bytes = 1u << 20;
+    rig_t *rig = rig_new (&options);
+    zf_policy_t policy = rig_policy ();
+    rig_declare (rig, "x.dead", &policy);
+    peer_t *p = rig_peer (rig, "p");
+    peer_post_bulk (p, "x.dead", 1, (1u << 20) / 4); /* it would wait for ever */
+    assert_refused (p, "x.dead", 1, 1, ZF_E_TOO_BIG);
+    rig_free (rig);
+}
+
 static void rejected_request_is_told_and_kept (void **state)
 {
     rig_t *rig = *state;
@@ -338,6 +417,9 @@ int main (void)
         TEST (name_too_long_for_a_dead_letter_queue_has_none),
         TEST (dead_letter_queue_at_its_cap_drops_by_its_rule),
         TEST (dead_letter_queue_nobody_declared_is_bounded_and_counts_no_attempts),
+        cmocka_unit_test (dead_letters_do_not_keep_the_living_out),
+        cmocka_unit_test (posts_that_wait_among_the_dead_do_not_keep_the_living_waiting),
+        cmocka_unit_test (record_larger_than_the_share_of_the_dead_is_refused_among_them),
         TEST (rejected_request_is_told_and_kept),
         TEST (request_out_of_attempts_is_told),
     };

@@ -382,13 +382,53 @@ static void settlement_of_anything_else_is_stale (void **state)
     peer_settle (w, ZF_CMD_ACK, "jobs", UINT64_C (1) << ZF_LANE_SHIFT, 1);
     assert_int_equal (rig->engine->counters.stale, ++stale);
     peer_settle (w, ZF_CMD_ACK, "jobs", UINT64_MAX, UINT64_MAX);
-    assert_int_equal (rig->engine->counters.stale, stale += UINT64_MAX);
+    assert_int_equal (rig->engine->counters.stale, stale += ZF_CREDIT_MAX);
     peer_settle (w, ZF_CMD_ACK, "other", 0, 1);
     assert_int_equal (rig->engine->counters.stale, ++stale);
     peer_settle (p, ZF_CMD_ACK, "jobs", 0, 1);
     assert_int_equal (rig->engine->counters.stale, ++stale);
     assert_int_equal (rig_info (rig, "jobs").leased, 1);
     assert_silence (w);
+}
+
+/* Acks every second record of a range, with one command: those between become runs of their own. */
+static void ack_every_second (peer_t *w, const char *queue, uint64_t first, uint32_t count)
+{
+    zf_writer_t control = wire_control (ZF_CMD_ACK, 1 + (size_t) count);
+    wire_put_text (&control, queue);
+    for (uint32_t i = 0; i < count; i += 2) {
+        zf_mp_put_uint (&control, first + i);
+        zf_mp_put_uint (&control, 1);
+    }
+    peer_write (w, &control, NULL);
+}
+
+/* However many ranges it has, a command costs a bounded number of steps. */
+static void settlement_steps_over_a_bounded_number_of_runs_of_others (void **state)
+{
+    rig_t *rig = *state;
+    rig->audits = false;
+    peer_t *p = rig_peer (rig, "p");
+    peer_t *w1 = rig_worker (rig, "w1", "jobs", 6000);
+    uint64_t first, count;
+    peer_post_bulk (p, "jobs", 6000, 1);
+    assert_true (take_batch (w1, &first, &count));
+    assert_int_equal (count, 6000);
+    ack_every_second (w1, "jobs", first, 6000);
+    peer_consume (w1, "jobs", 0);
+    peer_t *w2 = rig_worker (rig, "w2", "jobs", 1);
+    peer_post (p, "jobs", "mine");
+    assert_delivered (w2, "jobs", "mine", 1);
+    uint64_t ranges[] = {first, 6000, first, 6000, peer_held (w2, "jobs", "mine"), 1};
+    zf_writer_t control = wire_control (ZF_CMD_ACK, 7);
+    wire_put_text (&control, "jobs");
+    for (size_t i = 0; i < 6; i++)
+        zf_mp_put_uint (&control, ranges[i]);
+    peer_write (w2, &control, NULL);
+    assert_int_equal (rig_info (rig, "jobs").acked, 3000); /* its budget did not get it there */
+    assert_int_equal (rig->engine->counters.stale, 6000 + 6000 + 1);
+    peer_ack (w2, "jobs", "mine");
+    assert_int_equal (rig_info (rig, "jobs").acked, 3001);
 }
 
 static void rejected_record_is_dead_at_once (void **state)
@@ -476,6 +516,7 @@ int main (void)
         TEST (ack_twice_is_stale),
         TEST (settlement_of_what_another_holds_is_stale),
         TEST (settlement_of_anything_else_is_stale),
+        TEST (settlement_steps_over_a_bounded_number_of_runs_of_others),
         TEST (rejected_record_is_dead_at_once),
         TEST (one_worker_serves_several_queues),
         TEST (credit_above_the_limit_is_capped),

@@ -129,9 +129,9 @@ static void settled_chunk_is_freed_with_its_last_record (void **state)
     zf_log_t log = {0};
     zf_chunk_t *chunk = adopt (&log, wire_batch (1, "a b c", NULL));
     append (&log, "x", 0);
-    assert_false (zf_log_settle (&log, chunk, 2, 10));
+    assert_false (zf_log_settle (&log, chunk, 0, 2));
     assert_int_equal (log.length, 2);
-    assert_true (zf_log_settle (&log, chunk, 1, 5));
+    assert_true (zf_log_settle (&log, chunk, 2, 1));
     zf_log_discard (&log, chunk);
     assert_int_equal (wire_frames (), 0);
     assert_int_equal (chunks (&log), 1);
@@ -145,7 +145,7 @@ static void settled_chunk_at_the_tail_is_used_again (void **state)
     (void) state;
     zf_log_t log = {0};
     zf_place_t a = append (&log, "a", 0);
-    assert_true (zf_log_settle (&log, a.chunk, 1, 5));
+    assert_true (zf_log_settle (&log, a.chunk, 0, 1));
     zf_log_discard (&log, a.chunk);
     assert_int_equal (chunks (&log), 1);
     zf_place_t b = append (&log, "b", 9);
@@ -162,7 +162,7 @@ static void settled_chunk_of_a_large_record_is_not_kept (void **state)
     zf_log_t log = {0};
     append_bulk (&log, 1, 100000);
     zf_chunk_t *chunk = log.head;
-    assert_true (zf_log_settle (&log, chunk, 1, 100004));
+    assert_true (zf_log_settle (&log, chunk, 0, 1));
     zf_log_discard (&log, chunk);
     assert_null (log.head);
     zf_log_free (&log);
@@ -176,7 +176,7 @@ static void batch_takes_the_place_of_an_empty_chunk (void **state)
     zf_note_t *note = (zf_note_t *) &log;
     assert_int_equal (zf_chunk_set_note (a.chunk, 0, note), 0);
     assert_int_equal (zf_chunk_set_note (a.chunk, 0, NULL), 0);
-    zf_log_settle (&log, a.chunk, 1, 5);
+    zf_log_settle (&log, a.chunk, 0, 1);
     zf_log_discard (&log, a.chunk);
     zf_chunk_t *chunk = adopt (&log, wire_batch (1, "b c", NULL));
     assert_ptr_equal (chunk, a.chunk);

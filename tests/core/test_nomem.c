@@ -469,6 +469,29 @@ static void id_of_a_record_without_memory_is_free (void **state)
     }
 }
 
+/* What is said to be declared is declared. */
+static void declare_without_memory_says_so (void **state)
+{
+    (void) state;
+    size_t failures = 1;
+    for (size_t n = 1; failures > 0; n++) {
+        rig_t *rig = rig_new (NULL);
+        peer_t *p = rig_peer (rig, "p");
+        zf_policy_t policy = rig_policy ();
+        rig_declare (rig, "jobs", &policy);
+        zf_writer_t argument = {0};
+        policy.priorities = 7;
+        zf_policy_encode (&argument, &policy);
+        alloc_fail (n, 1);
+        peer_admin (p, "declare", "jobs", &argument);
+        failures = alloc_failures ();
+        alloc_fail (1, 0);
+        if (p->session != NULL && rig_info (rig, "jobs").policy.priorities != 7)
+            take_result (p, ZF_E_NOMEM, NULL);
+        rig_free (rig);
+    }
+}
+
 static void post_to_both (peer_t *p)
 {
     zf_props_t props;
@@ -498,13 +521,18 @@ static void atomic_post_without_memory_is_whole_or_not_there (void **state)
         failures = alloc_failures ();
         alloc_fail (1, 0);
         assert_int_equal (rig_info (rig, "one").length, rig_info (rig, "two").length);
-        if (p->session == NULL) {
+        if (p->session == NULL) { /* nobody said what became of it */
             peer_reconnect (p);
             peer_forget_letters (p);
             post_to_both (p);
-            assert_int_equal (rig_info (rig, "one").length, 1);
-            assert_int_equal (rig_info (rig, "two").length, 1);
         }
+        zf_reader_t r = zf_reader (p->inbox->control);
+        zf_mp_array (&r);
+        assert_int_equal (zf_mp_uint (&r), ZF_CMD_DONE);
+        zf_mp_uint (&r);
+        uint64_t length = zf_mp_uint (&r) == 0 ? 1 : 0;
+        assert_int_equal (rig_info (rig, "one").length, length);
+        assert_int_equal (rig_info (rig, "two").length, length);
         rig_free (rig);
     }
 }
@@ -529,6 +557,7 @@ int main (void)
         cmocka_unit_test (each_allocation_may_fail),
         cmocka_unit_test (several_allocations_in_a_row_may_fail),
         cmocka_unit_test (id_of_a_record_without_memory_is_free),
+        cmocka_unit_test (declare_without_memory_says_so),
         cmocka_unit_test (atomic_post_without_memory_is_whole_or_not_there),
         cmocka_unit_test (engine_without_memory_is_none),
     };

@@ -1,6 +1,8 @@
 /* Caps and what happens at them: backpressure, reject, drop-oldest; windows of producers. */
 #include "tests/core/rig.h"
 
+#include <time.h>
+
 static zf_policy_t capped (uint64_t length, uint64_t bytes, zf_overflow_t overflow)
 {
     zf_policy_t policy = rig_policy ();
@@ -151,6 +153,128 @@ static void memory_of_all_queues_is_one_cap (void **state)
     assert_confirmed (p, "news", 1, 1);
     rig_free (rig);
 }
+
+static rig_t *rig_of_memory (uint64_t bytes)
+{
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    options.memory_bytes = bytes;
+    return rig_new (&options);
+}
+
+/* Puts the first record of each batch off and acknowledges the others. */
+static void keep_one_of_each (peer_t *w, const char *queue)
+{
+    uint64_t first, count;
+    while (take_batch (w, &first, &count)) {
+        peer_settle (w, ZF_CMD_ACK, queue, first + 1, count - 1);
+        zf_writer_t control = wire_control (ZF_CMD_NACK, 4);
+        wire_put_text (&control, queue);
+        zf_mp_put_int (&control, 1000000);
+        zf_mp_put_uint (&control, first);
+        zf_mp_put_uint (&control, 1);
+        peer_write (w, &control, NULL);
+    }
+}
+
+/* Batches are kept as they came: a few records of each must not keep them all here. */
+static void records_that_stay_do_not_keep_more_than_memory_allows (void **state)
+{
+    (void) state;
+    rig_t *rig = rig_of_memory (1u << 20);
+    peer_t *p = rig_peer (rig, "p");
+    peer_t *w = rig_worker (rig, "w", "jobs", 1000);
+    size_t bytes = 500 * 100; /* of a batch, at least */
+    size_t frames = wire_frames ();
+    for (int i = 0; i < 100 && rig_info (rig, "jobs").parked == 0; i++) {
+        peer_post_bulk (p, "jobs", 500, 100);
+        keep_one_of_each (w, "jobs");
+    }
+    assert_true (rig_info (rig, "jobs").length > 10);
+    assert_in_range (wire_frames () - frames, 0, (1u << 20) / bytes + 1);
+    rig_free (rig);
+}
+
+/* Posts records one by one until they have to wait; returns how many are queued. */
+static uint64_t fill (rig_t *rig, const zf_props_t *props)
+{
+    peer_t *p = rig_peer (rig, "p");
+    for (int i = 0; i < 2000 && rig_info (rig, "jobs").parked == 0; i++)
+        peer_post_props (p, "jobs", "a", props);
+    return rig_info (rig, "jobs").length;
+}
+
+static void what_a_record_costs_beside_is_memory (void **state)
+{
+    (void) state;
+    zf_props_t props;
+    zf_props_defaults (&props);
+    props.ttl_ms = 1000000;
+    rig_t *rig = rig_of_memory (10000);
+    assert_in_range (fill (rig, &props), 10, 10000 / sizeof (zf_note_t));
+    rig_free (rig);
+    zf_props_defaults (&props);
+    props.delay_ms = 1000000;
+    rig = rig_of_memory (10000);
+    assert_in_range (fill (rig, &props), 10, 10000 / sizeof (zf_run_t));
+    rig_free (rig);
+}
+
+static void record_put_off_by_a_worker_is_memory_till_it_is_ready (void **state)
+{
+    (void) state;
+    rig_t *rig = rig_of_memory (10000);
+    peer_t *p = rig_peer (rig, "p");
+    peer_t *w = rig_worker (rig, "w", "jobs", 6);
+    peer_post (p, "jobs", "a b c d e f");
+    assert_confirmed (p, "jobs", 1, 6);
+    assert_delivered (w, "jobs", "a b c d e f", 1);
+    peer_nack (w, "jobs", "a", 5000);
+    peer_nack (w, "jobs", "c", 5000);
+    peer_nack (w, "jobs", "e", 5000);
+    peer_post_bulk (p, "mail", 1, 10000 - 6 * 5 - 3 * sizeof (zf_run_t)); /* some bytes too many */
+    assert_silence (p);
+    rig_advance (rig, 5000);
+    assert_confirmed (p, "mail", 1, 1);
+    rig_free (rig);
+}
+
+static uint64_t cpu_ns (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+/* The processor time that a number of posts takes. */
+static uint64_t cpu_ns_of_posts (peer_t *p, const char *queue)
+{
+    uint64_t start = cpu_ns ();
+    for (int i = 0; i < 500; i++)
+        peer_post_bulk (p, queue, 1, 1);
+    return cpu_ns () - start;
+}
+
+/* Nothing can be counted here but time: that of posts which walk past all that waits is a hundred
+ * times as long. */
+static void posts_that_wait_do_not_slow_down_those_to_other_queues (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = capped (1, 0, ZF_OVERFLOW_BACKPRESSURE);
+    rig_declare (rig, "full", &policy);
+    rig->audits = false;
+    peer_t *p1 = rig_peer (rig, "p1");
+    peer_t *p2 = rig_peer (rig, "p2");
+    for (int i = 0; i < 50000; i++)
+        peer_post_bulk (p1, "full", 1, 1);
+    assert_int_equal (rig_info (rig, "full").parked, 49999);
+    cpu_ns_of_posts (p2, "warm up");
+    uint64_t unburdened = cpu_ns_of_posts (p2, "jobs");
+    uint64_t burdened = cpu_ns_of_posts (p1, "mail");
+    assert_non_null (p1->session);
+    assert_in_range (burdened, 0, 10 * unburdened + 5000000);
+}
+
 
 /* -- reject ------------------------------------------------------------------------------------ */
 
@@ -387,6 +511,10 @@ int main (void)
         TEST (backpressure_drops_what_its_producer_parked_when_it_goes),
         TEST (producer_that_passes_its_window_is_ended),
         cmocka_unit_test (memory_of_all_queues_is_one_cap),
+        cmocka_unit_test (records_that_stay_do_not_keep_more_than_memory_allows),
+        cmocka_unit_test (what_a_record_costs_beside_is_memory),
+        cmocka_unit_test (record_put_off_by_a_worker_is_memory_till_it_is_ready),
+        TEST (posts_that_wait_do_not_slow_down_those_to_other_queues),
         TEST (reject_refuses_what_does_not_fit),
         TEST (reject_tells_the_same_again),
         TEST (reject_of_a_record_that_never_fits),

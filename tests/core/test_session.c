@@ -40,7 +40,7 @@ static void first_message_tells_that_a_peer_is_native (void **state)
         const char *bytes;
         size_t size, count; /* of the first frame; frames */
         bool native;
-    } messages[] = {{"", 0, 1, true},      {"", 0, 2, false},       {"\x91\x03", 2, 1, true},
+    } messages[] = {{"", 0, 1, true},         {"", 0, 2, false},       {"\x91\x03", 2, 1, true},
                     {"\x94\x01", 2, 2, true}, {"MDPC02", 6, 2, false}, {"READY", 5, 1, false}};
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         zf_frame_t *frame = wire_frame (messages[i].bytes, messages[i].size);
@@ -185,6 +185,31 @@ static void worker_that_beats_keeps_its_records (void **state)
     rig_advance (rig, 1000000);
     assert_int_equal (rig_info (rig, "jobs").leased, 1);
     assert_non_null (w->session);
+}
+
+/* The shell was held up: what peers said meanwhile is read before anybody counts as silent. */
+static void messages_that_lay_unread_count_before_silence (void **state)
+{
+    rig_t *rig = *state;
+    static const uint8_t ping[] = {0x91, ZF_CMD_PING};
+    peer_t *w1 = rig_worker (rig, "w1", "jobs", 1);
+    peer_t *w2 = rig_worker (rig, "w2", "jobs", 1);
+    peer_post (rig_peer (rig, "p"), "jobs", "a b");
+    assert_delivered (w1, "jobs", "a", 1);
+    assert_delivered (w2, "jobs", "b", 1);
+    w2->mute = true;
+    uint64_t patience = UINT64_C (3) * rig->engine->options.heartbeat_ms;
+    rig->now_ms += patience;
+    zf_engine_clock (rig->engine, rig->now_ms);
+    peer_send (w1, wire_frame (ping, sizeof ping), NULL);
+    rig_advance (rig, patience);
+    assert_non_null (w1->session);
+    assert_reset (w2); /* it has said nothing */
+    assert_int_equal (rig->engine->counters.sessions_lost, 1);
+    assert_silence (w1);
+    peer_ack (w1, "jobs", "a");
+    assert_int_equal (rig_info (rig, "jobs").acked, 1);
+    assert_delivered (w1, "jobs", "b", 2);
 }
 
 static void silent_client_is_forgotten_later (void **state)
@@ -478,6 +503,7 @@ int main (void)
         TEST (ping_is_answered),
         TEST (silent_worker_loses_its_records),
         TEST (worker_that_beats_keeps_its_records),
+        TEST (messages_that_lay_unread_count_before_silence),
         TEST (silent_client_is_forgotten_later),
         TEST (stranger_that_says_nothing_is_forgotten),
         TEST (connection_that_breaks_at_the_farewell_is_forgotten_once),

@@ -108,6 +108,45 @@ static void busy_worker_stays_connected (void **state)
     ack (worker, &message);
 }
 
+static atomic_bool held_up;
+
+/* Holds the broker up in the middle of a turn, for five heartbeats. */
+static void hold_up (void *arg, zf_event_t event, const char *text)
+{
+    uint64_t start = zf_clock_ms ();
+    while (event == ZF_EVENT_DEAD_LETTER && zf_clock_ms () - start < 1000)
+        poll (NULL, 0, 1);
+    if (event == ZF_EVENT_DEAD_LETTER)
+        atomic_store (&held_up, true);
+}
+
+static void peers_of_a_broker_that_was_held_up_stay_connected (void **state)
+{
+    static const char *const any_port[] = {ANY_PORT};
+    zf_broker_options_t options;
+    zf_broker_defaults (&options);
+    options.endpoints = any_port;
+    options.heartbeat_ms = 200;
+    options.client_idle_ms = 600;
+    options.on_event = hold_up;
+    atomic_store (&held_up, false);
+    zf_device_t *broker = start_broker (&options);
+    zf_client_t *client = open_client (broker);
+    post (client, "jobs", "long");
+    post (client, "bad", "bad");
+    zf_worker_t *worker = open_worker (broker, "jobs", 1);
+    zf_message_t message = take_text (worker, "long", 1);
+    zf_worker_t *critic = open_worker (broker, "bad", 1);
+    zf_message_t bad = take_text (critic, "bad", 1);
+    assert_int_equal (zf_worker_reject (critic, &bad, "bad"), 0);
+    AWAIT (atomic_load (&held_up));
+    assert_int_equal (look_at (client, "jobs").redelivered, 0); /* it has read what lay there */
+    assert_int_equal (figure (broker, "sessions_lost"), 0);
+    ack (worker, &message);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_int_equal (look_at (client, "jobs").acked, 1);
+}
+
 static void idle_client_stays_connected (void **state)
 {
     zf_device_t *broker = start_impatient_broker ();
@@ -234,6 +273,7 @@ int main (void)
         CASE (idle_worker_stays_connected),
         CASE (busy_worker_stays_connected),
         CASE (idle_client_stays_connected),
+        CASE (peers_of_a_broker_that_was_held_up_stay_connected),
         CASE (handles_leave_nothing_behind),
         CASE (refused_handles_leave_nothing_behind),
         CASE (keeper_leaves_with_the_last_handle),

@@ -3,8 +3,10 @@
 
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <time.h>
 
-#define MANY 5000
+#define MANY  5000
+#define CHAIN 20000
 
 /* A broker without heartbeats, so that nothing but news wakes anybody. */
 static zf_device_t *start_calm_broker (void)
@@ -179,6 +181,83 @@ static void confirms_come_to_the_loop (void **state)
     close (loop);
 }
 
+/* Posts that make each other: every confirm posts the next one. */
+typedef struct {
+    zf_client_t *client;
+    int left;
+    unsigned work_us; /* each callback works for less than that, each for another time */
+} chain_t;
+
+static uint64_t now_us (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static void post_next (void *arg, const char *queue, uint64_t first, uint64_t count, int code)
+{
+    chain_t *chain = arg;
+    must (code == 0 && count == 1);
+    if (--chain->left > 0)
+        must (zf_client_post_async (chain->client, queue, "x", 1, NULL, NULL, NULL) == 0);
+    else if (chain->left == 0)
+        must (zf_client_request_async (chain->client, "echo", "end", 3, NULL, NULL, NULL, NULL,
+                                       NULL) == 0);
+    uint64_t start = now_us ();
+    while (now_us () - start < (uint64_t) chain->left % chain->work_us) /* the confirm comes while */
+        ;                                                               /* we are at anything */
+}
+
+/* A chain in each of these queues of one client, over inproc, where nothing but news wakes
+ * anybody. */
+static void start_chains (chain_t *chain, unsigned work_us, const char *const *queues, size_t count)
+{
+    static const char *const endpoint[] = {"inproc://chains"};
+    zf_policy_t policy;
+    zf_policy_defaults (&policy);
+    policy.max_length = 100;
+    policy.overflow = ZF_OVERFLOW_DROP_OLDEST;
+    zf_broker_options_t calm;
+    zf_broker_defaults (&calm);
+    calm.endpoints = endpoint;
+    calm.policy = &policy;
+    calm.heartbeat_ms = calm.client_idle_ms = 600000;
+    start_service (start_broker (&calm), "echo", serve_echo);
+    zf_client_options_t options;
+    zf_client_defaults (&options);
+    options.endpoints = endpoint;
+    options.on_confirm = post_next;
+    options.arg = chain;
+    options.failover_ms = 600000;
+    *chain = (chain_t){open_client_with (&options), CHAIN, work_us};
+    for (size_t i = 0; i < count; i++)
+        must (zf_client_post_async (chain->client, queues[i], "x", 1, NULL, NULL, NULL) == 0);
+}
+
+static void callbacks_that_post_do_not_let_a_blocked_call_sleep (void **state)
+{
+    static const char *const queues[] = {"a", "b"};
+    static chain_t chain;
+    zf_message_t reply;
+    start_chains (&chain, 1, queues, 2);
+    if (zf_client_next_reply (chain.client, &reply, PATIENCE_MS, &stage.err) != 0)
+        fail_msg ("%d posts before the end: %s", chain.left, stage.err.text);
+    zf_message_release (&reply);
+}
+
+static void callbacks_that_post_do_not_let_the_loop_sleep (void **state)
+{
+    static const char *const queues[] = {"a"}; /* with two, each would wake us for the other */
+    static chain_t chain;
+    start_chains (&chain, 50, queues, 1);
+    int loop = loop_with (zf_client_fd (chain.client));
+    while (fetch_replies (chain.client) == 0)
+        await_event (loop);
+    close (loop);
+}
+
+
 /* Takes what there is; returns how much. */
 static uint64_t take_records (zf_worker_t *worker)
 {
@@ -269,6 +348,8 @@ int main (void)
         CASE (every_reply_is_announced_while_others_use_the_handle),
         CASE (reply_is_announced_while_another_thread_polls),
         CASE (confirms_come_to_the_loop),
+        CASE (callbacks_that_post_do_not_let_a_blocked_call_sleep),
+        CASE (callbacks_that_post_do_not_let_the_loop_sleep),
         CASE (every_record_is_announced),
         CASE (loop_and_threads_share_the_records),
         CASE (quiet_handle_does_not_spin_the_loop),

@@ -131,6 +131,23 @@ static void try_post_does_not_wait_for_the_window (void **state)
     assert_int_equal (zf_client_try_post (client, "jobs", body, sizeof body, NULL, NULL, NULL), 0);
 }
 
+static void try_post_says_what_it_would_wait_for (void **state)
+{
+    static char body[100000];
+    zf_client_t *client = open_client_at ("tcp://127.0.0.1:1");
+    memset (&stage.err, 'x', sizeof stage.err);
+    int rc = zf_client_try_post (client, "jobs", body, sizeof body, NULL, NULL, &stage.err);
+    assert_int_equal (rc, ZF_E_AGAIN);
+    assert_int_equal (stage.err.code, ZF_E_AGAIN);
+    assert_non_null (strstr (stage.err.text, "no broker has said yet how large"));
+    rc = 0;
+    for (int i = 0; i < 100000 && rc == 0; i++)
+        rc = zf_client_try_post (client, "jobs", body, 500, NULL, NULL, &stage.err);
+    assert_int_equal (rc, ZF_E_AGAIN);
+    assert_int_equal (stage.err.code, ZF_E_AGAIN);
+    assert_non_null (strstr (stage.err.text, "the window is full"));
+}
+
 static void full_queue_that_refuses_says_so_to_everybody (void **state)
 {
     outcomes_t outcomes;
@@ -265,6 +282,26 @@ static void frames_and_headers_come_out_as_they_went_in (void **state)
     ack (stage.workers[0], &message);
 }
 
+static void properties_that_are_all_zero_need_no_defaults (void **state)
+{
+    zf_device_t *broker = start_broker (NULL);
+    zf_client_t *client = open_client (broker);
+    zf_props_t none = {0};
+    zf_props_t some = {.key = view ("k")};
+    assert_int_equal (zf_client_post (client, "jobs", "x", 1, &none, &stage.err), 0);
+    assert_int_equal (zf_client_post (client, "jobs", "y", 1, &some, &stage.err), 0);
+    zf_post_t posts[] = {{"jobs", "z", 1, &none}};
+    assert_int_equal (zf_client_post_many (client, posts, 1, &stage.err), 0);
+    zf_worker_t *worker = open_worker (broker, "jobs", 3);
+    zf_message_t messages[] = {take_text (worker, "x", 1), take_text (worker, "y", 1),
+                               take_text (worker, "z", 1)};
+    zf_props_t got;
+    assert_int_equal (zf_message_props (&messages[1], &got), 0);
+    assert_view (got.key, "k");
+    for (int i = 0; i < 3; i++)
+        ack (worker, &messages[i]);
+}
+
 static void wrong_arguments_are_refused_in_words (void **state)
 {
     zf_client_t *client = open_client (start_broker (NULL));
@@ -322,12 +359,14 @@ int main (void)
         CASE (empty_body_travels),
         CASE (stream_of_posts_is_confirmed_in_order),
         CASE (try_post_does_not_wait_for_the_window),
+        CASE (try_post_says_what_it_would_wait_for),
         CASE (full_queue_that_refuses_says_so_to_everybody),
         CASE (atomic_post_is_taken_whole),
         CASE (atomic_post_with_one_full_queue_is_not_taken),
         CASE (atomic_post_out_of_range_says_which_record),
         CASE (megabyte_travels_and_too_much_is_refused),
         CASE (frames_and_headers_come_out_as_they_went_in),
+        CASE (properties_that_are_all_zero_need_no_defaults),
         CASE (wrong_arguments_are_refused_in_words),
         CASE (queues_beyond_the_limit_are_refused),
         CASE (one_id_is_taken_once),

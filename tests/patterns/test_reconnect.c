@@ -124,6 +124,32 @@ static void posts_under_way_when_the_broker_restarts_arrive_once (void **state)
     assert_int_equal (stats_of (client).reconnects, 1);
 }
 
+static void post_too_big_for_the_broker_that_came_back_is_refused (void **state)
+{
+    static char big[100000];
+    char endpoint[64];
+    const char *same = endpoint;
+    zf_broker_options_t smaller;
+    zf_broker_defaults (&smaller);
+    smaller.endpoints = &same;
+    smaller.max_message_bytes = 16384;
+    zf_device_t *broker = start_broker (NULL);
+    snprintf (endpoint, sizeof endpoint, "%s", endpoint_of (broker));
+    zf_client_t *client = open_client (broker);
+    post (client, "jobs", "to know what it takes");
+    stop_broker (broker);
+    int rc = zf_client_post_async (client, "jobs", big, sizeof big, NULL, NULL, &stage.err);
+    assert_int_equal (rc, 0);
+    assert_int_equal (zf_client_post_async (client, "other", "small", 5, NULL, NULL, NULL), 0);
+    start_broker (&smaller);
+    assert_int_equal (zf_client_flush (client, 5000, &stage.err), ZF_E_TOO_BIG);
+    assert_true (has_length (client, "other", 1));
+    post (client, "jobs", "behind it");
+    assert_true (has_length (client, "jobs", 1));
+    assert_int_equal (stats_of (client).refused, 1);
+    assert_int_equal (stats_of (client).reconnects, 1); /* it was not cut off for it */
+}
+
 static void post_whose_confirm_was_lost_arrives_once (void **state)
 {
     zf_device_t *broker = start_broker (NULL);
@@ -312,6 +338,7 @@ int main (void)
         CASE (worker_before_the_broker_is_there_works),
         CASE (post_without_a_broker_says_where_it_looked),
         CASE (posts_under_way_when_the_broker_restarts_arrive_once),
+        CASE (post_too_big_for_the_broker_that_came_back_is_refused),
         CABLE_CASE (post_whose_confirm_was_lost_arrives_once),
         CABLE_CASE (atomic_post_whose_outcome_was_lost_arrives_once),
         CABLE_CASE (request_survives_its_connection_and_is_served_once),

@@ -1,6 +1,9 @@
 /* Asking services: answers whole and in parts, by callback and by polling, and all that a request
  * can end with instead. */
+#include "patterns/client.h"
 #include "tests/devices/stage.h"
+
+#include <stdatomic.h>
 
 #define MANY 50000
 
@@ -192,6 +195,17 @@ static void parts_are_fetched_one_by_one (void **state)
     assert_int_equal (zf_client_next_reply (client, &none, 0, &stage.err), ZF_E_AGAIN);
 }
 
+static void no_reply_yet_is_said_in_words (void **state)
+{
+    zf_message_t none;
+    zf_client_t *client = open_client (start_broker (NULL));
+    memset (&stage.err, 'x', sizeof stage.err);
+    assert_int_equal (zf_client_next_reply (client, &none, 0, &stage.err), ZF_E_AGAIN);
+    assert_int_equal (stage.err.code, ZF_E_AGAIN);
+    assert_string_equal (stage.err.text, "no reply is there");
+}
+
+
 /* All under way at once, more than sockets hold. */
 static void ask_many (const char *endpoint)
 {
@@ -227,6 +241,118 @@ static void fifty_thousand_at_once_are_answered_over_inproc (void **state)
 {
     ask_many ("inproc://many-requests");
 }
+
+/* -- parts that come too late ------------------------------------------------------------------ */
+
+static atomic_bool gate_open, at_gate;
+
+/* A callback that takes its time: it goes on when the gate is opened. */
+static void wait_at_gate (void *arg, const char *queue, uint64_t first, uint64_t count, int code)
+{
+    atomic_store (&at_gate, true);
+    while (!atomic_load (&gate_open))
+        poll (NULL, 0, 1);
+}
+
+static void serve_one_part (zf_worker_t *worker, zf_message_t *message)
+{
+    must (zf_worker_reply_part (worker, message, "part", 4, NULL) == 0);
+    while (!atomic_load (&gate_open))
+        poll (NULL, 0, 1);
+    zf_worker_ack (worker, message);
+}
+
+static void *post_and_wait (void *arg)
+{
+    zf_client_post (arg, "jobs", "x", 1, NULL, NULL);
+    return NULL;
+}
+
+/* A request that times out, and what its on_part does. */
+typedef struct {
+    zf_client_t *client;
+    uint64_t begun_ms;
+    atomic_int begun, ended; /* calls of on_part */
+    int ended_then;          /* when the request returned */
+    int rc;
+} asking_t;
+
+#define ASKING_MS 700
+
+/* Lasts until the request has timed out. */
+static void linger (void *arg, const zf_message_t *reply)
+{
+    asking_t *asking = arg;
+    atomic_fetch_add (&asking->begun, 1);
+    while (zf_clock_ms () - asking->begun_ms < ASKING_MS + 200)
+        poll (NULL, 0, 1);
+    atomic_fetch_add (&asking->ended, 1);
+}
+
+static void *ask_and_time_out (void *arg)
+{
+    asking_t *asking = arg;
+    zf_message_t reply;
+    zf_request_options_t options = within (ASKING_MS);
+    options.on_part = linger;
+    options.arg = asking;
+    asking->begun_ms = zf_clock_ms ();
+    asking->rc = zf_client_request (asking->client, "parts", "?", 1, &options, &reply, NULL);
+    asking->ended_then = atomic_load (&asking->ended);
+    return NULL;
+}
+
+/* A part waits for its turn to be handed over. */
+static bool has_part (zf_client_t *client)
+{
+    zf_handle_enter (&client->handle);
+    bool has = client->handle.callbacks != NULL;
+    zf_handle_leave (&client->handle);
+    return has;
+}
+
+/* Has a part come for a request while another thread is in a callback. The gate is opened before
+ * the request times out, or after it has. */
+static void ask_behind_the_gate (asking_t *asking, bool open_before)
+{
+    pthread_t poster, asker;
+    zf_device_t *broker = start_broker (NULL);
+    const char *endpoint = endpoint_of (broker);
+    zf_client_options_t options;
+    zf_client_defaults (&options);
+    options.endpoints = &endpoint;
+    options.on_confirm = wait_at_gate;
+    atomic_store (&gate_open, false);
+    atomic_store (&at_gate, false);
+    zf_client_t *client = open_client_with (&options);
+    start_service (broker, "parts", serve_one_part);
+    *asking = (asking_t){.client = client};
+    assert_int_equal (pthread_create (&poster, NULL, post_and_wait, client), 0);
+    AWAIT (atomic_load (&at_gate));
+    assert_int_equal (pthread_create (&asker, NULL, ask_and_time_out, asking), 0);
+    AWAIT (has_part (client));
+    atomic_store (&gate_open, open_before);
+    pthread_join (asker, NULL);
+    atomic_store (&gate_open, true);
+    pthread_join (poster, NULL);
+    close_client (client); /* no callback comes any more */
+    assert_true (asking->rc == ZF_E_TIMEOUT || asking->rc == ZF_E_EXPIRED);
+}
+
+static void part_not_handed_over_in_time_is_taken_back (void **state)
+{
+    static asking_t asking;
+    ask_behind_the_gate (&asking, false);
+    assert_int_equal (atomic_load (&asking.begun), 0);
+}
+
+static void request_does_not_return_while_its_part_is_handed_over (void **state)
+{
+    static asking_t asking;
+    ask_behind_the_gate (&asking, true);
+    assert_int_equal (asking.ended_then, atomic_load (&asking.begun));
+}
+
 
 /* -- instead of an answer ---------------------------------------------------------------------- */
 
@@ -397,6 +523,9 @@ int main (void)
         CASE (answer_carries_frames_and_headers),
         CASE (parts_come_to_the_callback_before_the_end),
         CASE (parts_are_fetched_one_by_one),
+        CASE (part_not_handed_over_in_time_is_taken_back),
+        CASE (request_does_not_return_while_its_part_is_handed_over),
+        CASE (no_reply_yet_is_said_in_words),
         CASE (fifty_thousand_at_once_are_answered_over_tcp),
         CASE (fifty_thousand_at_once_are_answered_over_inproc),
         CASE (request_nobody_serves_times_out),

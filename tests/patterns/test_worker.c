@@ -61,6 +61,16 @@ static void nothing_to_do_is_said_in_time (void **state)
     assert_null (message.body);
 }
 
+static void nothing_to_do_is_said_in_words (void **state)
+{
+    zf_message_t message;
+    zf_worker_t *worker = open_worker (start_broker (NULL), "jobs", 1);
+    memset (&stage.err, 'x', sizeof stage.err);
+    assert_int_equal (zf_worker_recv (worker, &message, 0, &stage.err), ZF_E_AGAIN);
+    assert_int_equal (stage.err.code, ZF_E_AGAIN);
+    assert_string_equal (stage.err.text, "no record of jobs is there");
+}
+
 static void nacked_message_comes_again (void **state)
 {
     zf_policy_t policy = quick_policy ();
@@ -179,10 +189,12 @@ static void message_held_too_long_goes_to_another (void **state)
     zf_worker_t *other = open_worker (broker, "jobs", 1);
     zf_message_t again = take_text (other, "slow", 2);
     assert_in_range (zf_clock_ms () - start, 400, PATIENCE_MS);
-    zf_worker_ack (worker, &message); /* void at the broker: the other has it */
+    start = zf_clock_ms ();
+    AWAIT (zf_clock_ms () - start > 20); /* the lease is over by the coarsest clock */
+    assert_int_equal (zf_worker_ack (worker, &message), ZF_E_STALE); /* the other has it */
     ack (other, &again);
-    AWAIT (figure (broker, "stale") == 1);
     AWAIT (look_at (client, "jobs").acked == 1);
+    assert_int_equal (figure (broker, "stale"), 0); /* it was not even told */
 }
 
 static void lease_is_extended_on_demand (void **state)
@@ -209,6 +221,38 @@ static void lease_is_extended_on_demand (void **state)
     message = take_text (worker, "one", 2);
     ack (worker, &message);
 }
+
+static void settling_after_the_lease_is_stale (void **state)
+{
+    zf_policy_t policy = quick_policy ();
+    policy.lease_ms = 150;
+    zf_device_t *broker = start_broker_with (&policy);
+    const char *endpoint = endpoint_of (broker);
+    zf_worker_options_t options;
+    zf_worker_defaults (&options);
+    options.endpoints = &endpoint;
+    options.credit = 2;
+    options.max_hold_ms = 0; /* it is not extended */
+    zf_client_t *client = open_client (broker);
+    post_texts (client, "jobs", 2);
+    zf_worker_t *worker = open_worker_with ("jobs", &options);
+    zf_message_t first = take_text (worker, "0", 1);
+    zf_message_t second = take_text (worker, "1", 1);
+    uint64_t start = zf_clock_ms ();
+    zf_worker_t *other = open_worker (broker, "jobs", 2);
+    zf_message_t again = take_text (other, "0", 2);
+    AWAIT (zf_clock_ms () - start > policy.lease_ms + 20);
+    assert_int_equal (zf_worker_extend (worker, &first, 1000), ZF_E_STALE);
+    assert_int_equal (zf_worker_ack (worker, &first), ZF_E_STALE);
+    assert_int_equal (zf_worker_nack (worker, &second, -1), ZF_E_STALE);
+    assert_int_equal (stats_of (worker).stale, 2);
+    assert_int_equal (stats_of (worker).acked, 0);
+    ack (other, &again);
+    again = take_text (other, "1", 2);
+    ack (other, &again);
+    AWAIT (has_length (client, "jobs", 0));
+}
+
 
 /* -- drain ------------------------------------------------------------------------------------- */
 
@@ -246,6 +290,27 @@ static void drained_worker_gives_back_what_it_did_not_begin (void **state)
     assert_int_equal (look_at (client, "jobs").acked, 10); /* the broker has heard of it */
     pthread_join (thread, NULL);
     assert_int_equal (look_at (client, "jobs").length, 0);
+}
+
+static void drained_worker_gives_back_what_was_on_its_way (void **state)
+{
+    zf_device_t *broker = start_broker (NULL);
+    zf_client_t *client = open_client (broker);
+    post_texts (client, "jobs", 20);
+    for (int i = 0; i < 20; i++) {
+        zf_worker_t *worker = open_worker (broker, "jobs", 20);
+        AWAIT (look_at (client, "jobs").leased == 20); /* and nobody here has read them */
+        assert_int_equal (zf_worker_drain (worker, PATIENCE_MS, &stage.err), 0);
+        AWAIT (look_at (client, "jobs").leased == 0);
+        close_worker (worker);
+    }
+    zf_worker_t *other = open_worker (broker, "jobs", 20);
+    for (int i = 0; i < 20; i++) {
+        char text[16];
+        snprintf (text, sizeof text, "%d", i);
+        zf_message_t message = take_text (other, text, 1); /* it was no attempt */
+        ack (other, &message);
+    }
 }
 
 static void closed_worker_gives_everything_back (void **state)
@@ -396,6 +461,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         CASE (acked_message_is_gone),
         CASE (nothing_to_do_is_said_in_time),
+        CASE (nothing_to_do_is_said_in_words),
         CASE (nacked_message_comes_again),
         CASE (nacked_message_waits_as_long_as_asked),
         CASE (record_nobody_can_do_becomes_a_dead_letter),
@@ -403,7 +469,9 @@ int main (void)
         CASE (message_held_longer_than_its_lease_stays_ours),
         CASE (message_held_too_long_goes_to_another),
         CASE (lease_is_extended_on_demand),
+        CASE (settling_after_the_lease_is_stale),
         CASE (drained_worker_gives_back_what_it_did_not_begin),
+        CASE (drained_worker_gives_back_what_was_on_its_way),
         CASE (closed_worker_gives_everything_back),
         CASE (fixed_credit_bounds_what_is_held),
         CASE (measured_credit_grows_with_quick_work),

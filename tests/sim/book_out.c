@@ -229,7 +229,7 @@ static void on_deliver (sim_t *sim, holder_t *holder, zf_reader_t *r, zf_bytes_t
     if (d.lease_ms != d.queue->policy.lease_ms)
         sim_fail (sim, "a lease of %" PRIu64 " ms", d.lease_ms);
     size_t q = (size_t) (d.queue - sim->queues);
-    if ((int64_t) (holder->held[q] + batch.count) > holder->credit[q])
+    if ((int64_t) holder->held[q] + batch.count > holder->credit[q])
         sim_fail (sim, "%u records more than the worker has credit for", batch.count);
     for (uint32_t i = 0; i < batch.count; i++) {
         zf_record_t encoded;

@@ -268,7 +268,7 @@ bool book_has (const record_t *record)
 
 void book_walk (sim_t *sim)
 {
-    size_t seen[QUEUES_MAX];
+    size_t seen[QUEUES_MAX] = {0};
     sim->epoch++;
     for (size_t i = 0; i < sim->queue_count; i++)
         seen[i] = walk_queue (sim, &sim->queues[i]);

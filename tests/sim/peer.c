@@ -117,16 +117,14 @@ static void on_message (peer_t *peer, zf_bytes_t control, zf_bytes_t body)
     zf_mp_array (&r);
     unsigned command = (unsigned) zf_mp_uint (&r);
     peer->heard_ms = peer->sim->now_ms;
-    if (peer->hostile) {
-        peer->role->message (peer, command, &r, body);
-    } else if (command == ZF_CMD_RESET) {
+    if (command == ZF_CMD_RESET && !peer->hostile) {
         if (peer->awaiting)
             return; /* that was about something sent before HELLO */
         go_down (peer);
         send_hello (peer);
-    } else if (command == ZF_CMD_WELCOME) {
+    } else if (command == ZF_CMD_WELCOME && !peer->hostile) {
         on_welcome (peer, &r);
-    } else if (peer->up && peer->role->message != NULL) {
+    } else if ((peer->up || peer->hostile) && peer->role->message != NULL) {
         peer->role->message (peer, command, &r, body);
     }
 }
@@ -228,7 +226,7 @@ static void on_tick (void *target, uint64_t arg)
     (void) arg;
     if (peer->away)
         return;
-    uint64_t next = sim->now_ms + prng_between (&sim->prng, 1, 2 * peer->role->tick_ms);
+    uint64_t next = sim->now_ms + prng_between (&sim->prng, 1, 2ull * peer->role->tick_ms);
     if (peer->hung_until > sim->now_ms) {
         next = peer->hung_until;
     } else {

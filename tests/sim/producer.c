@@ -160,7 +160,7 @@ static void pump (peer_t *peer)
     for (size_t q = 0; q < peer->sim->queue_count && peer->up; q++) {
         while (self->sent[q] < peer->me->posts[q].count) {
             size_t left = peer->me->posts[q].count - self->sent[q];
-            size_t most = prng_between (&peer->sim->prng, 1, 2 * self->batch_max);
+            size_t most = prng_between (&peer->sim->prng, 1, 2ull * self->batch_max);
             size_t n = fitting (peer, q, most < left ? most : left);
             if (n == 0)
                 break;

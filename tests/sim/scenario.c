@@ -23,7 +23,7 @@ static queue_t *add_dead_queue (sim_t *sim, const char *name, const char *suffix
     queue->policy.lease_ms = 1000;
     if (prng_one_in (&sim->prng, 4))
         queue->policy.priorities = 3;
-    strcpy (queue->policy.dead_letter, "-");
+    queue->policy.dead_letter[0] = '-'; /* none */
     return queue;
 }
 
@@ -59,10 +59,11 @@ static void choose_dead_letters (sim_t *sim, queue_t *queue, queue_t *graveyard)
     queue_t *dead = graveyard;
     switch (prng_below (&sim->prng, 4)) {
     case 0:
-        strcpy (queue->policy.dead_letter, "-");
+        queue->policy.dead_letter[0] = '-'; /* none */
         return;
     case 1:
-        strcpy (queue->policy.dead_letter, graveyard->name);
+        snprintf (queue->policy.dead_letter, sizeof queue->policy.dead_letter, "%s",
+                  graveyard->name);
         break;
     default:
         dead = add_dead_queue (sim, queue->name, ".dead");

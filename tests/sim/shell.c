@@ -105,15 +105,14 @@ static void on_message (conn_t *conn, message_t *message)
 {
     sim_t *sim = conn->sim;
     zf_frame_t *frames[2];
-    for (size_t i = 0; i < message->count; i++)
-        frames[i] = take_part (sim, &message->part[i]);
-    trace_frame (sim, conn, true, zf_bytes (frames[0]->data, frames[0]->size),
-                 message->count > 1 ? zf_bytes (frames[1]->data, frames[1]->size)
-                                    : zf_bytes (NULL, 0));
+    zf_bytes_t none = zf_bytes (NULL, 0);
+    trace_frame (sim, conn, true, message->part[0], message->count > 1 ? message->part[1] : none);
+    frames[0] = take_part (sim, &message->part[0]);
+    frames[1] = message->count > 1 ? take_part (sim, &message->part[1]) : NULL;
     if (conn->session != NULL || attach (conn, frames, message->count))
         input (conn, frames, message->count);
-    for (size_t i = 0; i < message->count; i++)
-        zf_frame_drop (frames[i]);
+    zf_frame_drop (frames[0]);
+    zf_frame_drop (frames[1]);
 }
 
 void shell_read (conn_t *conn)

@@ -1,9 +1,9 @@
 #include "tests/sim/peer.h"
 
-#define ACTIVE_MS 20000                     /* how long all happens, at most twice that */
-#define DRAIN_MS  (3600 * 1000)             /* by then all must be done */
-#define IDLE_MS   (2 * 3600 * 1000 + 60000) /* by then all must be forgotten */
-#define SPINS_MAX 5000                      /* turns without time going on */
+#define ACTIVE_MS 20000              /* how long all happens, at most twice that */
+#define DRAIN_MS  UINT64_C (3600000) /* by then all must be done */
+#define IDLE_MS   UINT64_C (7260000) /* by then all must be forgotten */
+#define SPINS_MAX 5000               /* turns without time going on */
 
 /* -- phases ------------------------------------------------------------------------------------ */
 
@@ -83,7 +83,7 @@ static void advance (sim_t *sim)
 static void run (sim_t *sim)
 {
     scenario_make (sim);
-    uint64_t active = sim->now_ms + prng_between (&sim->prng, ACTIVE_MS / 4, 2 * ACTIVE_MS);
+    uint64_t active = sim->now_ms + prng_between (&sim->prng, ACTIVE_MS / 4, 2ull * ACTIVE_MS);
     uint64_t deadline = active + DRAIN_MS;
     clock_set (&sim->clock, active, on_drain, sim, 0);
     clock_set (&sim->clock, active + 1, on_check, sim, deadline);

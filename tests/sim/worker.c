@@ -109,7 +109,8 @@ static size_t take_group (peer_t *peer, item_t *group)
             self->items[kept++] = item;
     }
     self->count = kept;
-    qsort (group, n, sizeof *group, by_id);
+    if (n > 1)
+        qsort (group, n, sizeof *group, by_id);
     return n;
 }
 
@@ -269,7 +270,7 @@ static void change_limits (peer_t *peer)
 
 static void worker_tick (peer_t *peer)
 {
-    item_t group[GROUP_MAX];
+    item_t group[GROUP_MAX] = {{0}};
     size_t n;
     change_limits (peer);
     tell_limits (peer);
