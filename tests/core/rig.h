@@ -75,6 +75,7 @@ struct peer {
     uint64_t low; /* the lowest unconfirmed number, as its posts say it; 0: it does not know */
     uint64_t requested; /* the last number that it gave to a request */
     uint32_t pongs;     /* received; they do not lie in the inbox */
+    uint32_t pings;     /* received; they do not lie in the inbox */
     peer_t *next;
 };
 

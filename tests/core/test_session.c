@@ -486,12 +486,50 @@ static void notices_are_bounded (void **state)
     rig_turn (rig);
 }
 
+/* -- who does not read ------------------------------------------------------------------------- */
+
+static void fill_unread (rig_t *rig, peer_t *w, int megabytes)
+{
+    peer_t *p = rig_peer (rig, "filler");
+    for (int i = 0; i < megabytes && w->session != NULL; i++) {
+        peer_post_bulk (p, "jobs", 1, 1 << 20);
+        peer_forget_letters (p);
+        if (peer_forget_letters (w) > 0)
+            peer_settle (w, ZF_CMD_ACK, "jobs", rig_info (rig, "jobs").acked, 1);
+    }
+}
+
+static void peer_that_reads_is_asked_and_goes_on (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *w = rig_worker (rig, "w", "jobs", 1);
+    fill_unread (rig, w, 3);
+    assert_int_equal (w->pings, 0);
+    fill_unread (rig, w, 2);
+    assert_int_equal (w->pings, 1); /* one question at a time */
+    zf_writer_t pong = wire_control (ZF_CMD_PONG, 1);
+    peer_write (w, &pong, NULL);
+    assert_in_range (w->session->unread_bytes, 1 << 19, 2 << 20);
+    assert_int_equal (w->session->probed_bytes, 0);
+}
+
+static void peer_that_does_not_read_is_given_up (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *w = rig_worker (rig, "w", "jobs", 1);
+    fill_unread (rig, w, 300);
+    assert_null (w->session);
+    assert_int_equal (rig->engine->counters.peers_slow, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, rig_setup, rig_teardown)
 
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         TEST (stranger_is_told_to_say_hello),
+        TEST (peer_that_reads_is_asked_and_goes_on),
+        TEST (peer_that_does_not_read_is_given_up),
         cmocka_unit_test (first_message_tells_that_a_peer_is_native),
         TEST (probe_is_answered_with_reset),
         TEST (hello_is_answered_with_what_the_broker_expects),
