@@ -60,8 +60,9 @@ static inline bool zf_reader_done (const zf_reader_t *r)
     return !r->failed && r->at == r->end;
 }
 
-/* Fills the options of a caller whose struct has `size` bytes, maybe those of an older version, with
- * ours as far as they go. Every options struct begins with its size, and grows at its tail only. */
+/* Fills the options of a caller whose struct has `size` bytes, maybe those of an older version,
+ * with ours as far as they go. Every options struct begins with its size, and grows at its tail
+ * only. */
 static inline void zf_options_fill (void *options, size_t size, const void *own, size_t own_size)
 {
     memset (options, 0, size);

@@ -215,8 +215,11 @@ static void strip (zf_session_t *session)
 {
     while (session->consumers != NULL)
         zf_consumer_detach (session->consumers);
-    while (session->parked != NULL)
+    while (session->parked != NULL) {
+        zf_queue_t *queue = session->parked->queue;
         zf_parked_drop (session->parked);
+        zf_engine_touch (queue); /* those behind it may go on */
+    }
 }
 
 void zf_session_release (zf_session_t *session)

@@ -30,9 +30,9 @@ void zf_router_close (zf_router_t **router);
 void *zf_router_socket (zf_router_t *router);
 void *zf_router_monitor (zf_router_t *router);
 
-/* Hands what has come in to the engine, a bounded number of messages. news: the monitor has something
- * to tell; peers whose connection is lost end when all that they had said was heard. Returns true if
- * there may be more to collect. */
+/* Hands what has come in to the engine, a bounded number of messages. news: the monitor has
+ * something to tell; peers whose connection is lost end when all that they had said was heard.
+ * Returns true if there may be more to collect. */
 bool zf_router_collect (zf_router_t *router, bool news);
 
 /* Sends one effect of a session of this router. What cannot be sent ends the session. */

@@ -96,8 +96,8 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
     return zf_socket_connect (monitor, endpoint, err);
 }
 
-/* Receives an event: two frames, u16 event and u32 value (a descriptor), both in host order; and the
- * endpoint. Returns the event, 0 for one that is malformed, -1: there is none. */
+/* Receives an event: two frames, u16 event and u32 value (a descriptor), both in host order; and
+ * the endpoint. Returns the event, 0 for one that is malformed, -1: there is none. */
 static int next_event (zf_socket_t *monitor, int flags, int *value)
 {
     uint8_t event[6];

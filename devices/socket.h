@@ -52,8 +52,8 @@ void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *en
 void zf_socket_close (zf_socket_t *socket);
 
 /* Before something goes to another thread by way of libzmq, and after it came: the bytes of a
- * message, a device. ThreadSanitizer does not see how libzmq orders the ends of an inproc pipe; these
- * tell it, and do nothing in other builds. */
+ * message, a device. ThreadSanitizer does not see how libzmq orders the ends of an inproc pipe;
+ * these tell it, and do nothing in other builds. */
 void zf_socket_hands_over (void *data);
 void zf_socket_takes_over (void *data);
 

@@ -301,8 +301,8 @@ static uint64_t tick_ready (zf_connection_t *connection, uint64_t now_ms)
     return patience > now_ms && patience < due ? patience : due;
 }
 
-/* True if it waits for somebody to bind its inproc endpoint, and has no other to try. A fresh socket
- * would not help, and libzmq keeps a descriptor of each such one that is closed. */
+/* True if it waits for somebody to bind its inproc endpoint, and has no other to try. A fresh
+ * socket would not help, and libzmq keeps a descriptor of each such one that is closed. */
 static bool is_pending (const zf_connection_t *connection)
 {
     const zf_handle_t *handle = connection->handle;

@@ -406,8 +406,9 @@ int zf_client_request_async (zf_client_t *self, const char *service, const void 
         if (number != NULL)
             *number = request->number;
         zf_handle_due (&self->handle, request->deadline_ms);
-        send_request (self, request, zf_clock_ms ());
-        if (request->number % LOOK_EVERY == 0)
+        uint64_t made = request->number;
+        send_request (self, request, zf_clock_ms ()); /* which may be its end */
+        if (made % LOOK_EVERY == 0)
             zf_handle_pump (&self->handle);
     }
     zf_handle_leave (&self->handle);

@@ -76,16 +76,16 @@ ZF_API int zf_client_post_async (zf_client_t *client, const char *queue, const v
                                  size_t size, const zf_props_t *props, uint64_t *number,
                                  zf_error_t *err);
 
-/* The same, but never waits: ZF_E_AGAIN when the window is full, or for a record above 1 KiB when no
- * broker has said yet how large one may be. */
+/* The same, but never waits: ZF_E_AGAIN when the window is full, or for a record above 1 KiB when
+ * no broker has said yet how large one may be. */
 ZF_API int zf_client_try_post (zf_client_t *client, const char *queue, const void *body,
                                size_t size, const zf_props_t *props, uint64_t *number,
                                zf_error_t *err);
 
 /* Waits until all that was posted before is confirmed or refused. timeout_ms -1: the client's
  * default. Returns 0 if all posts since the last flush were confirmed, the first refusal's code if
- * not, or ZF_E_TIMEOUT. The refusals are those of the handle: where several threads post, one should
- * flush, or all should use on_confirm. */
+ * not, or ZF_E_TIMEOUT. The refusals are those of the handle: where several threads post, one
+ * should flush, or all should use on_confirm. */
 ZF_API int zf_client_flush (zf_client_t *client, int timeout_ms, zf_error_t *err);
 
 /* A record for zf_client_post_many. */

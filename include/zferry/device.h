@@ -27,8 +27,8 @@ typedef enum {
     ZF_EVENT_DEAD_LETTER    /* text: queue and reason */
 } zf_event_t;
 
-/* Called on the device's thread (ZF_EVENT_LISTENING: on the caller's, inside start): must not block,
- * must not call the device. */
+/* Called on the device's thread (ZF_EVENT_LISTENING: on the caller's, inside start): must not
+ * block, must not call the device. */
 typedef void zf_event_fn (void *arg, zf_event_t event, const char *text);
 
 /* One figure of a device, for zf_device_stats. */

@@ -86,8 +86,8 @@ ZF_API int zf_worker_extend (zf_worker_t *worker, const zf_message_t *message, u
 /* Sets the credit; 0 goes back to measuring. */
 ZF_API int zf_worker_set_credit (zf_worker_t *worker, uint32_t credit);
 
-/* Drains: asks for no more, gives back what no caller has received yet, and waits until all that was
- * received is settled and the broker has it. zf_worker_recv answers ZF_E_CLOSED from now on.
+/* Drains: asks for no more, gives back what no caller has received yet, and waits until all that
+ * was received is settled and the broker has it. zf_worker_recv answers ZF_E_CLOSED from now on.
  * timeout_ms -1: for ever. May be called again after a timeout. Returns 0, ZF_E_TIMEOUT, or
  * ZF_E_STALE: all is settled, but a broker was lost meanwhile that may not have heard of it. */
 ZF_API int zf_worker_drain (zf_worker_t *worker, int timeout_ms, zf_error_t *err);

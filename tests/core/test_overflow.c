@@ -275,7 +275,6 @@ static void posts_that_wait_do_not_slow_down_those_to_other_queues (void **state
     assert_in_range (burdened, 0, 10 * unburdened + 5000000);
 }
 
-
 /* -- reject ------------------------------------------------------------------------------------ */
 
 static void reject_refuses_what_does_not_fit (void **state)

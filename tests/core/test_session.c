@@ -488,9 +488,8 @@ static void notices_are_bounded (void **state)
 
 /* -- who does not read ------------------------------------------------------------------------- */
 
-static void fill_unread (rig_t *rig, peer_t *w, int megabytes)
+static void fill_unread (rig_t *rig, peer_t *p, peer_t *w, int megabytes)
 {
-    peer_t *p = rig_peer (rig, "filler");
     for (int i = 0; i < megabytes && w->session != NULL; i++) {
         peer_post_bulk (p, "jobs", 1, 1 << 20);
         peer_forget_letters (p);
@@ -502,12 +501,13 @@ static void fill_unread (rig_t *rig, peer_t *w, int megabytes)
 static void peer_that_reads_is_asked_and_goes_on (void **state)
 {
     rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
     peer_t *w = rig_worker (rig, "w", "jobs", 1);
-    fill_unread (rig, w, 3);
+    fill_unread (rig, p, w, 3);
     assert_int_equal (w->pings, 0);
-    fill_unread (rig, w, 2);
+    fill_unread (rig, p, w, 2);
     assert_int_equal (w->pings, 1); /* one question at a time */
-    zf_writer_t pong = wire_control (ZF_CMD_PONG, 1);
+    zf_writer_t pong = wire_control (ZF_CMD_PONG, 0);
     peer_write (w, &pong, NULL);
     assert_in_range (w->session->unread_bytes, 1 << 19, 2 << 20);
     assert_int_equal (w->session->probed_bytes, 0);
@@ -516,8 +516,9 @@ static void peer_that_reads_is_asked_and_goes_on (void **state)
 static void peer_that_does_not_read_is_given_up (void **state)
 {
     rig_t *rig = *state;
+    peer_t *p = rig_peer (rig, "p");
     peer_t *w = rig_worker (rig, "w", "jobs", 1);
-    fill_unread (rig, w, 300);
+    fill_unread (rig, p, w, 300);
     assert_null (w->session);
     assert_int_equal (rig->engine->counters.peers_slow, 1);
 }

@@ -27,23 +27,23 @@
 #define ANY_PORT    "tcp://127.0.0.1:*"
 
 /* Looks again and again until the condition holds. */
-#define AWAIT(condition)                                                            \
-    do {                                                                            \
-        uint64_t await_end_ = zf_clock_ms () + PATIENCE_MS;                         \
-        while (!(condition)) {                                                      \
-            if (zf_clock_ms () >= await_end_)                                       \
-                fail_msg ("never: %s", #condition);                                 \
-            poll (NULL, 0, 1);                                                      \
-        }                                                                           \
+#define AWAIT(condition)                                    \
+    do {                                                    \
+        uint64_t await_end_ = zf_clock_ms () + PATIENCE_MS; \
+        while (!(condition)) {                              \
+            if (zf_clock_ms () >= await_end_)               \
+                fail_msg ("never: %s", #condition);         \
+            poll (NULL, 0, 1);                              \
+        }                                                   \
     } while (0)
 
 /* An assert for any thread. */
-#define must(condition)                                                               \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
+#define must(condition)                                                                 \
+    do {                                                                                \
+        if (!(condition)) {                                                             \
             fprintf (stderr, "%s:%d: must hold: %s\n", __FILE__, __LINE__, #condition); \
-            abort ();                                                                 \
-        }                                                                             \
+            abort ();                                                                   \
+        }                                                                               \
     } while (0)
 
 /* Settles a message that a service has received. */
@@ -207,8 +207,8 @@ static inline void expect_answer (zf_client_t *client, const char *service, cons
                                   const char *answer)
 {
     zf_message_t reply;
-    int rc = zf_client_request (client, service, question, strlen (question), NULL, &reply,
-                                &stage.err);
+    int rc =
+        zf_client_request (client, service, question, strlen (question), NULL, &reply, &stage.err);
     if (rc != 0)
         fail_msg ("ask %s: %s", service, stage.err.text);
     assert_int_equal (reply.size, strlen (answer));

@@ -317,18 +317,12 @@ static void broker_shows_its_figures_to_clients (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {
-        CASE (queues_are_listed_by_name),
-        CASE (queue_says_how_it_is),
-        CASE (queue_nobody_knows_is_not_found),
-        CASE (declared_queue_keeps_its_policy),
-        CASE (policy_out_of_range_is_refused),
-        CASE (peek_shows_records_and_changes_nothing),
-        CASE (peek_goes_on_where_one_answer_ends),
-        CASE (purge_drops_what_no_worker_has),
-        CASE (purged_request_is_answered),
-        CASE (dead_letters_are_seen_and_requeued),
-        CASE (dead_letters_are_discarded),
-        CASE (broker_shows_its_figures_to_clients),
+        CASE (queues_are_listed_by_name),          CASE (queue_says_how_it_is),
+        CASE (queue_nobody_knows_is_not_found),    CASE (declared_queue_keeps_its_policy),
+        CASE (policy_out_of_range_is_refused),     CASE (peek_shows_records_and_changes_nothing),
+        CASE (peek_goes_on_where_one_answer_ends), CASE (purge_drops_what_no_worker_has),
+        CASE (purged_request_is_answered),         CASE (dead_letters_are_seen_and_requeued),
+        CASE (dead_letters_are_discarded),         CASE (broker_shows_its_figures_to_clients),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

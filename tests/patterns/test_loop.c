@@ -242,7 +242,6 @@ static void callbacks_that_post_do_not_let_the_loop_sleep (void **state)
     close (loop);
 }
 
-
 /* Takes what there is; returns how much. */
 static uint64_t take_records (zf_worker_t *worker)
 {

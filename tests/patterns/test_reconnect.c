@@ -210,7 +210,8 @@ static void request_survives_its_connection_and_is_served_once (void **state)
         cable_cut (cable);
         AWAIT (stats_of (client).reconnects > before);
     }
-    look_at (client, "echo"); /* the broker has heard the request again before it hears the answer */
+    look_at (client,
+             "echo"); /* the broker has heard the request again before it hears the answer */
     assert_int_equal (zf_worker_reply (worker, &message, "!", 1, NULL), 0);
     zf_message_t reply;
     assert_int_equal (zf_client_next_reply (client, &reply, PATIENCE_MS, &stage.err), 0);

@@ -205,7 +205,6 @@ static void no_reply_yet_is_said_in_words (void **state)
     assert_string_equal (stage.err.text, "no reply is there");
 }
 
-
 /* All under way at once, more than sockets hold. */
 static void ask_many (const char *endpoint)
 {
@@ -353,7 +352,6 @@ static void request_does_not_return_while_its_part_is_handed_over (void **state)
     assert_int_equal (asking.ended_then, atomic_load (&asking.begun));
 }
 
-
 /* -- instead of an answer ---------------------------------------------------------------------- */
 
 static void request_nobody_serves_times_out (void **state)
@@ -474,9 +472,9 @@ static void async_request_times_out_on_time_while_another_waits (void **state)
     zf_client_t *client = open_client (broker);
     zf_request_options_t options = within (50);
     uint64_t start = zf_clock_ms ();
-    assert_int_equal (zf_client_request_async (client, "nobody", "?", 1, &options, on_reply, &heard,
-                                               NULL, NULL),
-                      0);
+    assert_int_equal (
+        zf_client_request_async (client, "nobody", "?", 1, &options, on_reply, &heard, NULL, NULL),
+        0);
     zf_message_t none;
     assert_int_equal (zf_client_next_reply (client, &none, 250, NULL), ZF_E_TIMEOUT);
     assert_int_equal (heard.ends, 1);

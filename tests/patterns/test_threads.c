@@ -50,7 +50,8 @@ static void *post_and_ask (void *arg)
         else if (i % 64 == 1)
             must (zf_client_post (arg, "jobs", &number, sizeof number, NULL, NULL) == 0);
         else
-            must (zf_client_post_async (arg, "jobs", &number, sizeof number, NULL, NULL, NULL) == 0);
+            must (zf_client_post_async (arg, "jobs", &number, sizeof number, NULL, NULL, NULL) ==
+                  0);
     }
     return NULL;
 }

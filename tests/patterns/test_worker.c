@@ -253,7 +253,6 @@ static void settling_after_the_lease_is_stale (void **state)
     AWAIT (has_length (client, "jobs", 0));
 }
 
-
 /* -- drain ------------------------------------------------------------------------------------- */
 
 static void *settle_last (void *arg)

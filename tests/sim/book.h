@@ -191,8 +191,9 @@ void book_effect (sim_t *sim, zf_session_t *session, zf_bytes_t control, zf_byte
  * the engine has no more. */
 void book_walk (sim_t *sim);
 
-/* The engine has the record in this queue: it may have died, or come back, a moment ago. */
-void book_moved (sim_t *sim, record_t *record, queue_t *queue);
+/* The engine has the record in this queue under this id: it may have died, or come back, a moment
+ * ago. */
+void book_moved (sim_t *sim, record_t *record, queue_t *queue, uint64_t id);
 
 /* A dead letter says how it came to be one. */
 void book_check_death (sim_t *sim, const record_t *record, const zf_record_t *encoded);

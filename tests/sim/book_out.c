@@ -192,9 +192,7 @@ static void deliver_one (sim_t *sim, const delivery_t *d, uint64_t id, const zf_
     record_t *record = book_find (sim, encoded->body);
     if (record == NULL)
         sim_fail (sim, "a record that nobody posted, from %s", d->queue->name);
-    book_moved (sim, record, d->queue);
-    if (record->placed && record->id != id)
-        sim_fail (sim, "record %u has changed its id", record->serial);
+    book_moved (sim, record, d->queue, id);
     if (record->state == REC_DEAD && !record->placed)
         book_check_death (sim, record, encoded);
     record->id = id;

@@ -19,29 +19,26 @@ static void come_back (sim_t *sim, record_t *record)
     record->since_ms = record->not_before = record->queue->revived_ms;
 }
 
-void book_moved (sim_t *sim, record_t *record, queue_t *queue)
+static void die (sim_t *sim, record_t *record)
+{
+    if (record->doom == NULL && !book_over (sim, record))
+        sim_fail (sim, "record %u died for no reason", record->serial);
+    record->queue->expired += record->doom == NULL;
+    book_finished (sim, record, REC_DEAD);
+}
+
+void book_moved (sim_t *sim, record_t *record, queue_t *queue, uint64_t id)
 {
     queue_t *home = record->queue;
     bool letter = home->dead >= 0 && queue == &sim->queues[home->dead];
-    if (record->state == REC_LIVE && letter) {
-        if (record->doom == NULL && !book_over (sim, record))
-            sim_fail (sim, "record %u died for no reason", record->serial);
-        home->expired += record->doom == NULL;
-        book_finished (sim, record, REC_DEAD);
-    } else if (record->state == REC_DEAD && queue == home && home->revived) {
+    bool other = !record->placed || record->id != id;
+    if (record->state == REC_DEAD && home->revived && other && (letter || queue == home))
         come_back (sim, record);
-    }
+    if (record->state == REC_LIVE && letter)
+        die (sim, record);
     if (letter ? record->state != REC_DEAD : record->state != REC_LIVE || queue != home)
         sim_fail (sim, "record %u, state %d, is in %s", record->serial, (int) record->state,
                   queue->name);
-}
-
-static void check_home (walk_t *walk, record_t *record, uint64_t id)
-{
-    sim_t *sim = walk->sim;
-    if (record->seen == sim->epoch)
-        sim_fail (sim, "record %u is in the queues twice", record->serial);
-    book_moved (sim, record, walk->queue);
     if (record->placed && record->id != id)
         sim_fail (sim, "record %u has changed its id", record->serial);
 }
@@ -101,7 +98,9 @@ static void meet (walk_t *walk, const zf_chunk_t *chunk, uint32_t at, const zf_r
     uint64_t id = chunk->first + at;
     if (record == NULL)
         sim_fail (sim, "%s has a record that nobody posted", walk->queue->name);
-    check_home (walk, record, id);
+    if (record->seen == sim->epoch)
+        sim_fail (sim, "record %u is in the queues twice", record->serial);
+    book_moved (sim, record, walk->queue, id);
     if (record->state == REC_DEAD && !record->placed)
         book_check_death (sim, record, &encoded);
     record->seen = sim->epoch;
