@@ -158,16 +158,16 @@ static void note_lost (zf_router_t *self)
     }
 }
 
-/* The peer speaks over this descriptor now. Whoever did before is gone: the system gives a number
- * again only when it is free. */
+/* The peer speaks over this descriptor now. If another still has it, the peer does not: the system
+ * gives a number again only when it is free, and the news of that came before this message. */
 static void link_connection (peer_t *peer, int fd)
 {
     zf_router_t *self = peer->router;
     if (peer->fd == fd || (fd >= 0 && peer->lost_fd == fd))
         return;
-    peer_t *before = find_connection (self, fd);
-    if (before != NULL)
-        lose_peer (before);
+    note_lost (self);
+    if (find_connection (self, fd) != NULL)
+        return;
     find_again (peer);
     unlink_connection (peer);
     if (fd < 0)
@@ -219,24 +219,30 @@ void zf_router_forget (void *host)
 
 /* -- in ---------------------------------------------------------------------------------------- */
 
+/* Somebody's first message. NULL: it is in no known protocol, there is no room for another peer, or
+ * it is the last of a peer that is lost, whose descriptor another has by now. */
+static peer_t *meet (zf_router_t *self, zf_bytes_t address, int fd, zf_frame_t **frames,
+                     size_t count)
+{
+    const zf_dialect_t *dialect = recognise (self, frames, count);
+    if (dialect == NULL) {
+        self->engine->counters.peer_errors++;
+        zf_notice (self->engine, ZF_EVENT_PEER_ERROR, "a message of %zu frames in no known protocol",
+                   count);
+        return NULL;
+    }
+    note_lost (self);
+    return find_connection (self, fd) == NULL ? add_peer (self, address, dialect) : NULL;
+}
+
 static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
 {
     zf_frame_t *frames[FRAMES_MAX];
     for (size_t i = 0; i < count; i++)
         frames[i] = &self->frames[i]->frame;
     peer_t *peer = find_peer (self, address);
-    if (peer == NULL) {
-        const zf_dialect_t *dialect = recognise (self, frames, count);
-        if (dialect == NULL) {
-            self->engine->counters.peer_errors++;
-            zf_notice (self->engine, ZF_EVENT_PEER_ERROR,
-                       "a message of %zu frames in no known protocol", count);
-            return;
-        }
-        note_lost (
-            self); /* of those who had this descriptor before: the news of it came before this */
-        peer = add_peer (self, address, dialect);
-    }
+    if (peer == NULL)
+        peer = meet (self, address, fd, frames, count);
     if (peer == NULL)
         return;
     link_connection (peer, fd);
@@ -312,12 +318,12 @@ bool zf_router_collect (zf_router_t *self, bool news)
 {
     int64_t bytes = 0;
     int64_t size = 0;
+    if (news) /* before, so that all that they had said is there to be received */
+        note_lost (self);
     for (int i = 0; size >= 0 && i < MESSAGES_A_TURN && bytes < BYTES_A_TURN; i++) {
         size = collect_one (self);
         bytes += size;
     }
-    if (news)
-        note_lost (self);
     lose_peers (self, size >= 0);
     return size >= 0;
 }

@@ -207,6 +207,25 @@ static void nacked_record_keeps_its_key_waiting (void **state)
     assert_delivered (w, "jobs", "r2", 1);
 }
 
+/* Its time to start comes while another one of its key is out: it waits once more. */
+static void delayed_record_waits_for_its_key_too (void **state)
+{
+    rig_t *rig = *state;
+    declare_ordered (rig);
+    peer_t *p = rig_peer (rig, "p");
+    peer_t *w = rig_worker (rig, "w", "jobs", 10);
+    zf_props_t red = keyed ("red");
+    red.delay_ms = 1000;
+    peer_post_props (p, "jobs", "later", &red);
+    red.delay_ms = 0;
+    peer_post_props (p, "jobs", "now", &red);
+    assert_delivered (w, "jobs", "now", 1);
+    rig_advance (rig, 1000);
+    assert_silence (w);
+    peer_ack (w, "jobs", "now");
+    assert_delivered (w, "jobs", "later", 1);
+}
+
 static void dead_worker_gives_the_key_back_in_order (void **state)
 {
     rig_t *rig = *state;
@@ -388,6 +407,7 @@ int main (void)
         TEST (delay_without_end_never_comes),
         TEST (one_record_of_a_key_is_out_at_a_time),
         TEST (nacked_record_keeps_its_key_waiting),
+        TEST (delayed_record_waits_for_its_key_too),
         TEST (dead_worker_gives_the_key_back_in_order),
         TEST (expired_record_lets_its_key_go_on),
         TEST (purge_empties_the_lines_of_keys),

@@ -39,7 +39,7 @@ static inline void *plain_open (int type, const char *endpoint, const char *name
     while (slot < PLAIN_PEERS_MAX && plain_sockets[slot] != NULL)
         slot++;
     assert_true (slot < PLAIN_PEERS_MAX);
-    plain_sockets[slot] = socket;
+    plain_sockets[slot % PLAIN_PEERS_MAX] = socket;
     zmq_setsockopt (socket, ZMQ_LINGER, &none, sizeof none);
     if (name != NULL)
         zmq_setsockopt (socket, ZMQ_ROUTING_ID, name, strlen (name));

@@ -529,8 +529,8 @@ static void majordomo_worker_serves_native_clients (void **state)
     assert_int_equal (
         zf_client_request_async (client, "echo", "hello", 5, NULL, NULL, NULL, NULL, NULL), 0);
     void *worker = dealer (c, NULL);
-    char address[16];
-    char text[16];
+    char address[16] = "";
+    char text[16] = "";
     say (worker, "MDPW02|\1|echo");
     assert_true (hears (worker, DEADLINE_MS));
     static const int sizes[] = {6, 1, 16, 0, 5}; /* the address is the client's uuid */

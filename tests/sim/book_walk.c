@@ -31,8 +31,8 @@ void book_moved (sim_t *sim, record_t *record, queue_t *queue, uint64_t id)
 {
     queue_t *home = record->queue;
     bool letter = home->dead >= 0 && queue == &sim->queues[home->dead];
-    bool other = !record->placed || record->id != id;
-    if (record->state == REC_DEAD && home->revived && other && (letter || queue == home))
+    bool renamed = record->placed && record->id != id; /* it came back, and died once more */
+    if (record->state == REC_DEAD && home->revived && (queue == home || (letter && renamed)))
         come_back (sim, record);
     if (record->state == REC_LIVE && letter)
         die (sim, record);
