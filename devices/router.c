@@ -163,15 +163,13 @@ static void note_lost (zf_router_t *self)
 static void link_connection (peer_t *peer, int fd)
 {
     zf_router_t *self = peer->router;
-    if (peer->fd == fd || (fd >= 0 && peer->lost_fd == fd))
+    if (fd < 0 || peer->fd == fd || peer->lost_fd == fd)
         return;
     note_lost (self);
     if (find_connection (self, fd) != NULL)
         return;
     find_again (peer);
     unlink_connection (peer);
-    if (fd < 0)
-        return;
     peer->fd = fd;
     HASH_ADD (hh_fd, self->connections, fd, sizeof peer->fd, peer);
     if (peer->hh_fd.tbl == NULL)
@@ -227,8 +225,8 @@ static peer_t *meet (zf_router_t *self, zf_bytes_t address, int fd, zf_frame_t *
     const zf_dialect_t *dialect = recognise (self, frames, count);
     if (dialect == NULL) {
         self->engine->counters.peer_errors++;
-        zf_notice (self->engine, ZF_EVENT_PEER_ERROR, "a message of %zu frames in no known protocol",
-                   count);
+        zf_notice (self->engine, ZF_EVENT_PEER_ERROR,
+                   "a message of %zu frames in no known protocol", count);
         return NULL;
     }
     note_lost (self);
@@ -278,6 +276,13 @@ static size_t receive_frames (zf_router_t *self, bool *whole)
     return count;
 }
 
+/* The descriptor of the connection that the message in the slots came over, -1: none (inproc). Asked
+ * of the first frame behind the address: an address that ZeroMQ fetched early does not know. */
+static int source_fd (zf_router_t *self)
+{
+    return zmq_msg_get (&self->frames[0]->message, ZMQ_SRCFD);
+}
+
 /* Receives and handles one message. Returns its bytes, or -1: there was none. */
 static int64_t collect_one (zf_router_t *self)
 {
@@ -291,7 +296,7 @@ static int64_t collect_one (zf_router_t *self)
     size_t count = zmq_msg_more (&address) ? receive_frames (self, &whole) : 0;
     zf_bytes_t id = zf_bytes (zmq_msg_data (&address), zmq_msg_size (&address));
     if (whole)
-        handle (self, id, zmq_msg_get (&address, ZMQ_SRCFD), count);
+        handle (self, id, source_fd (self), count);
     else
         self->engine->counters.peer_errors++;
     int64_t bytes = 0;

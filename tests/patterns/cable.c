@@ -107,7 +107,7 @@ static void obey (cable_t *self)
 static void *run (void *arg)
 {
     cable_t *self = arg;
-    while (!atomic_load (&self->stop)) {
+    for (;;) {
         struct pollfd fds[2 + 2 * PAIRS_MAX] = {{self->order, POLLIN, 0},
                                                 {self->listener, POLLIN, 0}};
         for (size_t i = 0; i < PAIRS_MAX; i++) {
@@ -116,7 +116,9 @@ static void *run (void *arg)
         }
         poll (fds, 2 + 2 * PAIRS_MAX, -1);
         if (fds[0].revents != 0) {
-            obey (self);
+            obey (self); /* the last order, too, is answered before the thread ends */
+            if (atomic_load (&self->stop))
+                return NULL;
             continue;
         }
         if (fds[1].revents != 0)
@@ -126,7 +128,6 @@ static void *run (void *arg)
             if (fds[2 + 2 * i].revents != 0 || fds[3 + 2 * i].revents != 0)
                 serve (&self->pairs[i], fds[2 + 2 * i].revents, fds[3 + 2 * i].revents, state);
     }
-    return NULL;
 }
 
 /* Makes the thread look, and waits until it has. */
