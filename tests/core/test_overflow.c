@@ -184,7 +184,7 @@ static void records_that_stay_do_not_keep_more_than_memory_allows (void **state)
     rig_t *rig = rig_of_memory (1u << 20);
     peer_t *p = rig_peer (rig, "p");
     peer_t *w = rig_worker (rig, "w", "jobs", 1000);
-    size_t bytes = 500 * 100; /* of a batch, at least */
+    size_t bytes = 50000; /* of a batch, at least */
     size_t frames = wire_frames ();
     for (int i = 0; i < 100 && rig_info (rig, "jobs").parked == 0; i++) {
         peer_post_bulk (p, "jobs", 500, 100);

@@ -14,6 +14,7 @@ typedef struct {
     zf_socket_t socket;
     zf_writer_t control; /* the frame being built */
     zf_writer_t body;    /* the batch, if there is to be one */
+    const char *uuid;    /* of its HELLO */
 } bad_peer_t;
 
 /* A peer of the broker's first endpoint. routing_id NULL: one that the broker chooses. */
@@ -48,7 +49,7 @@ void bad_expect (bad_peer_t *peer, unsigned command, zf_reader_t *r);
 /* Hears an ERROR with this code. */
 void bad_expect_error (bad_peer_t *peer, int code);
 
-/* The broker has dealt with everything sent so far. */
+/* The broker has dealt with everything sent so far. Greets again, should it have ended the session. */
 void bad_settle (bad_peer_t *peer);
 
 /* A TCP connection to the broker's first endpoint that says nothing yet. */

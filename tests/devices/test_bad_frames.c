@@ -80,9 +80,11 @@ static void random_bytes_are_counted (void **state)
 static void random_arguments_of_a_greeted_peer_are_counted (void **state)
 {
     bad_greet (&bad, PEER_A);
-    for (int i = 0; i < 4000; i++)
+    for (int i = 0; i < 4000; i++) {
         send_random ((uint8_t) (0x91 + next_random () % 8));
-    bad_settle (&bad);
+        if (i % 8 == 7)
+            bad_settle (&bad);
+    }
     assert_true (figure (broker, "peer_errors") > 1000);
     assert_unimpressed ();
 }
@@ -130,9 +132,9 @@ static void truncated_commands_are_counted (void **state)
             put_command (commands[i]);
             bad.control.size = size;
             bad_send (&bad);
+            bad_settle (&bad);
         }
     }
-    bad_settle (&bad);
     assert_true (figure (broker, "peer_errors") + figure (broker, "stale") > sent / 2);
     assert_unimpressed ();
 }
@@ -154,15 +156,17 @@ static void bombs_do_not_go_off (void **state)
         {"\x94\x0c\x01\x01\xdd\xff\xff\xff\xff", 9}, /* an atomic post to 2 G queues */
     };
     bad_greet (&bad, PEER_A);
-    for (size_t i = 0; i < sizeof bombs / sizeof bombs[0]; i++)
+    for (size_t i = 0; i < sizeof bombs / sizeof bombs[0]; i++) {
         bad_send_bytes (&bad, bombs[i].bytes, bombs[i].size);
+        bad_settle (&bad);
+    }
     uint8_t deep[60000]; /* arrays in arrays, behind an option that nobody knows */
     static const uint8_t head[] = "\x94\x01\x01\xc4\x10" PEER_A "\x81\x63";
     memset (deep, 0x91, sizeof deep);
     memcpy (deep, head, sizeof head - 1);
     bad_send_bytes (&bad, deep, sizeof deep);
     bad_settle (&bad);
-    assert_true (figure (broker, "peer_errors") >= 8);
+    assert_true (figure (broker, "peer_errors") >= 7); /* the policy was answered */
     assert_unimpressed ();
 }
 
@@ -235,8 +239,9 @@ static void stranger_is_told_to_say_hello (void **state)
 
 /* -- batches ----------------------------------------------------------------------------------- */
 
-/* Posts a batch after changing one byte of it, without or with a new seal. */
-static void post_changed (size_t at, uint8_t with, bool sealed)
+/* Posts a batch after changing one byte of it, without or with a new seal. It must be refused with
+ * that code (0: any), and the session ended: the numbers behind would have a gap. */
+static void expect_refused (size_t at, uint8_t with, bool sealed, int code)
 {
     bad_control (&bad, ZF_CMD_POST, 2);
     bad_put_text (&bad, "q");
@@ -246,28 +251,26 @@ static void post_changed (size_t at, uint8_t with, bool sealed)
     if (sealed)
         zf_batch_seal (bad.body.data, bad.body.size, 3, 0, 1);
     bad_send (&bad);
+    if (code != 0)
+        bad_expect_error (&bad, code);
+    else
+        bad_expect (&bad, ZF_CMD_ERROR, NULL);
+    bad_expect (&bad, ZF_CMD_RESET, NULL);
+    bad_greet (&bad, PEER_A);
 }
 
 static void lying_batches_are_not_taken (void **state)
 {
     bad_greet (&bad, PEER_A);
-    post_changed (ZF_BATCH_HEADER + 50, 1, false); /* a body */
-    bad_expect_error (&bad, ZF_E_CORRUPT);
-    post_changed (24, 1, false); /* the sum itself */
-    bad_expect_error (&bad, ZF_E_CORRUPT);
+    expect_refused (ZF_BATCH_HEADER + 50, 1, false, ZF_E_CORRUPT); /* a body */
+    expect_refused (24, 1, false, ZF_E_CORRUPT);                   /* the sum itself */
     assert_int_equal (figure (broker, "corrupt"), 2);
-    post_changed (0, 1, false); /* magic */
-    bad_expect_error (&bad, ZF_E_PROTO);
-    post_changed (3, 2, false); /* version */
-    bad_expect_error (&bad, ZF_E_VERSION);
-    post_changed (4, 1, false); /* count: the sum is of it, too */
-    bad_expect (&bad, ZF_CMD_ERROR, NULL);
-    post_changed (8, 1, false); /* length */
-    bad_expect_error (&bad, ZF_E_PROTO);
-    post_changed (ZF_BATCH_HEADER, 1, true); /* a record's length, with a sum that is right */
-    bad_expect_error (&bad, ZF_E_PROTO);
-    post_changed (ZF_BATCH_HEADER + 3, 0x40, true); /* a gigabyte */
-    bad_expect_error (&bad, ZF_E_PROTO);
+    expect_refused (0, 1, false, ZF_E_PROTO);   /* magic */
+    expect_refused (3, 2, false, ZF_E_VERSION); /* version */
+    expect_refused (4, 1, false, 0);            /* count: the sum is of it, too */
+    expect_refused (8, 1, false, ZF_E_PROTO);   /* length */
+    expect_refused (ZF_BATCH_HEADER, 1, true, ZF_E_PROTO);        /* a record's, sealed */
+    expect_refused (ZF_BATCH_HEADER + 3, 0x40, true, ZF_E_PROTO); /* a gigabyte */
     zf_queue_info_t info;
     assert_int_equal (zf_admin_queue (bystander, "q", &info, NULL), ZF_E_NOT_FOUND);
     assert_unimpressed ();
@@ -281,6 +284,7 @@ static void commands_without_their_batch_are_refused (void **state)
         put_command (commands[i]);
         bad_send (&bad);
         bad_expect_error (&bad, ZF_E_PROTO);
+        bad_settle (&bad);
     }
     for (int i = 0; i < 4; i++) /* and with more frames than there can be */
         zmq_send (bad.socket.raw, "\x91\x03", 2, i < 3 ? ZMQ_SNDMORE : 0);

@@ -293,6 +293,21 @@ static void restart (case_t *c, void *silent)
     }
 }
 
+/* Waits until the socket that is watched has shaken hands again: before that, what it says may go
+ * into a connection that is dead already. */
+static void await_handshake (void *watching)
+{
+    zmq_pollitem_t item = {watching, 0, ZMQ_POLLIN, 0};
+    assert_int_equal (zmq_poll (&item, 1, DEADLINE_MS), 1);
+}
+
+static void *watch_handshakes (void *working)
+{
+    assert_int_equal (
+        zmq_socket_monitor (working, "inproc://handshakes", ZMQ_EVENT_HANDSHAKE_SUCCEEDED), 0);
+    return plain_open (ZMQ_PAIR, "inproc://handshakes", NULL);
+}
+
 static void req_worker_outlives_the_balancer (void **state)
 {
     case_t *c = *state;
@@ -302,7 +317,9 @@ static void req_worker_outlives_the_balancer (void **state)
     say (working, "READY");
     say (asking, "old");
     expect (working, "client|old");
+    void *watching = watch_handshakes (working);
     restart (c, asking);
+    await_handshake (watching);
     say (working, "client|of before"); /* it can say nothing else: this is its READY */
     expect_figure (c->balancer, "stale", 1, asking);
     say (asking, "new");

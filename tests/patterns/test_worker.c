@@ -320,6 +320,7 @@ static void closed_worker_gives_everything_back (void **state)
     zf_worker_t *worker = open_worker (broker, "jobs", 3);
     zf_message_t acked = take_text (worker, "0", 1);
     take_text (worker, "1", 1); /* begun */
+    AWAIT ((zf_worker_process (worker), stats_of (worker).waiting == 1));
     ack (worker, &acked);
     close_worker (worker);
     zf_worker_t *other = open_worker (broker, "jobs", 3);
