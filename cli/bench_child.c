@@ -135,8 +135,10 @@ int bench_child_start (const cli_t *cli, bench_child_t *child, const bench_child
     snprintf (child->name, sizeof child->name, "%s", spec->name);
     child_fds_t fds;
     int rc = open_fds (&fds, spec) == 0 ? 0 : errno;
+    cli_child_spawn ();
     if (rc == 0)
         rc = spawn_self (&child->pid, spec->args, &fds);
+    cli_child_add (rc == 0 ? child->pid : 0);
     if (rc != 0) {
         close_fds (&fds);
         child->pid = 0;
@@ -146,7 +148,6 @@ int bench_child_start (const cli_t *cli, bench_child_t *child, const bench_child
     child->said = fds.hear;
     fds.hear = -1;
     close_fds (&fds);
-    cli_child_add (child->pid);
     return 0;
 }
 

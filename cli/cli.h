@@ -195,7 +195,9 @@ int cli_stop_fd (void);
 int cli_stopped (void);
 
 /* Process groups that are to be ended when a second signal ends the program (at most 1,024 are
- * known). */
+ * known). cli_child_spawn is called before one is made, and cli_child_add after, with 0 if that
+ * failed: a signal in between is seen to then. */
+void cli_child_spawn (void);
 void cli_child_add (pid_t group);
 void cli_child_remove (pid_t group);
 

@@ -261,9 +261,10 @@ int exec_run (const exec_job_t *job, exec_result_t *result)
     int rc = pipes_open (&pipes, job->capture);
     if (rc != 0)
         return rc;
+    cli_child_spawn ();
     rc = start (job, &pipes, &pid);
+    cli_child_add (rc == 0 ? pid : 0);
     if (rc == 0) {
-        cli_child_add (pid);
         close_fd (&pipes.in[0]);
         close_fd (&pipes.out[1]);
         close_fd (&pipes.err[1]);

@@ -12,6 +12,8 @@ enum { CHILDREN_MAX = 1024 };
 static int stop_pipe[2] = {-1, -1};
 static atomic_int stop_signal;
 static atomic_int children[CHILDREN_MAX]; /* process groups; 0: free */
+static atomic_int spawning;               /* being made, and not in the list yet */
+static atomic_int ending;                 /* the signal that ends us; the last spawner does it */
 
 static void end_children (int number)
 {
@@ -27,8 +29,12 @@ static void on_signal (int number)
     int saved = errno;
     int none = 0;
     if (!atomic_compare_exchange_strong (&stop_signal, &none, number)) {
+        atomic_store (&ending, number);
         end_children (SIGTERM);
-        _exit (128 + number);
+        if (atomic_load (&spawning) == 0)
+            _exit (128 + number);
+        errno = saved;
+        return;
     }
     ssize_t ignored = write (stop_pipe[1], "", 1);
     (void) ignored;
@@ -60,12 +66,23 @@ int cli_stopped (void)
     return atomic_load (&stop_signal);
 }
 
+void cli_child_spawn (void)
+{
+    atomic_fetch_add (&spawning, 1);
+}
+
 void cli_child_add (pid_t group)
 {
-    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+    for (size_t i = 0; group > 0 && i < CHILDREN_MAX; i++) {
         int none = 0;
         if (atomic_compare_exchange_strong (&children[i], &none, (int) group))
-            return;
+            break;
+    }
+    atomic_fetch_sub (&spawning, 1);
+    int number = atomic_load (&ending);
+    if (number != 0) {
+        end_children (SIGTERM);
+        _exit (128 + number);
     }
 }
 

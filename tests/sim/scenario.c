@@ -43,15 +43,18 @@ static void choose_delivery (prng_t *prng, zf_policy_t *policy)
     policy->ordered = prng_one_in (prng, 4);
 }
 
-static void choose_limits (prng_t *prng, zf_policy_t *policy)
+static void choose_limits (sim_t *sim, zf_policy_t *policy)
 {
     static const uint64_t lengths[] = {0, 0, 5, 30, 100};
     static const uint64_t bytes[] = {0, 0, 0, 2000, 20000};
     static const uint32_t windows[] = {0, 1000, 120000};
+    prng_t *prng = &sim->prng;
+    policy->dedup_window_ms = PRNG_PICK (prng, windows);
+    if (sim->tight && prng_one_in (prng, 2))
+        return; /* posts wait for memory that other queues have */
     policy->max_length = PRNG_PICK (prng, lengths);
     policy->max_bytes = PRNG_PICK (prng, bytes);
     policy->overflow = (zf_overflow_t) prng_below (prng, 3);
-    policy->dedup_window_ms = PRNG_PICK (prng, windows);
 }
 
 static void choose_dead_letters (sim_t *sim, queue_t *queue, queue_t *graveyard)
@@ -79,7 +82,7 @@ static void make_queues (sim_t *sim)
     for (size_t i = 0; i < n; i++) {
         queue_t *queue = add_queue (sim, names[i], "");
         choose_delivery (&sim->prng, &queue->policy);
-        choose_limits (&sim->prng, &queue->policy);
+        choose_limits (sim, &queue->policy);
         choose_dead_letters (sim, queue, graveyard);
     }
 }
@@ -97,22 +100,21 @@ static void declare (sim_t *sim, queue_t *queue)
 
 static void make_engine (sim_t *sim)
 {
-    static const uint64_t memories[] = {20000, 60000, UINT64_C (1) << 30, UINT64_C (1) << 30};
+    static const uint64_t memories[] = {8000, 20000, 60000};
     static const uint64_t windows[] = {4000, 64000, 4u << 20};
     zf_engine_options_t options;
     zf_engine_defaults (&options);
-    options.memory_bytes = PRNG_PICK (&sim->prng, memories);
+    if (sim->tight)
+        options.memory_bytes = PRNG_PICK (&sim->prng, memories);
     options.window_bytes = PRNG_PICK (&sim->prng, windows);
     if (prng_one_in (&sim->prng, 10)) /* at times, some have to wait outside */
         options.max_sessions = 16;
     memset (options.uuid, 0xee, sizeof options.uuid);
     if (sim->hostile) { /* tight enough that they get in each other's way, and not in others' */
-        options.memory_bytes = UINT64_C (1) << 30;
         options.max_queues = 40;
         options.policy.max_length = 50;
         options.policy.ttl_ms = 5000;
     }
-    sim->tight = options.memory_bytes < 1u << 20;
     sim->engine = zf_engine_new (&options);
     zf_engine_tick (sim->engine, sim->now_ms);
 }
@@ -142,6 +144,7 @@ void scenario_make (sim_t *sim)
     sim->phase = PHASE_ACTIVE;
     sim->chaos = !prng_one_in (&sim->prng, 8);
     sim->hostile = prng_one_in (&sim->prng, 5);
+    sim->tight = !sim->hostile && prng_one_in (&sim->prng, 2);
     sim->latency_ms = PRNG_PICK (&sim->prng, latencies);
     sim->walk_every = PRNG_PICK (&sim->prng, strides);
     make_queues (sim);
