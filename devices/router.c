@@ -276,8 +276,9 @@ static size_t receive_frames (zf_router_t *self, bool *whole)
     return count;
 }
 
-/* The descriptor of the connection that the message in the slots came over, -1: none (inproc). Asked
- * of the first frame behind the address: an address that ZeroMQ fetched early does not know. */
+/* The descriptor of the connection that the message in the slots came over, -1: none (inproc).
+ * Asked of the first frame behind the address: an address that ZeroMQ fetched early does not
+ * know. */
 static int source_fd (zf_router_t *self)
 {
     return zmq_msg_get (&self->frames[0]->message, ZMQ_SRCFD);

@@ -49,7 +49,8 @@ void bad_expect (bad_peer_t *peer, unsigned command, zf_reader_t *r);
 /* Hears an ERROR with this code. */
 void bad_expect_error (bad_peer_t *peer, int code);
 
-/* The broker has dealt with everything sent so far. Greets again, should it have ended the session. */
+/* The broker has dealt with everything sent so far. Greets again, should it have ended the
+ * session. */
 void bad_settle (bad_peer_t *peer);
 
 /* A TCP connection to the broker's first endpoint that says nothing yet. */

@@ -138,13 +138,12 @@ static void consumer_that_never_reads_gets_only_so_much (void **state)
     bad_settle (&bad);
     uint64_t out = figure (broker, "messages_out");
     for (int i = 0; i < 16384; i++) /* 64 MiB */
-        assert_int_equal (zf_client_post_async (bystander, "jobs", body, sizeof body, NULL, NULL,
-                                                NULL),
-                          0);
+        assert_int_equal (
+            zf_client_post_async (bystander, "jobs", body, sizeof body, NULL, NULL, NULL), 0);
     assert_int_equal (zf_client_flush (bystander, -1, NULL), 0);
     assert_true (figure (broker, "messages_out") > out);
     zf_queue_info_t info = look_at (bystander, "jobs");
-    assert_in_range (info.leased, 1, 6000); /* 16 MiB and a batch, of the 64 */
+    assert_in_range (info.leased, 1, 6000);     /* 16 MiB and a batch, of the 64 */
     AWAIT (has_workers (bystander, "jobs", 0)); /* it says nothing either: gone */
     zf_worker_t *worker = open_worker (broker, "jobs", 0);
     for (int i = 0; i < 16384; i++) {

@@ -265,10 +265,10 @@ static void lying_batches_are_not_taken (void **state)
     expect_refused (ZF_BATCH_HEADER + 50, 1, false, ZF_E_CORRUPT); /* a body */
     expect_refused (24, 1, false, ZF_E_CORRUPT);                   /* the sum itself */
     assert_int_equal (figure (broker, "corrupt"), 2);
-    expect_refused (0, 1, false, ZF_E_PROTO);   /* magic */
-    expect_refused (3, 2, false, ZF_E_VERSION); /* version */
-    expect_refused (4, 1, false, 0);            /* count: the sum is of it, too */
-    expect_refused (8, 1, false, ZF_E_PROTO);   /* length */
+    expect_refused (0, 1, false, ZF_E_PROTO);                     /* magic */
+    expect_refused (3, 2, false, ZF_E_VERSION);                   /* version */
+    expect_refused (4, 1, false, 0);                              /* count: the sum is of it, too */
+    expect_refused (8, 1, false, ZF_E_PROTO);                     /* length */
     expect_refused (ZF_BATCH_HEADER, 1, true, ZF_E_PROTO);        /* a record's, sealed */
     expect_refused (ZF_BATCH_HEADER + 3, 0x40, true, ZF_E_PROTO); /* a gigabyte */
     zf_queue_info_t info;
