@@ -10,6 +10,12 @@
 #define PEER_A "aaaaaaaaaaaaaaaa"
 #define PEER_B "bbbbbbbbbbbbbbbb"
 
+#ifdef __SANITIZE_THREAD__
+#define OVERHEAD 6 /* of what memory there is, for keeping books about it */
+#else
+#define OVERHEAD 1
+#endif
+
 static zf_device_t *broker;
 static zf_client_t *bystander;
 static bad_peer_t bad;
@@ -154,24 +160,22 @@ static void consumer_that_never_reads_gets_only_so_much (void **state)
     assert_unimpressed ();
 }
 
-static void ask_without_reading (uint64_t count, size_t size)
-{
-    for (uint64_t i = 1; i <= count; i++) {
-        zf_writer_t *w = bad_control (&bad, ZF_CMD_REQUEST, 3);
-        bad_put_text (&bad, "echo");
-        zf_mp_put_uint (w, 60000);
-        zf_mp_put_uint (w, 0);
-        bad_batch (&bad, i, 1, size);
-        bad_send (&bad);
-    }
-}
-
 static void client_that_never_reads_its_answers_is_cut_off (void **state)
 {
+    static const char body[1u << 20] = "x";
+    assert_int_equal (zf_client_post (bystander, "jobs", body, sizeof body, NULL, NULL), 0);
     size_t before = resident ();
-    ask_without_reading (1100, 256u << 10); /* 275 MiB of answers */
+    for (uint64_t i = 1; i <= 280; i++) { /* MiB: more than the 256 that it may leave unread */
+        zf_mp_put_uint (bad_control (&bad, ZF_CMD_ADMIN, 4), i);
+        bad_put_text (&bad, "peek");
+        bad_put_text (&bad, "jobs");
+        zf_mp_put_array (&bad.control, 2);
+        zf_mp_put_uint (&bad.control, 0);
+        zf_mp_put_uint (&bad.control, 1);
+        bad_send (&bad);
+    }
     AWAIT (figure (broker, "peers_slow") == 1);
-    assert_true (resident () < before + (900u << 20)); /* both sides of it */
+    assert_true (resident () < before + OVERHEAD * ((size_t) 900 << 20)); /* both sides of it */
     assert_unimpressed ();
 }
 
@@ -292,7 +296,7 @@ static void thousands_that_say_nothing_disturb_nobody (void **state)
     }
     assert_unimpressed ();
     assert_int_equal (figure (broker, "sessions"), 3); /* bystander, service, bad */
-    assert_true (resident () < before + count * (64u << 10));
+    assert_true (resident () < before + OVERHEAD * count * (64u << 10));
     for (size_t i = 0; i < count; i++)
         close (fds[i]);
     assert_unimpressed ();

@@ -86,6 +86,31 @@ static void worker_before_the_broker_is_there_works (void **state)
     expect_answer (open_client (start_at (endpoint)), "echo", "late", "late");
 }
 
+/* With so much patience, a peer that the broker mistakes for another is stuck. */
+static void handles_that_come_and_go_are_greeted_each_time (void **state)
+{
+    zf_device_t *broker = start_broker (NULL);
+    const char *endpoint = endpoint_of (broker);
+    zf_client_options_t of_client;
+    zf_worker_options_t of_worker;
+    zf_client_defaults (&of_client);
+    zf_worker_defaults (&of_worker);
+    of_client.endpoints = of_worker.endpoints = &endpoint;
+    of_client.timeout_ms = PATIENCE_MS;
+    of_client.failover_ms = of_worker.failover_ms = 600000;
+    for (int i = 0; i < 3000; i++) {
+        zf_client_t *client = open_client_with (&of_client);
+        zf_worker_t *worker = open_worker_with ("jobs", &of_worker);
+        assert_true (zf_client_fd (client) >= 0);
+        post (client, "jobs", "one");
+        zf_message_t message = take_text (worker, "one", 1); /* the last one's ack has arrived */
+        ack (worker, &message);
+        close_client (client);
+        close_worker (worker);
+    }
+    AWAIT (figure (broker, "sessions") == 0);
+}
+
 static void post_without_a_broker_says_where_it_looked (void **state)
 {
     const char *endpoint = "ipc:///tmp/zferry-nobody-is-here";
@@ -337,6 +362,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         CASE (posts_before_the_broker_is_there_arrive),
         CASE (worker_before_the_broker_is_there_works),
+        CASE (handles_that_come_and_go_are_greeted_each_time),
         CASE (post_without_a_broker_says_where_it_looked),
         CASE (posts_under_way_when_the_broker_restarts_arrive_once),
         CASE (post_too_big_for_the_broker_that_came_back_is_refused),
