@@ -1,6 +1,8 @@
-/* The verbs bench queue, request, connections and memory; and those that children are started
- * with. */
+/* The verbs bench queue, request, connections, memory, journal and recovery; and those that children
+ * are started with. */
 #include "bench.h"
+
+#include "durable.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -54,6 +56,16 @@ static int run_memory (cli_t *cli)
     return bench_memory (cli);
 }
 
+static int run_journal (cli_t *cli)
+{
+    return bench_journal (cli);
+}
+
+static int run_recovery (cli_t *cli)
+{
+    return bench_recovery (cli);
+}
+
 static int run_large_queue (cli_t *cli)
 {
     return bench_queue (cli, LARGE_SIZE, LARGE_COUNT);
@@ -63,7 +75,7 @@ static int run_large_queue (cli_t *cli)
 static int run_all (cli_t *cli)
 {
     static int (*const steps[]) (cli_t * cli) = {
-        run_queue, run_large_queue, run_request, run_memory, run_connections,
+        run_queue, run_large_queue, run_request, run_memory, run_connections, run_journal,
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
@@ -113,6 +125,17 @@ static int run_child (cli_t *cli)
         .max = 8388608, .help = "bytes of a body (default 100)"                                   \
     }
 
+#define JOURNAL_OPTION                                                                      \
+    {                                                                                       \
+        .name = "journal", .kind = CLI_TEXT, .value = "DIR",                                \
+        .help = "the broker keeps its queues in a new directory in DIR, removed afterwards" \
+    }
+
+#define KEEP_OPTION                                                      \
+    {                                                                    \
+        .name = "keep", .help = "leave that directory, and say its name" \
+    }
+
 static const cli_option_t queue_options[] = {
     SIZE_OPTION,
     {.name = "count",
@@ -147,6 +170,11 @@ static const cli_option_t queue_options[] = {
      .min = 1,
      .max = 1000000000,
      .help = "records a second, to see the latency (default: as fast as it goes)"},
+    {.name = "latency",
+     .help = "post one at a time, beside the disk's write and fdatasync and bare libzmq"},
+    JOURNAL_OPTION,
+    DURABLE_SYNC_OPTION,
+    KEEP_OPTION,
     CONNECT_OPTION,
     {.name = "plant", .kind = CLI_TEXT, .value = "MISTAKES"},
     {.name = NULL},
@@ -194,11 +222,61 @@ static const cli_option_t memory_options[] = {
     {.name = NULL},
 };
 
+static const cli_option_t journal_options[] = {
+    {.name = "size",
+     .letter = 's',
+     .kind = CLI_SIZE,
+     .value = "BYTES",
+     .min = 1,
+     .max = 1073741824,
+     .help = "bytes of a record (default 100)"},
+    {.name = "batch",
+     .letter = 'b',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 10000000,
+     .help = "records of an entry, which is synced as a whole (default 600)"},
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 100000000,
+     .help = "entries, with a sync each and then again without (default 2000)"},
+    {.name = "dir",
+     .kind = CLI_TEXT,
+     .value = "DIR",
+     .help = "where the journal is made for the purpose (default: here)"},
+    {.name = NULL},
+};
+
+static const cli_option_t recovery_options[] = {
+    {.name = "records",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000000000,
+     .help = "records to queue (default 1000000)"},
+    SIZE_OPTION,
+    {.name = "memory",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = 1,
+     .help = "the broker's memory for records; the rest is on disk only (default 1GiB)"},
+    JOURNAL_OPTION,
+    DURABLE_SYNC_OPTION,
+    KEEP_OPTION,
+    {.name = NULL},
+};
+
 const cli_verb_t verbs_bench[] = {
     {.name = "bench",
      .usage = "",
      .summary = "Measure everything with default options",
-     .details = "Runs bench queue with 100 and 1024 bytes, then request, memory and connections.\n",
+     .details = "Runs bench queue with 100 and 1024 bytes, then request, memory, connections and\n"
+                "journal.\n",
      .example = "  zferry bench --json\n",
      .run = run_all},
     {.name = "bench queue",
@@ -206,9 +284,13 @@ const cli_verb_t verbs_bench[] = {
      .summary = "Measure records a second through a broker, each one checked",
      .details = "The broker, each producer and each worker are processes; one API call a record.\n"
                 "The clock runs from the first post to the last acknowledgement. Latency is from\n"
-                "post to receive; at full speed it is mostly the time spent in full buffers.\n",
+                "post to receive; at full speed it is mostly the time spent in full buffers.\n"
+                "With --latency one producer posts and waits for each confirm, in turns with the\n"
+                "disk's own write and fdatasync and a way there and back on bare libzmq.\n",
      .example = "  zferry bench queue --size 1KiB --count 1000000\n"
-                "  zferry bench queue --rate 10000\n",
+                "  zferry bench queue --rate 10000\n"
+                "  zferry bench queue --journal . --sync always\n"
+                "  zferry bench queue --journal . --latency\n",
      .options = queue_options,
      .run = run_queue},
     {.name = "bench request",
@@ -232,6 +314,26 @@ const cli_verb_t verbs_bench[] = {
      .example = "  zferry bench memory --count 1000000 --size 100\n",
      .options = memory_options,
      .run = run_memory},
+    {.name = "bench journal",
+     .usage = "",
+     .summary = "Measure a journal, beside the disk's own write and fdatasync",
+     .details =
+         "Each entry is written and synced right after the same bytes went to a file beside it\n"
+         "and were synced there. Recovery reads what the system may still have in memory.\n",
+     .example = "  zferry bench journal --size 100 --batch 600\n"
+                "  zferry bench journal --size 4KiB --batch 1 --dir /var/lib/zferry\n",
+     .options = journal_options,
+     .run = run_journal},
+    {.name = "bench recovery",
+     .usage = "",
+     .summary = "Measure a broker that is killed and comes back with all its records",
+     .details = "Fills a queue, kills the broker with SIGKILL, starts it again, and takes the\n"
+                "time until it answers and all records are there; then takes and acknowledges\n"
+                "them all, each checked. What was written may still be in the system's memory.\n",
+     .example = "  zferry bench recovery --journal . --records 10000000\n"
+                "  zferry bench recovery --journal . --size 1KiB --memory 256MiB\n",
+     .options = recovery_options,
+     .run = run_recovery},
     {.name = "bench-child",
      .usage = "PARENT exec|role ...",
      .summary = "What the benches start",

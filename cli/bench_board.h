@@ -62,7 +62,7 @@ typedef struct {
 typedef struct {
     bench_order_t order;
     uint64_t total_bytes;               /* of the board, ledgers included */
-    char raw_front[BENCH_ENDPOINT_MAX]; /* of the raw forwarder, for its client */
+    char raw_front[BENCH_ENDPOINT_MAX]; /* of the raw forwarder or echo, for its client */
     char raw_back[BENCH_ENDPOINT_MAX];  /* of the raw forwarder, for its worker */
     alignas (64) _Atomic bool go;       /* producers may begin */
     _Atomic bool halt;                  /* producers are to stop early */
@@ -127,6 +127,7 @@ void bench_worker_run (bench_board_t *board, uint32_t index);
 void bench_echo_run (bench_board_t *board, uint32_t index);
 void bench_idle_run (bench_board_t *board, uint32_t index);
 void bench_raw_worker_run (bench_board_t *board, uint32_t index);
+void bench_raw_echo_run (bench_board_t *board, uint32_t index);
 
 /* For roles: tell the parent. */
 void bench_slot_ready (bench_slot_t *slot);

@@ -7,7 +7,7 @@
 
 #include "bench_child.h"
 
-#define START_MS  10000 /* a broker that does not listen by then is given up */
+#define START_MS  120000 /* a broker that does not listen by then is given up: it reads a journal */
 #define LISTENING "listening on "
 
 bool bench_transport_parse (const char *text, bench_transport_t *transport)
@@ -74,17 +74,9 @@ static void add_args (const char **all, size_t count, const char *const *args)
     all[count] = NULL;
 }
 
-int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
-                        const char *const *args)
+static int start_at (const cli_t *cli, bench_broker_t *broker, const char *bind,
+                     const char *const *args)
 {
-    *broker = (bench_broker_t){.child = {.said = -1}};
-    char bind[BENCH_ENDPOINT_MAX] = "tcp://127.0.0.1:*";
-    if (transport == BENCH_IPC) {
-        int rc = bench_make_dir (cli, broker->dir, sizeof broker->dir);
-        if (rc != 0)
-            return rc;
-        snprintf (bind, sizeof bind, "ipc://%s/broker", broker->dir);
-    }
     const char *all[BENCH_CHILD_ARGS + 1] = {
         "bench-child", bench_parent_text (), "exec", "--", "broker", "--bind", bind,
     };
@@ -96,6 +88,32 @@ int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transpor
     if (rc != 0)
         bench_broker_stop (broker);
     return rc;
+}
+
+int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
+                        const char *const *args)
+{
+    *broker = (bench_broker_t){.child = {.said = -1}};
+    char bind[BENCH_ENDPOINT_MAX] = "tcp://127.0.0.1:*";
+    if (transport == BENCH_IPC) {
+        int rc = bench_make_dir (cli, broker->dir, sizeof broker->dir);
+        if (rc != 0)
+            return rc;
+        snprintf (bind, sizeof bind, "ipc://%s/broker", broker->dir);
+    }
+    return start_at (cli, broker, bind, args);
+}
+
+void bench_broker_kill (bench_broker_t *broker)
+{
+    bench_child_kill (&broker->child);
+}
+
+int bench_broker_restart (const cli_t *cli, bench_broker_t *broker, const char *const *args)
+{
+    char bind[BENCH_ENDPOINT_MAX];
+    memcpy (bind, broker->endpoint, sizeof bind);
+    return start_at (cli, broker, bind, args);
 }
 
 cli_t bench_cli_at (const cli_t *cli, const char **endpoint)

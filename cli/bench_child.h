@@ -75,6 +75,10 @@ typedef struct {
 int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
                         const char *const *args);
 
+/* Ends it with SIGKILL, and starts it again at the endpoint it had, with these arguments. */
+void bench_broker_kill (bench_broker_t *broker);
+int bench_broker_restart (const cli_t *cli, bench_broker_t *broker, const char *const *args);
+
 /* The command line as if --connect had named this endpoint: what the helpers of cli.h then use
  * and talk about. The endpoint must live as long as the copy. */
 cli_t bench_cli_at (const cli_t *cli, const char **endpoint);

@@ -24,6 +24,7 @@ static const role_t roles[] = {
     {"echo", false, false, bench_echo_run},
     {"idle", false, false, bench_idle_run},
     {"raw-worker", false, true, bench_raw_worker_run},
+    {"raw-echo", false, true, bench_raw_echo_run},
     {NULL, false, false, NULL},
 };
 

@@ -39,7 +39,8 @@ typedef struct {
 int bench_crew_open (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
                      bench_transport_t transport, const char *const *broker_args);
 
-/* Adds a role: "producer", "forwarder", "worker", "echo", "idle", "raw-worker". */
+/* Adds a role: "producer", "forwarder", "worker", "echo", "idle", "raw-worker",
+ * "raw-echo". */
 int bench_crew_hire (bench_crew_t *crew, const char *role, uint32_t index);
 
 /* Waits until all hired are ready. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "durable.h"
 
 #define STALL_MS         45000 /* no progress for so long (a lease and then some): given up */
 #define PLANTED_STALL_MS 2000  /* when a record is known to be missing */
@@ -28,6 +29,8 @@ typedef struct {
     uint64_t worker_cpu_ns;   /* of all workers */
     uint64_t broker_cpu_ns;   /* of the broker */
     uint64_t broker_bytes;    /* its peak */
+    uint64_t journal_bytes;   /* that it wrote to its journal */
+    zf_sync_t sync;           /* what its confirms mean */
     double p50_us, p99_us;    /* from post to receive */
 } result_t;
 
@@ -36,11 +39,13 @@ static const cli_column_t columns[] = {
     {"transport", "transport", CLI_COLUMN_TEXT},
     {"size", "body bytes", CLI_COLUMN_NUMBER},
     {"count", "records", CLI_COLUMN_NUMBER},
+    {"sync", "sync", CLI_COLUMN_TEXT},
     {"producers", "producers", CLI_COLUMN_NUMBER},
     {"workers", "workers", CLI_COLUMN_NUMBER},
     {"msgs_per_s", "acknowledged/s", CLI_COLUMN_NUMBER},
     {"mb_per_s", "MB/s", CLI_COLUMN_NUMBER},
     {"confirmed_per_s", "confirmed/s", CLI_COLUMN_NUMBER},
+    {"journal_mb_per_s", "journal MB/s", CLI_COLUMN_NUMBER},
     {"p50_us", "latency p50, us", CLI_COLUMN_NUMBER},
     {"p99_us", "latency p99, us", CLI_COLUMN_NUMBER},
     {"broker_cpu_us_per_msg", "broker CPU, us/record", CLI_COLUMN_NUMBER},
@@ -165,6 +170,35 @@ static int run_roles (bench_crew_t *crew, result_t *result)
     return rc == 0 ? bench_crew_finish (crew) : rc;
 }
 
+/* Asks the broker what its confirms meant. */
+static int ask_sync (const bench_crew_t *crew, result_t *result)
+{
+    zf_error_t err = {0};
+    zf_client_t *client = NULL;
+    zf_queue_info_t info = {0};
+    int rc = cli_client_open (crew->cli, NULL, &client);
+    if (rc == 0 && zf_admin_queue (client, crew->board->order.queue, &info, &err) != 0)
+        rc = cli_client_fail (crew->cli, client, &err);
+    zf_client_close (&client);
+    result->sync = info.sync;
+    return rc;
+}
+
+/* The roles' run, and what the journal had to do with it. */
+static int run_and_ask (bench_crew_t *crew, result_t *result)
+{
+    uint64_t before = 0, after = 0;
+    int rc = bench_store_written (crew->cli, &before);
+    if (rc == 0)
+        rc = run_roles (crew, result);
+    if (rc == 0)
+        rc = ask_sync (crew, result);
+    if (rc == 0)
+        rc = bench_store_written (crew->cli, &after);
+    result->journal_bytes = after - before;
+    return rc;
+}
+
 /* -- the result -------------------------------------------------------------------------------- */
 
 static void collect_producers (const bench_board_t *board, result_t *result)
@@ -227,6 +261,9 @@ static void add_rates (json_t *row, const cli_t *cli, const bench_order_t *order
     json_object_set_new (row, "mb_per_s", count_json (per_second * order->size / 1000000));
     json_object_set_new (row, "confirmed_per_s",
                          count_json (bench_per_second (r->confirmed, confirm_ns)));
+    double whole = r->journal_bytes > 0 || r->sync == ZF_SYNC_NONE ? (double) ns : 0;
+    json_object_set_new (row, "journal_mb_per_s",
+                         bench_ratio (cli, (double) r->journal_bytes * 1e3, whole, 1));
     json_object_set_new (row, "p50_us", bench_real (cli, r->p50_us, 1));
     json_object_set_new (row, "p99_us", bench_real (cli, r->p99_us, 1));
 }
@@ -263,6 +300,7 @@ static int report (const bench_crew_t *crew, bench_transport_t transport, const 
     json_object_set_new (row, "producers", count_json (order->producers));
     json_object_set_new (row, "workers", count_json (order->workers));
     json_object_set_new (row, "rate", count_json (order->rate));
+    json_object_set_new (row, "sync", json_string (durable_sync_name (r->sync)));
     add_rates (row, crew->cli, order, r);
     add_costs (row, crew, r);
     json_object_set_new (row, "refused", count_json (r->refused));
@@ -281,7 +319,7 @@ static int report (const bench_crew_t *crew, bench_transport_t transport, const 
 static int measure (bench_crew_t *crew, bench_transport_t transport)
 {
     result_t result = {0};
-    int rc = run_roles (crew, &result);
+    int rc = run_and_ask (crew, &result);
     if (rc != 0)
         return rc;
     sum_now (crew->board, &result);
@@ -293,17 +331,46 @@ static int measure (bench_crew_t *crew, bench_transport_t transport)
     return report (crew, transport, &result);
 }
 
-int bench_queue (const cli_t *cli, uint64_t size, uint64_t count)
+static int measure_queue (const cli_t *cli, const bench_store_t *store, bench_order_t *order,
+                          bench_transport_t transport)
 {
-    bench_transport_t transport;
-    int rc = bench_transport (cli, &transport);
-    if (rc != 0)
-        return rc;
-    bench_order_t order = order_of (cli, size, count);
     static bench_crew_t crew;
-    rc = bench_crew_open (&crew, cli, &order, transport, NULL);
+    int rc = bench_crew_open (&crew, cli, order, transport, store->args);
     if (rc == 0)
         rc = measure (&crew, transport);
     bench_crew_close (&crew);
+    return rc;
+}
+
+static int check_journal (const cli_t *cli, bench_transport_t transport)
+{
+    bool journal = cli_has (cli, "journal");
+    if (cli_has (cli, "latency") && (!journal || transport != BENCH_TCP))
+        return cli_misuse (cli, "--latency is for a journal, over tcp: name its place with "
+                                "--journal");
+    if (cli_has (cli, "keep") && !journal)
+        return cli_misuse (cli, "--keep is for a journal; name its place with --journal");
+    if (journal && (cli_has (cli, "connect") || transport == BENCH_INPROC))
+        return cli_misuse (cli, "--journal takes a broker of its own process: without --connect, "
+                                "over tcp or ipc");
+    return 0;
+}
+
+int bench_queue (const cli_t *cli, uint64_t size, uint64_t count)
+{
+    static bench_store_t store;
+    bench_transport_t transport;
+    int rc = bench_transport (cli, &transport);
+    if (rc == 0)
+        rc = check_journal (cli, transport);
+    if (rc != 0)
+        return rc;
+    bench_order_t order = order_of (cli, size, count);
+    rc = bench_store_open (cli, &store);
+    if (rc == 0 && cli_has (cli, "latency"))
+        rc = bench_latency (cli, &store);
+    else if (rc == 0)
+        rc = measure_queue (cli, &store, &order, transport);
+    bench_store_close (&store);
     return rc;
 }

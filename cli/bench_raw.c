@@ -4,7 +4,9 @@
  *
  * client:     body                          there and back
  * worker:     client's identity | body      there and back; an empty message says that it is there
- * forwarder:  each ROUTER adds and takes the identity of its own side */
+ * forwarder:  each ROUTER adds and takes the identity of its own side
+ *
+ * And half of it, what a post and its confirm take: client DEALER -> ROUTER echo, and back. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,6 +169,24 @@ void bench_raw_worker_run (bench_board_t *board, uint32_t index)
     bench_slot_ready (slot);
     echo (socket);
     bench_slot_fail (slot, "raw worker: %s", zmq_strerror (errno));
+}
+
+/* -- echo: half of the way ---------------------------------------------------------------------- */
+
+/* Sends back what comes, for a client that wants to know what two hops cost: a ROUTER's frames are
+ * identity and body, and so are those that it sends. The parent ends this process with a signal. */
+void bench_raw_echo_run (bench_board_t *board, uint32_t index)
+{
+    bench_slot_t *slot = &board->worker[index];
+    void *context = zmq_ctx_new ();
+    void *socket = context != NULL ? open_socket (context, ZMQ_ROUTER) : NULL;
+    if (socket == NULL || bind_socket (socket, board->raw_front) != 0) {
+        bench_slot_fail (slot, "raw echo: %s", zmq_strerror (errno));
+        return;
+    }
+    bench_slot_ready (slot);
+    echo (socket);
+    bench_slot_fail (slot, "raw echo: %s", zmq_strerror (errno));
 }
 
 /* -- client ------------------------------------------------------------------------------------ */

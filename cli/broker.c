@@ -1,5 +1,6 @@
 /* zferry broker: a broker in the foreground. */
 #include "device.h"
+#include "durable.h"
 #include "policy.h"
 
 #include <stdlib.h>
@@ -15,7 +16,14 @@ static const cli_option_t options[] = {
      .kind = CLI_SIZE,
      .value = "SIZE",
      .min = 1,
-     .help = "records of all queues; beyond it overflow rules apply (default 1GiB)"},
+     .help = "records of all queues; beyond it durable queues go on on disk, and for others "
+             "overflow rules apply (default 1GiB)"},
+    {.name = "journal",
+     .kind = CLI_TEXT,
+     .value = "DIR",
+     .help = "keep queues on disk here; the directory is made if need be"},
+    DURABLE_SYNC_OPTION,
+    DURABLE_DISK_OPTION,
     {.name = "max-message",
      .kind = CLI_SIZE,
      .value = "SIZE",
@@ -74,8 +82,24 @@ static void fill_limits (const cli_t *cli, zf_broker_options_t *broker)
     broker->client_idle_ms = (uint32_t) cli_number (cli, "client-idle", broker->client_idle_ms);
 }
 
-static int start (const cli_t *cli, const zf_policy_t *policy, device_run_t *run,
-                  zf_device_t **device)
+/* What was asked for. */
+typedef struct {
+    zf_policy_t policy; /* of queues that nobody declares */
+    durable_t durable;  /* the journal */
+} wanted_t;
+
+static int read_options (const cli_t *cli, wanted_t *wanted)
+{
+    zf_policy_defaults (&wanted->policy);
+    int rc = policy_from_options (cli, &wanted->policy);
+    if (rc == 0)
+        rc = durable_from_options (cli, &wanted->durable);
+    if (rc == 0 && wanted->policy.durable == ZF_DURABLE_YES && wanted->durable.dir == NULL)
+        return cli_misuse (cli, "--durable takes a journal; name its directory with --journal");
+    return rc;
+}
+
+static int start (const cli_t *cli, const wanted_t *wanted, device_run_t *run, zf_device_t **device)
 {
     zf_error_t err = {0};
     zf_broker_options_t broker;
@@ -87,25 +111,25 @@ static int start (const cli_t *cli, const zf_policy_t *policy, device_run_t *run
         broker.endpoints = endpoints;
         broker.endpoint_count = count;
     }
-    broker.policy = policy;
+    broker.policy = &wanted->policy;
+    durable_apply (&wanted->durable, &broker);
     broker.on_event = device_event;
     broker.arg = run;
     int rc = zf_broker_start (device, &broker, &err);
     free (endpoints);
-    return rc == 0 ? 0 : device_fail (cli, &err);
+    return rc == 0 ? 0 : durable_fail (cli, wanted->durable.dir, &err);
 }
 
 static int run_broker (cli_t *cli)
 {
-    zf_policy_t policy;
+    wanted_t wanted;
     zf_device_t *device = NULL;
     device_run_t run;
-    zf_policy_defaults (&policy);
-    int rc = policy_from_options (cli, &policy);
+    int rc = read_options (cli, &wanted);
     if (rc == 0)
         rc = device_prepare (&run, cli);
     if (rc == 0)
-        rc = start (cli, &policy, &run, &device);
+        rc = start (cli, &wanted, &run, &device);
     return rc == 0 ? device_run (&run, &device, NULL) : rc;
 }
 
@@ -113,14 +137,24 @@ const cli_verb_t verbs_broker[] = {
     {.name = "broker",
      .usage = "",
      .summary = "Run a broker: queues and services, for native clients and Majordomo's",
-     .details = "Policy options are those of queues that nobody declares. The endpoints go to "
-                "stderr once they are\n"
-                "bound; with tcp://127.0.0.1:* the system chooses the port. Ends with the first "
-                "Ctrl-C, and says\n"
-                "what it did. Records are in memory: they survive the end of clients and workers, "
-                "not the broker's.\n",
+     .details =
+         "Policy options are those of queues that nobody declares. The endpoints go to stderr once "
+         "they are\n"
+         "bound; with tcp://127.0.0.1:* the system chooses the port. Ends with the first Ctrl-C, "
+         "and says\n"
+         "what it did.\n"
+         "Without --journal records are in memory: they survive the end of clients and workers, "
+         "not the\n"
+         "broker's. With it, queues are durable unless declared otherwise: records, attempts, "
+         "delays, dead\n"
+         "letters and policies survive kill -9. What is confirmed survives a power failure, too, "
+         "with --sync\n"
+         "always; with interval=TIME all but the last TIME of it does, with never what the system "
+         "has\n"
+         "written by then. Peers are told which. One broker at a time uses a directory.\n",
      .example = "  zferry broker\n"
-                "  zferry broker --bind tcp://*:5555 --bind ipc:///tmp/zferry --memory 4GiB\n",
+                "  zferry broker --bind tcp://*:5555 --bind ipc:///tmp/zferry --memory 4GiB\n"
+                "  zferry broker --journal /var/lib/zferry --disk 100GiB\n",
      .options = options,
      .run = run_broker},
     {.name = NULL}};

@@ -73,6 +73,8 @@ extern const cli_verb_t verbs_request[];
 extern const cli_verb_t verbs_serve[];
 extern const cli_verb_t verbs_queue[];
 extern const cli_verb_t verbs_dead[];
+extern const cli_verb_t verbs_link[];
+extern const cli_verb_t verbs_journal[];
 extern const cli_verb_t verbs_bench[];
 extern const cli_verb_t verbs_version[];
 

@@ -15,6 +15,7 @@ static const cli_column_t columns[] = {
     {"lines", "lines in it", CLI_COLUMN_NUMBER},
     {"workers", "workers", CLI_COLUMN_NUMBER},
     {"killed", "of them killed", CLI_COLUMN_NUMBER},
+    {"broker_killed", "broker killed", CLI_COLUMN_NUMBER},
     {"posted", "posted", CLI_COLUMN_NUMBER},
     {"confirmed", "confirmed", CLI_COLUMN_NUMBER},
     {"processed", "processed", CLI_COLUMN_NUMBER},
@@ -45,6 +46,7 @@ static json_t *summary (const demo_t *self, uint64_t lost)
     json_object_set_new (row, "lines", count_json (self->file.count));
     json_object_set_new (row, "workers", count_json (self->hand_count));
     json_object_set_new (row, "killed", count_json (self->killed ? 1 : 0));
+    json_object_set_new (row, "broker_killed", count_json (self->broker_killed ? 1 : 0));
     json_object_set_new (row, "posted", count_json (self->posted));
     json_object_set_new (row, "confirmed", count_json (self->confirmed));
     json_object_set_new (row, "processed", count_json (self->book.processed));
@@ -58,6 +60,15 @@ static json_t *summary (const demo_t *self, uint64_t lost)
                          self->cli->json ? json_real (strtod (seconds, NULL))
                                          : json_string (seconds));
     return row;
+}
+
+static const char *although (const demo_t *self)
+{
+    if (self->killed && self->broker_killed)
+        return ", although a worker and the broker were killed";
+    if (self->broker_killed)
+        return ", although the broker was killed";
+    return self->killed ? ", although a worker was killed" : "";
 }
 
 /* The verdict: every record that was posted must have been reported. */
@@ -77,8 +88,7 @@ static int conclude (demo_t *self)
     if (self->confirmed < self->posted)
         return cli_fail (cli, EX_SOFTWARE, "%" PRIu64 " records were not confirmed; that is a bug",
                          self->posted - self->confirmed);
-    cli_note (cli, "all %" PRIu64 " records were processed%s", self->posted,
-              self->killed ? ", although a worker was killed" : "");
+    cli_note (cli, "all %" PRIu64 " records were processed%s", self->posted, although (self));
     return rc;
 }
 
@@ -151,12 +161,13 @@ static const cli_option_t worker_options[] = {
 const cli_verb_t verbs_demo[] = {
     {.name = "demo",
      .usage = "[FILE]",
-     .summary = "See it work: a broker, workers, and one of them killed",
+     .summary = "See it work: a broker and workers, some of them killed",
      .details =
-         "Starts a broker and worker processes, posts every line of FILE, kills a worker with\n"
-         "SIGKILL in the middle, and checks that every line was processed all the same. Fails\n"
-         "if one is missing. Without FILE it takes $ZFERRY_DEMO_FILE, LICENSE in the current\n"
-         "directory, or a text of its own.\n",
+         "Starts a broker with a journal and worker processes, posts every line of FILE, kills\n"
+         "a worker and then the broker with SIGKILL in the middle, starts the broker again, and\n"
+         "checks that every line was processed all the same. Fails if one is missing. The\n"
+         "journal is in $TMPDIR or /tmp. Without FILE it takes $ZFERRY_DEMO_FILE, LICENSE in\n"
+         "the current directory, or a text of its own.\n",
      .example = "  zferry demo\n"
                 "  zferry demo /usr/share/dict/words --workers 8\n",
      .options = options,

@@ -1,12 +1,14 @@
-/* zferry demo: a broker, some workers and a producer with a file, each checked by the parent.
+/* zferry demo: a broker with a journal, some workers and a producer with a file, each checked by the
+ * parent, and two of them killed.
  *
  *   demo.c         the verb, and the verdict     demo_start.c   processes: beginning and end
- *   demo_run.c     posting, killing, watching    demo_worker.c  what a worker process does
- *   demo_file.c    the lines to post             demo_book.c    what is known of each */
+ *   demo_run.c     posting and watching          demo_worker.c  what a worker process does
+ *   demo_kill.c    killing                       demo_book.c    what is known of each line
+ *   demo_file.c    the lines to post */
 #ifndef ZFERRY_DEMO_H
 #define ZFERRY_DEMO_H
 
-#include "bench_child.h"
+#include "bench_disk.h"
 
 #define DEMO_HEADER "demo-number" /* of a record: its number, 8 bytes as they lie in memory */
 
@@ -81,7 +83,9 @@ typedef struct {
     const char *endpoint;                /* which is this */
     demo_file_t file;                    /* what is posted */
     demo_book_t book;                    /* what became of it */
-    bench_broker_t broker;               /* a process */
+    bench_broker_t broker;               /* a process, */
+    char root[BENCH_DIR_MAX];            /* a directory of ours, "": none, */
+    char journal[BENCH_DIR_MAX + 16];    /* and in it the broker's journal */
     demo_hand_t hands[DEMO_WORKERS_MAX]; /* the workers; the first is the one to be killed */
     size_t hand_count;                   /* of them */
     zf_client_t *client;                 /* the producer */
@@ -97,11 +101,23 @@ typedef struct {
     uint64_t broker_next_ms;             /* the broker is asked then */
     uint64_t frozen_ms;                  /* when the worker to be killed was stopped; 0: not yet */
     bool killed;                         /* it was */
+    uint64_t paused_ms;                  /* when the workers were stopped; 0: not yet */
+    bool broker_killed;                  /* the broker was killed after that, */
+    bool recovered;                      /* and the new one has told what it found in its journal */
 } demo_t;
 
 /* Starts broker and workers and connects. Returns 0, or an exit code, having said why; clean up
  * in either case. */
 int demo_start (demo_t *self);
+
+/* Starts the broker with its journal, or starts it again where it was. */
+int demo_start_broker (demo_t *self, bool again);
+
+/* Kills whom it is time to kill. Returns 0, or an exit code, having said why. */
+int demo_kill (demo_t *self);
+
+/* Is there somebody who is to be killed but is not yet? */
+bool demo_is_killing (const demo_t *self);
 
 /* Posts, kills, watches until all is processed, nothing moves any more, or a signal has ended the
  * posting and the rest is done. Returns 0, or an exit code, having said why. */

@@ -1,8 +1,7 @@
 /* The parent while the demo runs: one thread that posts what is due, reads what the workers
- * report, kills one of them in the middle, and shows how far it is. */
+ * report, and shows how far it is. */
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@
 #define BROKER_EVERY_MS  250   /* between two questions to the broker */
 #define STALL_MS         45000 /* no progress for so long (a lease and then some): given up */
 #define PLANTED_STALL_MS 6000  /* the same, when a record is known to be missing */
-#define FROZEN_MS        50    /* between freezing and killing a worker */
 
 /* -- posting ----------------------------------------------------------------------------------- */
 
@@ -81,30 +79,7 @@ static void await_reports (demo_t *self)
         demo_read_reports (self, &self->hands[i]);
 }
 
-/* -- the middle -------------------------------------------------------------------------------- */
-
-/* Kills the first worker. It is frozen a moment before, so that it surely dies with records in its
- * hands: some it has not reported, some it has reported and not acknowledged. */
-static void kill_one (demo_t *self)
-{
-    demo_hand_t *hand = &self->hands[0];
-    bool half = self->book.processed >= self->book.total / 2;
-    if (self->killed || self->hand_count < 2 || !half ||
-        (cli_stopped () != 0 && self->frozen_ms == 0))
-        return;
-    if (self->frozen_ms == 0) {
-        kill (hand->child.pid, SIGSTOP);
-        self->frozen_ms = cli_now_ms ();
-    }
-    if (cli_now_ms () - self->frozen_ms < FROZEN_MS)
-        return;
-    long pid = (long) hand->child.pid;
-    bench_child_kill (&hand->child);
-    demo_read_reports (self, hand);
-    self->killed = true;
-    cli_note (self->cli, "killed     worker 1 (process %ld) with SIGKILL after %" PRIu64 " records",
-              pid, self->book.processed);
-}
+/* -- looking after them ------------------------------------------------------------------------ */
 
 static int look_after (demo_t *self)
 {
@@ -127,12 +102,12 @@ static int ask_broker (demo_t *self, bool last)
     if (now_ms < self->broker_next_ms && !last)
         return 0;
     self->broker_next_ms = now_ms + BROKER_EVERY_MS;
-    int rc = zf_admin_queue (self->client, DEMO_QUEUE, &info, &err);
+    int rc = zf_admin_queue (self->client, DEMO_QUEUE ".dead", &info, &err);
     if (rc == ZF_E_NOT_FOUND || (rc == ZF_E_TIMEOUT && !last))
         return 0;
     if (rc != 0)
         return cli_client_fail (self->cli, self->client, &err);
-    self->dead = info.dead;
+    self->dead = info.length;
     return 0;
 }
 
@@ -169,8 +144,7 @@ static bool complete (demo_t *self)
     zf_client_stats_t stats;
     zf_client_stats (self->client, &stats);
     self->confirmed = stats.confirmed;
-    bool killing = self->frozen_ms != 0 && !self->killed;
-    return !killing && self->posted == self->book.total &&
+    return !demo_is_killing (self) && self->posted == self->book.total &&
            stats.confirmed + stats.refused >= self->posted &&
            self->book.processed + self->dead >= self->posted;
 }
@@ -182,7 +156,8 @@ int demo_run (demo_t *self)
     while (rc == 0 && !complete (self) && !stalled (self)) {
         rc = post_due (self);
         await_reports (self);
-        kill_one (self);
+        if (rc == 0)
+            rc = demo_kill (self);
         if (rc == 0)
             rc = look_after (self);
         if (rc == 0)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,10 +41,22 @@ static int open_client (demo_t *self)
     return cli_client_open (self->cli, &options, &self->client);
 }
 
+int demo_start_broker (demo_t *self, bool again)
+{
+    const char *args[] = {"--journal", self->journal, NULL};
+    return again ? bench_broker_restart (self->cli, &self->broker, args)
+                 : bench_broker_start (self->cli, &self->broker, BENCH_TCP, args);
+}
+
 /* From here on whatever is said about the broker is about ours. */
 static int start_broker (demo_t *self)
 {
-    int rc = bench_broker_start (self->cli, &self->broker, BENCH_TCP, NULL);
+    const char *parent = getenv ("TMPDIR");
+    int rc = bench_dir_make (self->cli, parent != NULL && parent[0] != '\0' ? parent : "/tmp",
+                             self->root);
+    snprintf (self->journal, sizeof self->journal, "%s/journal", self->root);
+    if (rc == 0)
+        rc = demo_start_broker (self, false);
     self->endpoint = self->broker.endpoint;
     self->own_cli = bench_cli_at (self->cli, &self->endpoint);
     self->cli = &self->own_cli;
@@ -61,8 +74,8 @@ int demo_start (demo_t *self)
         rc = open_client (self);
     if (rc != 0)
         return rc;
-    cli_note (cli, "broker     process %ld at %s", (long) self->broker.child.pid,
-              self->broker.endpoint);
+    cli_note (cli, "broker     process %ld at %s, journal in %s", (long) self->broker.child.pid,
+              self->broker.endpoint, self->journal);
     for (size_t i = 0; i < workers; i++)
         cli_note (cli, "worker %zu   process %ld", i + 1, (long) self->hands[i].child.pid);
     cli_note (cli, "posting    %s: %zu lines, %" PRIu64 " times: %" PRIu64 " records",
@@ -90,6 +103,7 @@ void demo_clean_up (demo_t *self)
             close (self->hands[i].reports);
     }
     bench_broker_stop (&self->broker);
+    bench_dir_remove (self->root);
     demo_book_close (&self->book);
     demo_file_close (&self->file);
 }

@@ -10,6 +10,7 @@
     64 /* records taken before they are reported: one write that a pipe keeps in one piece */
 #define RECV_MS  50    /* signals are looked at so often */
 #define DRAIN_MS 10000 /* for the last acks */
+#define CREDIT   256   /* records sent ahead: more would be done twice when the broker dies */
 #define NOBODY   UINT64_MAX
 
 typedef struct {
@@ -29,6 +30,7 @@ static int open_worker (demo_worker_t *self)
     options.endpoints = &endpoint;
     options.endpoint_count = 1;
     options.name = "demo worker";
+    options.credit = CREDIT;
     int rc = zf_worker_open (&self->worker, self->cli->args[2], &options, &err);
     return rc == 0 ? 0 : cli_fail_call (self->cli, &err, true);
 }

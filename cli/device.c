@@ -42,10 +42,22 @@ static const char *event_prefix (zf_event_t event)
         return "peer error: ";
     case ZF_EVENT_DEAD_LETTER:
         return "dead letter: ";
+    case ZF_EVENT_LINK:
+        return "link: ";
+    case ZF_EVENT_RECOVERED:
+    case ZF_EVENT_DISK:
+        return "journal: ";
     case ZF_EVENT_LISTENING:
         break;
     }
     return "";
+}
+
+/* What is told without --verbose. */
+static bool is_important (zf_event_t event)
+{
+    return event == ZF_EVENT_PEER_ERROR || event == ZF_EVENT_LINK || event == ZF_EVENT_RECOVERED ||
+           event == ZF_EVENT_DISK;
 }
 
 /* Writes one line into the pipe: a write of less than PIPE_BUF bytes is done whole or not at
@@ -54,7 +66,7 @@ void device_event (void *arg, zf_event_t event, const char *text)
 {
     device_run_t *run = arg;
     char line[LINE_MAX_BYTES + 2];
-    bool wanted = event == ZF_EVENT_PEER_ERROR || (run->verbose && event != ZF_EVENT_LISTENING);
+    bool wanted = is_important (event) || (run->verbose && event != ZF_EVENT_LISTENING);
     if (!wanted)
         return;
     int n = snprintf (line, LINE_MAX_BYTES, "%s%s", event_prefix (event), text);
@@ -67,12 +79,14 @@ void device_event (void *arg, zf_event_t event, const char *text)
         atomic_fetch_add (&run->lost, 1);
 }
 
-static void print_events (device_run_t *run)
+void device_print_events (device_run_t *run)
 {
     char lines[8192];
     ssize_t n = 0;
-    while ((n = read (run->pipe[0], lines, sizeof lines)) > 0)
+    while ((n = read (run->pipe[0], lines, sizeof lines)) > 0) {
+        cli_progress_clear ();
         fwrite (lines, 1, (size_t) n, stderr);
+    }
     unsigned lost = atomic_exchange (&run->lost, 0);
     if (lost > 0)
         cli_note (run->cli, "%u more events", lost);
@@ -109,9 +123,9 @@ static void wait_for_end (device_run_t *run)
                             {.fd = run->pipe[0], .events = POLLIN}};
     while (cli_stopped () == 0 && !atomic_load (&run->failed)) {
         poll (fds, 2, -1);
-        print_events (run);
+        device_print_events (run);
     }
-    print_events (run);
+    device_print_events (run);
 }
 
 int device_run (device_run_t *run, zf_device_t **device,
@@ -124,7 +138,7 @@ int device_run (device_run_t *run, zf_device_t **device,
     wait_for_end (run);
     zf_device_stats (*device, add_figure, &figures);
     zf_device_stop (device);
-    print_events (run);
+    device_print_events (run);
     cli_note (run->cli, "stopped after %s: %s", cli_format_ms (cli_now_ms () - run->start_ms, time),
               figures.text[0] != '\0' ? figures.text : "nothing came");
     if (run->cli->json_asked) {

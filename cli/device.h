@@ -26,6 +26,9 @@ int device_prepare (device_run_t *run, const cli_t *cli);
 /* The device's callback; arg is the device_run_t. */
 void device_event (void *arg, zf_event_t event, const char *text);
 
+/* Prints what the callback has written. */
+void device_print_events (device_run_t *run);
+
 /* Tells where the device listens, waits, stops it and says what it did. role: text behind the
  * i-th endpoint, or NULL. Returns the exit code. */
 int device_run (device_run_t *run, zf_device_t **device,

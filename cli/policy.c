@@ -13,6 +13,13 @@ const char *policy_overflow_name (zf_overflow_t overflow)
     return (size_t) overflow < count ? overflow_names[overflow] : "?";
 }
 
+const char *policy_durable_name (zf_durable_t durable)
+{
+    static const char *const names[] = {
+        [ZF_DURABLE_AUTO] = "auto", [ZF_DURABLE_NO] = "no", [ZF_DURABLE_YES] = "yes"};
+    return (size_t) durable < sizeof names / sizeof names[0] ? names[durable] : "?";
+}
+
 static int take_overflow (const cli_t *cli, zf_overflow_t *overflow)
 {
     const char *text = cli_text (cli, "overflow", policy_overflow_name (*overflow));
@@ -32,6 +39,16 @@ static int take_dead_letter (const cli_t *cli, char name[ZF_NAME_MAX + 1])
     if (strlen (text) > ZF_NAME_MAX)
         return cli_misuse (cli, "--dead-letter is at most %d bytes long", ZF_NAME_MAX);
     snprintf (name, ZF_NAME_MAX + 1, "%s", text);
+    return 0;
+}
+
+static int take_durable (const cli_t *cli, zf_durable_t *durable)
+{
+    bool yes = cli_has (cli, "durable"), no = cli_has (cli, "not-durable");
+    if (yes && no)
+        return cli_misuse (cli, "--durable and --not-durable exclude each other");
+    if (yes || no)
+        *durable = yes ? ZF_DURABLE_YES : ZF_DURABLE_NO;
     return 0;
 }
 
@@ -57,6 +74,8 @@ int policy_from_options (const cli_t *cli, zf_policy_t *policy)
     if (policy->backoff_min_ms > policy->backoff_max_ms)
         return cli_misuse (cli, "--backoff-min is more than --backoff-max");
     int rc = take_overflow (cli, &policy->overflow);
+    if (rc == 0)
+        rc = take_durable (cli, &policy->durable);
     return rc == 0 ? take_dead_letter (cli, policy->dead_letter) : rc;
 }
 

@@ -57,6 +57,9 @@
          .help = "priority levels (default 1)"},                                      \
         {.name = "ordered", .help = "records of one key one at a time, in order"},    \
         {.name = "unordered", .help = "the opposite (the default)"},                  \
+        {.name = "durable", .help = "survives the broker: takes one with a journal"}, \
+        {.name = "not-durable",                                                       \
+         .help = "in memory only (default: durable if the broker has a journal)"},    \
     {                                                                                 \
         .name = "dead-letter", .kind = CLI_TEXT, .value = "NAME",                     \
         .help = "queue for dead records (default: QUEUE.dead; -: they are dropped)"   \
@@ -65,8 +68,9 @@
 /* Changes in *policy what options name. Returns 0 or an exit code, having said why. */
 int policy_from_options (const cli_t *cli, zf_policy_t *policy);
 
-/* The overflow rule in words. */
+/* The overflow rule in words, and whether the queue is durable: "auto", "no" or "yes". */
 const char *policy_overflow_name (zf_overflow_t overflow);
+const char *policy_durable_name (zf_durable_t durable);
 
 /* The name of a queue's dead-letter queue, in words of at most ZF_NAME_MAX bytes; false if there
  * is none. */

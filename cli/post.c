@@ -3,6 +3,9 @@
 #include "props.h"
 
 #include <inttypes.h>
+#include <poll.h>
+
+enum { LOOK_MS = 20 }; /* between looks at the backlog of the outbox */
 
 static const cli_option_t options[] = {
     {.name = "file",
@@ -11,6 +14,16 @@ static const cli_option_t options[] = {
      .value = "F",
      .help = "the body is what this file holds"},
     {.name = "lines", .letter = 'l', .help = "post each line of the input as a record"},
+    {.name = "outbox",
+     .kind = CLI_TEXT,
+     .value = "DIR",
+     .help = "keep records on disk here until the broker has them"},
+    {.name = "flush", .help = "with --outbox: wait until all in it has travelled on"},
+    {.name = "disk",
+     .kind = CLI_SIZE,
+     .value = "SIZE",
+     .min = UINT64_C (256) << 20,
+     .help = "with --outbox: cap of its files (default 10GiB)"},
     PROPS_OPTIONS,
     {.name = NULL}};
 
@@ -74,6 +87,56 @@ static int fail_refused (const cli_t *cli, tally_t *tally)
                      zf_strerror (code));
 }
 
+/* -- the outbox -------------------------------------------------------------------------------- */
+
+static int open_client (const cli_t *cli, tally_t *tally, zf_client_t **client)
+{
+    zf_client_options_t wanted;
+    cli_client_options (cli, &wanted);
+    wanted.outbox = cli_text (cli, "outbox", NULL);
+    wanted.outbox_bytes = cli_number (cli, "disk", wanted.outbox_bytes);
+    wanted.on_confirm = on_confirm;
+    wanted.arg = tally;
+    return cli_client_open (cli, &wanted, client);
+}
+
+static uint64_t backlog_of (zf_client_t *client)
+{
+    zf_client_stats_t stats;
+    zf_client_stats (client, &stats);
+    return stats.backlog;
+}
+
+/* With --flush, waits until the broker has all. Returns 0 or an exit code, having said why. */
+static int empty_outbox (const cli_t *cli, zf_client_t *client)
+{
+    const char *outbox = cli_text (cli, "outbox", NULL);
+    uint64_t end_ms = cli_now_ms () + cli->timeout_ms;
+    uint64_t backlog = outbox != NULL ? backlog_of (client) : 0;
+    struct pollfd stop = {.fd = cli_stop_fd (), .events = POLLIN};
+    if (backlog > 0 && !cli_has (cli, "flush"))
+        cli_note (cli, "%" PRIu64 " records wait in %s", backlog, outbox);
+    if (!cli_has (cli, "flush"))
+        return 0;
+    while (backlog > 0 && cli_stopped () == 0 && cli_now_ms () < end_ms) {
+        cli_progress (cli, "%" PRIu64 " records wait in %s", backlog, outbox);
+        poll (&stop, 1, LOOK_MS);
+        backlog = backlog_of (client);
+    }
+    if (backlog == 0 || cli_stopped () != 0)
+        return backlog == 0 ? 0 : 128 + cli_stopped ();
+    return cli_fail (cli, EX_TEMPFAIL,
+                     "%" PRIu64 " records wait in %s; zferry link --from %s takes them on later",
+                     backlog, outbox, outbox);
+}
+
+static int check_outbox (const cli_t *cli)
+{
+    if (cli_has (cli, "outbox") || (!cli_has (cli, "flush") && !cli_has (cli, "disk")))
+        return 0;
+    return cli_misuse (cli, "--flush and --disk are for --outbox");
+}
+
 /* -- a record per line ------------------------------------------------------------------------- */
 
 static void show_progress (const cli_t *cli, tally_t *tally)
@@ -121,14 +184,10 @@ static int flush (const cli_t *cli, zf_client_t *client, tally_t *tally)
 static int run_lines (const cli_t *cli, input_t *input, const zf_props_t *props)
 {
     zf_client_t *client = NULL;
-    zf_client_options_t client_options;
     tally_t tally = {.start_ms = cli_now_ms ()};
     if (props->id.data != NULL)
         return cli_misuse (cli, "--id is for one record, not for --lines");
-    cli_client_options (cli, &client_options);
-    client_options.on_confirm = on_confirm;
-    client_options.arg = &tally;
-    int rc = cli_client_open (cli, &client_options, &client);
+    int rc = open_client (cli, &tally, &client);
     if (rc != 0)
         return rc;
     rc = post_lines (cli, client, input, props, &tally);
@@ -136,6 +195,8 @@ static int run_lines (const cli_t *cli, input_t *input, const zf_props_t *props)
         rc = flush (cli, client, &tally);
     else if (rc != EX_UNAVAILABLE)
         zf_client_flush (client, -1, NULL);
+    if (rc == 0)
+        rc = empty_outbox (cli, client);
     zf_client_close (&client);
     int printed = print_summary (cli, &tally);
     rc = rc != 0 ? rc : printed;
@@ -153,11 +214,13 @@ static int run_one (const cli_t *cli, input_t *input, const zf_props_t *props)
     int got = input_whole (input, cli, &body);
     if (got <= 0)
         return got < 0 ? -got : 128 + cli_stopped ();
-    int rc = cli_client_open (cli, NULL, &client);
+    int rc = open_client (cli, &tally, &client);
     if (rc != 0)
         return rc;
     if (zf_client_post (client, cli->args[0], body.data, body.size, props, &err) != 0)
         rc = cli_client_fail (cli, client, &err);
+    if (rc == 0)
+        rc = empty_outbox (cli, client);
     zf_client_close (&client);
     if (rc != 0)
         return rc;
@@ -169,7 +232,9 @@ static int run (cli_t *cli)
 {
     record_props_t record;
     input_t input;
-    int rc = props_from_options (&record, cli);
+    int rc = check_outbox (cli);
+    if (rc == 0)
+        rc = props_from_options (&record, cli);
     if (rc != 0)
         return rc;
     rc = input_open (&input, cli);
@@ -189,9 +254,15 @@ const cli_verb_t verbs_post[] = {
          "begins\n"
          "with a dash goes behind --. With --lines the records are pipelined; what a queue at its "
          "cap\n"
-         "does (wait, refuse, drop the oldest) is its policy: see zferry queue declare --help.\n",
+         "does (wait, refuse, drop the oldest) is its policy: see zferry queue declare --help.\n"
+         "With --outbox a record is confirmed when it is on this disk, whether or not the broker "
+         "can be\n"
+         "reached, and travels on while this runs, in a later post with the same DIR, or with "
+         "zferry link\n"
+         "--from DIR.\n",
      .example = "  zferry post jobs 'resize 17.png' --ttl 10m\n"
-                "  zferry post jobs --lines --file urls.txt\n",
+                "  zferry post jobs --lines --file urls.txt\n"
+                "  zferry post jobs 'resize 17.png' --outbox /var/lib/app/outbox\n",
      .options = options,
      .min_args = 1,
      .max_args = 2,

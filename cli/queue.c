@@ -1,4 +1,5 @@
 /* zferry queue: looking at queues and changing them. */
+#include "durable.h"
 #include "policy.h"
 #include "record.h"
 
@@ -31,6 +32,7 @@ static void set_policy (json_t *row, const zf_queue_info_t *info)
     set_number (row, "dedup_window_ms", policy->dedup_window_ms);
     set_number (row, "priorities", policy->priorities);
     json_object_set_new (row, "ordered", json_boolean (policy->ordered));
+    json_object_set_new (row, "durable", json_string (policy_durable_name (policy->durable)));
     json_object_set_new (row, "dead_letter", has_dead ? json_string (dead) : json_null ());
 }
 
@@ -54,6 +56,9 @@ static json_t *queue_json (const zf_queue_info_t *info)
     set_number (row, "dropped", info->dropped);
     set_number (row, "duplicates", info->duplicates);
     set_number (row, "refused", info->refused);
+    set_number (row, "links", info->links);
+    set_number (row, "on_disk", info->on_disk);
+    json_object_set_new (row, "sync", json_string (durable_sync_name (info->sync)));
     set_policy (row, info);
     return row;
 }
@@ -77,6 +82,8 @@ static int run_ls (cli_t *cli)
                                            {"acked", "acked", CLI_COLUMN_NUMBER},
                                            {"dead", "dead", CLI_COLUMN_NUMBER},
                                            {"oldest_ms", "oldest", CLI_COLUMN_MS},
+                                           {"on_disk", "on disk", CLI_COLUMN_BYTES},
+                                           {"sync", "sync", CLI_COLUMN_TEXT},
                                            {NULL, NULL, CLI_COLUMN_TEXT}};
     zf_error_t err = {0};
     zf_client_t *client = NULL;
@@ -111,6 +118,9 @@ static const cli_column_t info_columns[] = {
     {"dropped", "dropped", CLI_COLUMN_NUMBER},
     {"duplicates", "duplicates", CLI_COLUMN_NUMBER},
     {"refused", "refused", CLI_COLUMN_NUMBER},
+    {"links", "links into it", CLI_COLUMN_NUMBER},
+    {"on_disk", "on disk only (no room in memory)", CLI_COLUMN_BYTES},
+    {"sync", "synced before it is confirmed", CLI_COLUMN_TEXT},
     {"declared", "declared", CLI_COLUMN_TEXT},
     {"max_attempts", "max attempts", CLI_COLUMN_NUMBER},
     {"backoff_min_ms", "backoff min", CLI_COLUMN_MS},
@@ -123,6 +133,7 @@ static const cli_column_t info_columns[] = {
     {"dedup_window_ms", "dedup window", CLI_COLUMN_MS},
     {"priorities", "priorities", CLI_COLUMN_NUMBER},
     {"ordered", "ordered", CLI_COLUMN_TEXT},
+    {"durable", "durable", CLI_COLUMN_TEXT},
     {"dead_letter", "dead-letter queue", CLI_COLUMN_TEXT},
     {NULL, NULL, CLI_COLUMN_TEXT}};
 

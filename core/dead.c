@@ -9,6 +9,7 @@
 #define DEAD_LENGTH_MAX 100000
 #define DEAD_BYTES_MAX  (256u << 20)
 #define REASON_MAX      200
+#define BACK_MS         20  /* until a record is back in memory, probably */
 #define DROP_REACH      256 /* runs looked at for one to drop */
 
 static const char suffix[] = ".dead";
@@ -59,6 +60,7 @@ zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
     if (dead != NULL) { /* whatever its name */
         dead->is_dead = true;
         set_policy (&dead->policy);
+        zf_store_queue (dead);
     }
     return dead;
 }
@@ -78,6 +80,7 @@ static zf_bytes_t rewrite (zf_engine_t *engine, const zf_record_t *record, const
     w->size = 0;
     w->failed = false;
     zf_props_decode (record->props, record->body.size, &props);
+    props.delay_ms = props.ttl_ms = 0;
     if (zf_props_rewrite (w, &props, death) != 0)
         return zf_bytes (NULL, 0);
     size_t props_size = w->size;
@@ -115,6 +118,9 @@ static bool dead_letter (zf_queue_t *queue, const zf_record_t *record, uint32_t 
 
 void zf_run_bury (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason)
 {
+    if (!zf_chunk_here (queue, run->chunk) &&
+        zf_run_wait (queue, run, queue->engine->now_ms + BACK_MS))
+        return; /* it has expired, and does so again when it is back in memory */
     if (reason.size == 0)
         reason = zf_bytes_of (code == ZF_E_REJECTED ? "rejected" : zf_strerror (code));
     if (reason.size > REASON_MAX)
@@ -264,12 +270,26 @@ uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max)
     return count;
 }
 
+/* A record is put into its queue once more: its id was seen, and is refused for a while again. */
+static void remember_id (zf_queue_t *queue, const zf_record_t *record)
+{
+    zf_engine_t *engine = queue->engine;
+    uint32_t window = queue->policy.dedup_window_ms;
+    zf_props_view_t props;
+    zf_props_decode (record->props, record->body.size, &props);
+    if (props.id.size == 0 || window == 0)
+        return;
+    zf_dedup_add (&queue->ids, props.id, engine->now_ms, window, engine->store.lsn);
+    zf_queue_set_chores (queue, engine->now_ms + window);
+}
+
 static bool revive (zf_queue_t *queue, zf_run_t *run)
 {
     zf_record_t record = zf_chunk_record (run->chunk, run->at);
     zf_bytes_t encoded = rewrite (queue->engine, &record, NULL);
     uint32_t window = queue->policy.dedup_window_ms;
-    queue->policy.dedup_window_ms = 0; /* its id was seen, of course */
+    remember_id (queue, &record);
+    queue->policy.dedup_window_ms = 0;
     int rc = encoded.size > 0 ? zf_queue_put_one (queue, encoded) : ZF_E_NOMEM;
     queue->policy.dedup_window_ms = window;
     return rc == 0;

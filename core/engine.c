@@ -1,4 +1,6 @@
 #include "core/engine.h"
+#include "core/keep.h"
+#include "core/link.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -59,9 +61,11 @@ void zf_engine_free (zf_engine_t **engine_p)
     HASH_ITER (hh, engine->queues, queue, next)
         free_queue (engine, queue);
     zf_effects_clear (engine);
+    zf_store_free (engine);
     zf_producers_free (&engine->atomics);
     zf_timers_free (&engine->timers);
     zf_writer_free (&engine->scratch);
+    zf_writer_free (&engine->keep_scratch);
     zf_writer_free (&engine->arena);
     free (engine->effects);
     free (engine->outs);
@@ -100,20 +104,87 @@ static bool make_room (zf_engine_t *engine)
         queue = queue->idle_next;
     if (queue == NULL)
         return false;
-    DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
-    free_queue (engine, queue);
+    zf_engine_forget_queue (queue);
     return true;
+}
+
+void zf_engine_forget_queue (zf_queue_t *queue)
+{
+    zf_engine_t *engine = queue->engine;
+    zf_store_forget (queue);
+    if (queue->is_idle)
+        DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
+    if (queue->is_dirty)
+        DL_DELETE (engine->dirty, queue);
+    free_queue (engine, queue);
+}
+
+zf_queue_t *zf_engine_numbered (zf_engine_t *engine, uint32_t number)
+{
+    zf_queue_t *queue;
+    HASH_FIND (hh_number, engine->numbered, &number, sizeof number, queue);
+    return queue;
+}
+
+/* 0: takes it out. */
+static int set_number (zf_queue_t *queue, uint32_t number)
+{
+    zf_engine_t *engine = queue->engine;
+    if (queue->number != 0)
+        HASH_DELETE (hh_number, engine->numbered, queue);
+    queue->number = number;
+    if (number == 0)
+        return 0;
+    HASH_ADD (hh_number, engine->numbered, number, sizeof queue->number, queue);
+    if (queue->hh_number.tbl == NULL) {
+        queue->number = 0;
+        return ZF_E_NOMEM;
+    }
+    if (number > engine->store.queue_number)
+        engine->store.queue_number = number;
+    return 0;
+}
+
+void zf_engine_unnumber_queue (zf_queue_t *queue)
+{
+    set_number (queue, 0);
+}
+
+int zf_engine_number_queue (zf_queue_t *queue, bool durable)
+{
+    zf_store_t *store = &queue->engine->store;
+    int rc = 0;
+    if (durable && queue->number == 0) {
+        rc = set_number (queue, store->queue_number + 1);
+    } else if (!durable && queue->number != 0) {
+        zf_store_forget (queue);
+        set_number (queue, 0);
+    }
+    queue->is_durable = queue->number != 0;
+    return rc;
+}
+
+static void set_replies_policy (zf_policy_t *policy)
+{
+    policy->ttl_ms = ZF_REPLIES_TTL;
+    policy->max_attempts = 0;
+    policy->dedup_window_ms = 0;
+    memcpy (policy->dead_letter, "-", 2);
 }
 
 static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name)
 {
     zf_policy_t policy = engine->options.policy;
+    bool replies = zf_bytes_equal (name, zf_bytes_of (ZF_REPLIES));
     zf_dead_policy (name, &policy);
+    if (replies)
+        set_replies_policy (&policy);
     zf_queue_t *queue = calloc (1, sizeof *queue);
     if (queue == NULL || zf_queue_init (queue, engine, name, &policy) != 0) {
         free (queue);
         return NULL;
     }
+    queue->holds_replies = replies;
     HASH_ADD_KEYPTR (hh, engine->queues, queue->name, queue->name_size, queue);
     if (queue->hh.tbl == NULL) {
         zf_queue_free (queue);
@@ -121,6 +192,20 @@ static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name)
         return NULL;
     }
     zf_engine_touch (queue);
+    return queue;
+}
+
+zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_t number)
+{
+    zf_queue_t *queue = zf_engine_find (engine, name);
+    if (queue != NULL)
+        return queue->number == number ? queue : NULL;
+    if (zf_engine_numbered (engine, number) != NULL)
+        return NULL;
+    queue = make_queue (engine, name);
+    if (queue == NULL || set_number (queue, number) != 0)
+        return NULL;
+    queue->is_durable = true;
     return queue;
 }
 
@@ -136,6 +221,15 @@ zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
         *code = ZF_E_LIMIT;
     else if ((queue = make_queue (engine, name)) == NULL)
         *code = ZF_E_NOMEM;
+    if (queue == NULL)
+        return NULL;
+    bool durable = engine->store.on && queue->policy.durable != ZF_DURABLE_NO;
+    if (zf_engine_number_queue (queue, durable) != 0) {
+        zf_engine_forget_queue (queue);
+        *code = ZF_E_NOMEM;
+        return NULL;
+    }
+    zf_store_queue (queue);
     return queue;
 }
 
@@ -215,6 +309,7 @@ static void strip (zf_session_t *session)
 {
     while (session->consumers != NULL)
         zf_consumer_detach (session->consumers);
+    zf_feeds_drop_session (session);
     while (session->parked != NULL) {
         zf_queue_t *queue = session->parked->queue;
         zf_parked_drop (session->parked);
@@ -233,6 +328,8 @@ void zf_session_release (zf_session_t *session)
         HASH_DEL (engine->greeted, session);
     if (session->doomed)
         LL_DELETE2 (engine->doomed, session, doomed_next);
+    zf_store_drop_session (engine, session);
+    zf_kept_drop_session (session);
     zf_timers_cancel (&engine->timers, &session->timer);
     DL_DELETE (engine->sessions, session);
     engine->counters.sessions--;
@@ -345,6 +442,8 @@ bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answe
     }
     if (answer->more)
         return true;
+    if (note != NULL && note->keeps && !zf_kept_answer (note, &answer->record))
+        return true; /* no memory: the lease will run out, and it is done once more */
     if (note != NULL)
         zf_note_forget_asker (note);
     if (zf_run_carve (queue, run, at, 1) != 0)
@@ -413,12 +512,20 @@ static void fire (zf_timer_t *timer)
     case ZF_TIMER_CHORES:
         zf_queue_chores (CONTAINER (timer, zf_queue_t, chores_timer));
         break;
+    case ZF_TIMER_LOAD:
+        zf_engine_load_again (CONTAINER (timer, zf_engine_t, load_timer));
+        break;
     case ZF_TIMER_ATOMICS:
         forget_atomics (CONTAINER (timer, zf_engine_t, atomics_timer));
         break;
     default:
         break;
     }
+}
+
+const uint8_t *zf_engine_source (const zf_engine_t *engine)
+{
+    return engine->store.on ? engine->store.uuid : engine->options.uuid;
 }
 
 void zf_engine_clock (zf_engine_t *engine, uint64_t now_ms)
@@ -472,6 +579,8 @@ void zf_engine_decide (zf_engine_t *engine)
             break;
     }
     reap (engine);
+    engine->unfinished = zf_store_clean (engine);
+    zf_store_spill (engine);
 }
 
 void *zf_engine_left (zf_engine_t *engine)
@@ -498,7 +607,8 @@ void zf_engine_sent (zf_engine_t *engine)
 
 uint64_t zf_engine_deadline (const zf_engine_t *engine)
 {
-    if (engine->dirty != NULL || engine->doomed != NULL || engine->leaving != NULL)
+    if (engine->dirty != NULL || engine->doomed != NULL || engine->leaving != NULL ||
+        engine->unfinished)
         return engine->now_ms;
     return zf_timers_next (&engine->timers);
 }
@@ -538,4 +648,16 @@ void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg)
     fn (arg, "sessions_refused", c->sessions_refused);
     fn (arg, "peers_slow", c->peers_slow);
     fn (arg, "notices_dropped", c->notices_dropped);
+    const zf_store_t *store = &engine->store;
+    fn (arg, "sync", (uint64_t) store->sync);
+    if (!store->on)
+        return;
+    fn (arg, "durable_records", store->records);
+    fn (arg, "durable_bytes", store->bytes);
+    fn (arg, "in_memory", store->resident_bytes);
+    fn (arg, "spilled", store->spilled);
+    fn (arg, "read_back", store->loaded);
+    fn (arg, "carried", store->carried);
+    fn (arg, "log_failed", store->failed);
+    fn (arg, "journal_written", store->lsn);
 }

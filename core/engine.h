@@ -14,6 +14,7 @@
 #define ZF_CORE_ENGINE_H
 
 #include "core/queue.h"
+#include "core/store.h"
 
 typedef struct zf_dialect zf_dialect_t;
 
@@ -50,6 +51,8 @@ struct zf_session {
     zf_consumer_t *consumers;    /* what it takes from (session_next) */
     zf_note_t *requests;         /* what it waits for, by number (uthash) */
     zf_parked_t *parked;         /* its posts that wait (session_next) */
+    zf_feed_t *feeds;            /* queues that it feeds, if it is a link (session_next) */
+    uint32_t fetches;            /* answers that it waits for */
     uint64_t parked_bytes;
     uint64_t unread_bytes; /* sent since it last said that it had read all (if its dialect asks) */
     uint64_t probed_bytes; /* of them, before the question under way; 0: there is none */
@@ -64,8 +67,8 @@ struct zf_session {
 typedef struct {
     uint64_t number;
     zf_bytes_t service;
-    int code;           /* 0, or why there is no answer */
-    bool more;          /* a part; others follow */
+    int code;           /* 0, or why there is no answer */    bool more;    /* a part; others follow */
+    bool fetched; /* one that was kept: number is that of the FETCH */
     zf_record_t record; /* if code is 0 */
     zf_bytes_t reason;  /* if not: in words */
     zf_frame_t *frame;  /* if the record is all that is in a batch frame: that, to pass on
@@ -127,6 +130,9 @@ typedef struct {
     uint64_t notices_dropped;
 } zf_counters_t;
 
+/* What queues have in common that may run short. */
+enum { ZF_STARVED_MEMORY, ZF_STARVED_DEAD, ZF_STARVED_LOG, ZF_STARVED_KINDS };
+
 struct zf_engine {
     zf_engine_options_t options;
     uint64_t now_ms;
@@ -140,17 +146,21 @@ struct zf_engine {
     zf_queue_t *queues;       /* by name (uthash) */
     zf_queue_t *dirty;        /* those that may have something to hand out (utlist) */
     zf_queue_t *idle;         /* empty, undeclared, without workers: longest so first (utlist) */
-    zf_queue_t *starved[2];   /* those with posts that wait for memory, which all living ones share,
-                                 and all of dead letters: longest so first (utlist) */
+    zf_queue_t *starved[ZF_STARVED_KINDS]; /* those with posts that wait for the same memory or disk:
+                                              longest so first (utlist) */    zf_queue_t *numbered;                  /* durable queues, by number (uthash) */    zf_kept_t *kept;                       /* requests and kept answers, by id (uthash) */
+    uint64_t titanics;                     /* requests taken from Titanic's clients */
+    zf_store_t store;
+    zf_timer_t load_timer; /* what could not be read is tried again */
     zf_session_t *sessions;   /* all (utlist) */
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
     bool out_failed;          /* the effect being built is incomplete */
+    bool unfinished;          /* there is more to do, though nothing comes in */
     zf_session_t *leaving;    /* gone, to be freed when the effects are sent */
     zf_producers_t atomics;   /* numbers of atomic posts */
     zf_timer_t atomics_timer; /* forgetting those */
-    zf_counters_t counters;
-    zf_writer_t scratch;  /* for building a record or properties */
+    zf_counters_t counters;    zf_writer_t scratch;      /* for building a record or properties */
+    zf_writer_t keep_scratch; /* the same, for an answer to keep */
     zf_writer_t arena;    /* bytes of frames of this turn's effects */
     zf_effect_t *effects; /* of this turn; frames is an index until it is handed out */
     size_t effect_count, effect_room, effect_next;
@@ -205,11 +215,75 @@ void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg);
 /* When to call tick at the latest; ZF_NEVER: only when something comes in. */
 uint64_t zf_engine_deadline (const zf_engine_t *engine);
 
+/* -- for the shell: the log ----------------------------------------------------------------------
+ *
+ * Before the first turn, if there is a log: log_open, replay for each entry, recovered. Each turn:
+ * log_at; durable, loaded and log_failed as they come; and after decide: entry, which the shell
+ * appends, then committed, then what is to be trimmed and read. */
+
+typedef struct {
+    int sync;                    /* zf_sync_t, told to peers */
+    uint64_t disk_bytes;         /* 0: no cap */
+    uint64_t slack_bytes;        /* dead entries that may lie about in any case */
+    uint64_t now_ms;             /* the time now; no entry is later */
+} zf_log_options_t;
+
+void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options);
+
+/* One entry of the log. Returns 0, ZF_E_CORRUPT, ZF_E_VERSION, ZF_E_NOMEM. */
+int zf_engine_replay (zf_engine_t *engine, uint64_t lsn, zf_bytes_t entry, zf_error_t *err);
+
+/* There are no more; the next one will be at that lsn. uuid is the log's. */
+void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next);
+
+/* The entry of this turn will have that lsn; how far back the log reaches; bytes that it has room
+ * for, and bytes that may still be under way to it. */
+void zf_engine_log_at (zf_engine_t *engine, uint64_t next, uint64_t lowest, uint64_t room,
+                       uint64_t window);
+
+/* The entry of this turn: its parts, in a malloced array. Returns how many; 0: there is none. */
+size_t zf_engine_entry (zf_engine_t *engine, zf_part_t **parts);
+void zf_engine_committed (zf_engine_t *engine);
+
+/* To be trimmed, once: entries below lsn. */
+bool zf_engine_trim (zf_engine_t *engine, uint64_t *lsn);
+
+/* To be read: a part of an entry. */
+typedef struct {
+    uint64_t lsn, tag;
+    uint32_t offset, size;
+} zf_wanted_t;
+bool zf_engine_load (zf_engine_t *engine, zf_wanted_t *wanted);
+
+/* It was read: code 0 and a frame to keep, or why not. */
+void zf_engine_loaded (zf_engine_t *engine, uint64_t tag, zf_frame_t *frame, int code);
+
+/* Every entry below lsn is durable. */
+void zf_engine_durable (zf_engine_t *engine, uint64_t lsn);
+
+/* None ever will be again. */
+void zf_engine_log_failed (zf_engine_t *engine, int code, const char *text);
+
 /* -- inside of core ---------------------------------------------------------------------------- */
 
 /* The queue of that name, made if need be. NULL and *code: ZF_E_INVAL, ZF_E_LIMIT, ZF_E_NOMEM. */
 zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code);
 zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name);
+
+/* Durable queues: by number; under a number that was read from the log, NULL if it can't be. */
+zf_queue_t *zf_engine_numbered (zf_engine_t *engine, uint32_t number);
+zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_t number);
+void zf_engine_forget_queue (zf_queue_t *queue);
+
+/* Gives the queue a number if it has become durable, or takes it away. */
+int zf_engine_number_queue (zf_queue_t *queue, bool durable);
+void zf_engine_unnumber_queue (zf_queue_t *queue);
+
+/* Who the broker is to links: its log, or, without one, this run. */
+const uint8_t *zf_engine_source (const zf_engine_t *engine);
+
+/* What could not be read is tried again. */
+void zf_engine_load_again (zf_engine_t *engine);
 
 /* What is remembered of a producer's atomic posts; NULL: out of memory. */
 zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid);

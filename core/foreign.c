@@ -69,8 +69,7 @@ static void free_batch (zf_frame_t *frame)
     free (frame);
 }
 
-/* A frame that holds a batch of this record only. NULL: out of memory. */
-static zf_frame_t *make_batch (const zf_record_t *record, uint64_t number)
+zf_frame_t *zf_foreign_batch (const zf_record_t *record, uint64_t number)
 {
     size_t size = ZF_BATCH_HEADER + zf_record_size (record->props.size, record->body.size);
     zf_frame_t *frame = malloc (sizeof *frame + size);
@@ -124,7 +123,7 @@ int zf_foreign_ask (zf_session_t *session, zf_queue_t *queue, zf_frame_t **frame
     int rc = gather (session->engine, frames, count, &record);
     if (rc != 0)
         return rc;
-    zf_frame_t *batch = make_batch (&record, session->number + 1);
+    zf_frame_t *batch = zf_foreign_batch (&record, session->number + 1);
     if (batch == NULL)
         return ZF_E_NOMEM;
     zf_intake_t in;

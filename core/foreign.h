@@ -22,6 +22,9 @@
  * Returns 0, also if it was denied by answer, or ZF_E_TOO_BIG (frames or bytes), ZF_E_NOMEM. */
 int zf_foreign_ask (zf_session_t *session, zf_queue_t *queue, zf_frame_t **frames, size_t count);
 
+/* A frame that holds a batch of this record only. NULL: out of memory. */
+zf_frame_t *zf_foreign_batch (const zf_record_t *record, uint64_t number);
+
 /* Adds the frames of a record, at least one, to the effect being built. */
 void zf_foreign_body (zf_session_t *session, const zf_record_t *record);
 

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <zferry/message.h>
 
 typedef struct zf_frame zf_frame_t;
 
@@ -16,6 +17,12 @@ struct zf_frame {
     uint32_t holders;               /* at 0 it is released */
     void (*release) (zf_frame_t *); /* frees the frame and what is behind it */
 };
+
+/* Bytes on their way out of the engine. */
+typedef struct {
+    zf_bytes_t bytes;
+    zf_frame_t *frame; /* what they lie in; NULL: they are valid during the call only */
+} zf_part_t;
 
 static inline zf_frame_t *zf_frame_hold (zf_frame_t *frame)
 {

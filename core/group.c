@@ -131,6 +131,15 @@ zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint
     return run;
 }
 
+zf_run_t *zf_group_place (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
+                          zf_run_state_t state)
+{
+    zf_run_t *run = insert (group, chunk, at, n, state);
+    if (run != NULL)
+        group->ahead += is_ahead (group, run);
+    return run;
+}
+
 void zf_group_unmark (zf_group_t *group, zf_run_t *run)
 {
     RB_REMOVE (zf_runs, &group->runs, run);
@@ -210,7 +219,7 @@ void zf_group_dequeue (zf_group_t *group, zf_run_t *run)
 
 /* Frees the GONE runs that are left in a chunk without live records, and moves the cursor off
  * it. */
-static void leave_chunk (zf_group_t *group, zf_chunk_t *chunk)
+void zf_group_leave (zf_group_t *group, zf_chunk_t *chunk)
 {
     zf_run_t *run = zf_group_from (group, chunk->first);
     while (run != NULL && run->chunk == chunk) {
@@ -238,7 +247,7 @@ void zf_group_settle (zf_group_t *group, zf_run_t *run)
         free (run);
     }
     if (empty) {
-        leave_chunk (group, chunk);
+        zf_group_leave (group, chunk);
         zf_log_discard (group->log, chunk);
     }
 }

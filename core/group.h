@@ -46,8 +46,8 @@ struct zf_run {
     uint8_t state;           /* zf_run_state_t */
     bool fronts_key;         /* it is its key's turn, and this run has it (one record then) */
     zf_group_t *group;       /* where it belongs */
-    zf_consumer_t *consumer; /* LEASED: who has it */
-    uint64_t since_ms;       /* LEASED: when it was handed out */
+    zf_consumer_t *consumer; /* LEASED: who has it */    uint64_t since_ms;       /* LEASED: when it was handed out */
+    uint64_t due_ms;         /* LEASED by a link: when its delay is over; 0: it had none */
     zf_timer_t timer;        /* LEASED: end of the lease; DELAYED: end of the delay */
 };
 
@@ -95,6 +95,10 @@ zf_run_t *zf_group_pass (zf_group_t *group, uint32_t n, zf_run_state_t state);
 zf_run_t *zf_group_mark (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
                          zf_run_state_t state);
 
+/* Makes n records that no run has, behind the cursor or ahead of it, a run. NULL: out of memory. */
+zf_run_t *zf_group_place (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint32_t n,
+                          zf_run_state_t state);
+
 /* Makes the records of a run that lies ahead of the cursor, and is in no list, fresh again. */
 void zf_group_unmark (zf_group_t *group, zf_run_t *run);
 
@@ -111,6 +115,9 @@ zf_run_t *zf_group_next (const zf_group_t *group, zf_run_t *run);
 typedef int zf_split_fn (void *arg, zf_run_t *original, zf_run_t *copy);
 int zf_group_carve (zf_group_t *group, zf_run_t *run, uint32_t at, uint32_t n, zf_split_fn *split,
                     void *arg);
+
+/* Moves the cursor off a chunk that goes. */
+void zf_group_leave (zf_group_t *group, zf_chunk_t *chunk);
 
 /* READY runs: last in line, or first (records that were there before). */
 void zf_group_enqueue (zf_group_t *group, zf_run_t *run, bool first);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <zferry/error.h>
 
-typedef enum { FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_NAME, FIELD_OVERFLOW, FIELD_POLICY } kind_t;
+typedef enum { FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_NAME, FIELD_OVERFLOW, FIELD_DURABLE, FIELD_SYNC, FIELD_POLICY } kind_t;
 
 typedef struct {
     const char *name;
@@ -28,6 +28,7 @@ static const field_t policy_fields[] = {
     P (lease_ms, FIELD_U32),     P (ttl_ms, FIELD_U64),         P (max_length, FIELD_U64),
     P (max_bytes, FIELD_U64),    P (overflow, FIELD_OVERFLOW),  P (dedup_window_ms, FIELD_U32),
     P (priorities, FIELD_U32),   P (ordered, FIELD_BOOL),       P (dead_letter, FIELD_NAME),
+    P (durable, FIELD_DURABLE),
 };
 
 static const field_t info_fields[] = {
@@ -37,7 +38,7 @@ static const field_t info_fields[] = {
     I (workers, FIELD_U64), I (posted, FIELD_U64),      I (delivered, FIELD_U64),
     I (acked, FIELD_U64),   I (redelivered, FIELD_U64), I (dead, FIELD_U64),
     I (expired, FIELD_U64), I (dropped, FIELD_U64),     I (duplicates, FIELD_U64),
-    I (refused, FIELD_U64),
+    I (refused, FIELD_U64), I (sync, FIELD_SYNC), I (on_disk, FIELD_U64), I (links, FIELD_U64),
 };
 
 static void encode_field (zf_writer_t *w, const field_t *field, const void *at)
@@ -58,6 +59,12 @@ static void encode_field (zf_writer_t *w, const field_t *field, const void *at)
         break;
     case FIELD_OVERFLOW:
         zf_mp_put_uint (w, (uint64_t) * (const zf_overflow_t *) at);
+        break;
+    case FIELD_DURABLE:
+        zf_mp_put_uint (w, (uint64_t) * (const zf_durable_t *) at);
+        break;
+    case FIELD_SYNC:
+        zf_mp_put_uint (w, (uint64_t) * (const zf_sync_t *) at);
         break;
     case FIELD_POLICY:
         zf_policy_encode (w, at);
@@ -112,6 +119,12 @@ static void decode_field (zf_reader_t *r, const field_t *field, void *at)
     case FIELD_OVERFLOW:
         *(zf_overflow_t *) at = (zf_overflow_t) decode_up_to (r, ZF_OVERFLOW_DROP_OLDEST);
         break;
+    case FIELD_DURABLE:
+        *(zf_durable_t *) at = (zf_durable_t) decode_up_to (r, ZF_DURABLE_YES);
+        break;
+    case FIELD_SYNC:
+        *(zf_sync_t *) at = (zf_sync_t) decode_up_to (r, ZF_SYNC_NEVER);
+        break;
     case FIELD_POLICY:
         if (zf_policy_decode (r, at) != 0)
             r->failed = true;
@@ -152,6 +165,7 @@ bool zf_policy_valid (const zf_policy_t *policy)
 {
     return policy->priorities >= 1 && policy->priorities <= ZF_PRIORITIES_MAX &&
            policy->lease_ms > 0 && policy->backoff_min_ms <= policy->backoff_max_ms &&
+           (int) policy->durable >= 0 && (int) policy->durable <= ZF_DURABLE_YES &&
            (int) policy->overflow >= 0 && (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
            memchr (policy->dead_letter, 0, sizeof policy->dead_letter) != NULL &&
            (policy->dead_letter[0] == '\0' || zf_is_name (zf_bytes_of (policy->dead_letter)));

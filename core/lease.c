@@ -1,4 +1,5 @@
 #include "core/engine.h"
+#include "core/link.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -6,7 +7,7 @@
 
 static size_t run_bytes (const zf_run_t *run)
 {
-    return zf_chunk_span (run->chunk, run->at, run->count).size;
+    return zf_chunk_size (run->chunk, run->at, run->count);
 }
 
 zf_queue_t *zf_run_queue (const zf_run_t *run)
@@ -76,8 +77,10 @@ void zf_consumer_detach (zf_consumer_t *consumer)
     while (consumer->runs != NULL) { /* from the last on, each before the others: the order stays */
         zf_run_t *run = consumer->runs->prev;
         zf_run_unlink (queue, run);
-        zf_run_return (queue, run, true);
+        zf_run_return (queue, run, !consumer->drains);
     }
+    if (consumer->drains)
+        queue->is_drained = false;
     queue->consumers--;
     zf_engine_touch (queue);
     zf_session_t *session = consumer->session;
@@ -152,13 +155,21 @@ void zf_run_unlink (zf_queue_t *queue, zf_run_t *run)
 void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
 {
     size_t bytes = run_bytes (run);
-    if (run->chunk->notes != NULL)
+    zf_chunk_t *chunk = run->chunk;
+    if (chunk->notes != NULL)
         zf_notes_drop (queue, run);
+    zf_store_gone (queue, chunk, run->at, run->count);
     queue->length -= run->count;
-    zf_queue_discharge (queue, bytes);
+    zf_queue_discharge (queue, run->count, bytes, chunk->logged);
     zf_log_t *log = run->group->log;
     uint64_t pinned = log->pinned;
+    bool last = chunk->live == run->count;
+    uint32_t size = chunk->size;
+    if (last)
+        zf_store_leave (queue->engine, chunk);
     zf_group_settle (run->group, run);
+    if (!last && chunk->owner != NULL)
+        queue->engine->store.resident_bytes -= size - chunk->size; /* it was cut down */
     queue->engine->overhead += log->pinned - pinned;
     if (queue->parked != NULL || queue->length == 0) /* room for others, or for another queue */
         zf_engine_touch (queue);
@@ -207,11 +218,15 @@ void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
 
 void zf_run_return (zf_queue_t *queue, zf_run_t *run, bool counted)
 {
-    if (!counted && run->attempts > 0)
+    uint64_t due_ms = run->due_ms;
+    run->due_ms = 0;
+    if (!counted && run->attempts > 0) {
         run->attempts--;
+        zf_store_state (queue, run, 0);
+    }
     if (counted && queue->policy.max_attempts != 0 && run->attempts >= queue->policy.max_attempts)
         zf_run_bury (queue, run, ZF_E_DEAD, zf_bytes_of ("attempts"));
-    else
+    else if (due_ms <= queue->engine->now_ms || !zf_run_wait (queue, run, due_ms))
         zf_run_ready (queue, run, true);
 }
 
@@ -233,11 +248,19 @@ void zf_run_delay_over (zf_queue_t *queue, zf_run_t *run)
     1024 /* records that wait for their key, found in one go; the rest next
             turn */
 
+/* True if the record is not durable yet: what a worker has seen must not vanish. */
+static bool waits_for_disk (const zf_lane_t *lane, uint64_t id)
+{
+    return lane->mark_count > 0 && id >= lane->durable_end;
+}
+
 /* Up to max records that were handed out before or had to wait. */
 static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
 {
     while (lane->group.ready != NULL) {
         zf_run_t *run = lane->group.ready;
+        if (!zf_chunk_here (queue, run->chunk) || waits_for_disk (lane, zf_run_first (run)))
+            return NULL;
         if (zf_run_is_over (queue, run)) {
             zf_run_unlink (queue, run);
             zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
@@ -256,7 +279,8 @@ static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
 /* Records may travel in one run only if they are alike in this. */
 static uint32_t kind_of (const zf_note_t *note)
 {
-    return note != NULL ? (uint32_t) note->asked | (uint32_t) note->own_ttl << 1 : 0;
+    return note != NULL ? (uint32_t) (note->asked || note->keeps) | (uint32_t) note->own_ttl << 1
+                        : 0;
 }
 
 /* How many of the n records at the cursor have no ordering key and are alike. */
@@ -279,8 +303,14 @@ static zf_run_t *take_fresh (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
     zf_group_t *group = &lane->group;
     for (int aside = 0; aside < SET_ASIDE_MAX; aside++) {
         uint32_t n = zf_group_fresh (group);
-        if (n == 0)
+        uint64_t id = n > 0 ? group->chunk->first + group->at : 0;
+        if (n == 0 || waits_for_disk (lane, id))
             return NULL;
+        zf_store_read_ahead (queue, group->chunk);
+        if (!zf_chunk_here (queue, group->chunk))
+            return NULL;
+        if (lane->mark_count > 0 && lane->durable_end - id < n)
+            n = (uint32_t) (lane->durable_end - id);
         if (n > max)
             n = max;
         if (group->chunk->notes != NULL)
@@ -329,7 +359,9 @@ static int lease (zf_consumer_t *consumer, zf_run_t *run)
     consumer->leased_bytes += run_bytes (run);
     queue->leased += run->count;
     update_availability (consumer);
-    int rc = zf_timers_set (&queue->engine->timers, &run->timer, now + queue->policy.lease_ms);
+    int rc = 0;
+    if (!consumer->drains) /* a link has them as long as it lives */
+        rc = zf_timers_set (&queue->engine->timers, &run->timer, now + queue->policy.lease_ms);
     if (rc == 0)
         rc = consumer->session->dialect->deliver (consumer, run);
     if (rc != 0) {
@@ -337,6 +369,8 @@ static int lease (zf_consumer_t *consumer, zf_run_t *run)
         zf_run_return (queue, run, false);
         return rc;
     }
+    if (!consumer->drains)
+        zf_store_state (queue, run, 0);
     queue->totals.delivered += run->count;
     queue->totals.redelivered += run->attempts > 1 ? run->count : 0;
     return 0;
@@ -346,7 +380,9 @@ void zf_queue_dispatch (zf_queue_t *queue)
 {
     while (queue->available != NULL) {
         zf_consumer_t *consumer = queue->available;
-        zf_run_t *run = take (queue, consumer->limit - consumer->leased);
+        uint32_t max = consumer->limit - consumer->leased;
+        zf_run_t *run = consumer->drains ? zf_queue_take_drained (queue, consumer, max)
+                                         : take (queue, max);
         if (run == NULL || lease (consumer, run) != 0)
             return;
         if (consumer->is_available) { /* the next one's turn */
@@ -366,18 +402,25 @@ static uint64_t backoff (const zf_policy_t *policy, uint32_t attempts)
     return delay < policy->backoff_max_ms ? delay : policy->backoff_max_ms;
 }
 
+bool zf_run_wait (zf_queue_t *queue, zf_run_t *run, uint64_t due_ms)
+{
+    run->timer.kind = ZF_TIMER_DELAY;
+    if (zf_timers_set (&queue->engine->timers, &run->timer, due_ms) != 0)
+        return false;
+    run->state = ZF_RUN_DELAYED;
+    queue->delayed += run->count;
+    queue->engine->overhead += run->count * sizeof *run;
+    return true;
+}
+
 static void delay_run (zf_queue_t *queue, zf_run_t *run, uint64_t delay_ms)
 {
     uint64_t now = queue->engine->now_ms;
     uint64_t due = delay_ms < ZF_NEVER - now ? now + delay_ms : ZF_NEVER - 1;
-    run->timer.kind = ZF_TIMER_DELAY;
-    if (delay_ms == 0 || zf_timers_set (&queue->engine->timers, &run->timer, due) != 0) {
+    if (delay_ms > 0 && zf_run_wait (queue, run, due))
+        zf_store_state (queue, run, due);
+    else
         zf_run_ready (queue, run, false);
-        return;
-    }
-    run->state = ZF_RUN_DELAYED;
-    queue->delayed += run->count;
-    queue->engine->overhead += run->count * sizeof *run;
 }
 
 static void nack (zf_queue_t *queue, zf_run_t *run, int64_t delay_ms)
@@ -401,6 +444,8 @@ static void ack (zf_queue_t *queue, zf_run_t *run)
 
 static void apply (zf_queue_t *queue, zf_run_t *run, const zf_verdict_t *verdict)
 {
+    if (verdict->verb == ZF_SETTLE_EXTEND && run->consumer->drains)
+        return; /* its leases do not end */
     if (verdict->verb == ZF_SETTLE_EXTEND) {
         uint64_t lease_ms = verdict->delay_ms > 0 ? (uint64_t) verdict->delay_ms : 0;
         zf_timers_set (&queue->engine->timers, &run->timer,

@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include "core/mp.h"
+
 #include <stdlib.h>
 #include <utlist.h>
 #include <zferry/error.h>
@@ -33,6 +35,7 @@ static zf_chunk_t *new_chunk (zf_log_t *log, uint64_t now_ms)
     chunk->size = ZF_BATCH_HEADER;
     chunk->first = log->next;
     chunk->oldest_ms = now_ms;
+    chunk->logged = log->logged;
     DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
     log->closed = false;
     return chunk;
@@ -78,6 +81,7 @@ static void rewind_chunk (zf_log_t *log, zf_chunk_t *chunk, uint64_t now_ms)
     chunk->size = ZF_BATCH_HEADER;
     chunk->first = log->next;
     chunk->oldest_ms = now_ms;
+    chunk->logged = log->logged;
 }
 
 /* The chunk that takes a record of size bytes. */
@@ -90,6 +94,8 @@ static zf_chunk_t *open_chunk (zf_log_t *log, size_t size, uint64_t now_ms)
         rewind_chunk (log, chunk, now_ms);
         return chunk;
     }
+    if (chunk->data == NULL || chunk->logged != log->logged)
+        return new_chunk (log, now_ms);
     if (log->closed || chunk->count == ZF_CHUNK_RECORDS || chunk->size + size > ZF_CHUNK_BYTES)
         return new_chunk (log, now_ms);
     if (chunk->first + chunk->count != log->next) /* the chunk behind it is settled and gone */
@@ -165,8 +171,34 @@ int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uin
     return 0;
 }
 
+void zf_log_unadopt (zf_log_t *log, zf_chunk_t *chunk)
+{
+    log->next -= chunk->count;
+    log->length -= chunk->count;
+    log->bytes -= chunk->size - ZF_BATCH_HEADER;
+    chunk->offsets = NULL; /* they are the caller's again */
+    DL_DELETE (log->head, chunk);
+    free_chunk (chunk);
+}
+
 #define COMPACT_BYTES 4096 /* settled in a chunk before it is worth the while, */
 #define COMPACT_SHARE 8    /* and this to one of what is live */
+
+/* Copies the live records to `to`; settled ones keep their index and lose their bytes. Returns how
+ * far it is filled. */
+static uint32_t copy_live (zf_chunk_t *chunk, uint8_t *to)
+{
+    uint32_t used = ZF_BATCH_HEADER;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        zf_bytes_t record = zf_chunk_span (chunk, i, 1);
+        bool settled = (chunk->offsets[i] & ZF_SETTLED) != 0;
+        if (!settled)
+            memcpy (to + used, record.data, record.size);
+        chunk->offsets[i] = used | (settled ? ZF_SETTLED : 0);
+        used += settled ? 0 : (uint32_t) record.size;
+    }
+    return used;
+}
 
 /* Gives the live records memory of their own, so that a few do not keep a large batch here. Settled
  * ones keep their index and lose their bytes. */
@@ -176,15 +208,7 @@ static void compact (zf_log_t *log, zf_chunk_t *chunk)
     uint8_t *data = malloc (size);
     if (data == NULL)
         return; /* the next time */
-    uint32_t used = ZF_BATCH_HEADER;
-    for (uint32_t i = 0; i < chunk->count; i++) {
-        zf_bytes_t record = zf_chunk_span (chunk, i, 1);
-        bool settled = (chunk->offsets[i] & ZF_SETTLED) != 0;
-        if (!settled)
-            memcpy (data + used, record.data, record.size);
-        chunk->offsets[i] = used | (settled ? ZF_SETTLED : 0);
-        used += settled ? 0 : (uint32_t) record.size;
-    }
+    uint32_t used = copy_live (chunk, data);
     if (chunk->frame != NULL)
         zf_frame_drop (chunk->frame);
     else
@@ -194,14 +218,15 @@ static void compact (zf_log_t *log, zf_chunk_t *chunk)
     chunk->size = chunk->capacity = used;
     log->pinned -= chunk->settled_bytes;
     chunk->settled_bytes = 0;
+    chunk->home = 0;
 }
 
 bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n)
 {
-    uint32_t bytes = (uint32_t) zf_chunk_span (chunk, at, n).size;
+    uint32_t bytes = zf_chunk_size (chunk, at, n);
     chunk->live -= n;
     chunk->settled_bytes += bytes;
-    log->pinned += bytes;
+    log->pinned += chunk->data != NULL ? bytes : 0;
     log->length -= n;
     log->bytes -= bytes;
     if (chunk->live == 0)
@@ -209,6 +234,8 @@ bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n)
     for (uint32_t i = at; i < at + n; i++)
         chunk->offsets[i] |= ZF_SETTLED;
     uint32_t live = chunk->size - ZF_BATCH_HEADER - chunk->settled_bytes;
+    if (chunk->data == NULL)
+        return false;
     if (chunk->settled_bytes >= COMPACT_BYTES && chunk->settled_bytes / COMPACT_SHARE >= live)
         compact (log, chunk);
     return false;
@@ -216,9 +243,9 @@ bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n)
 
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
 {
-    log->pinned -= chunk->settled_bytes;
+    log->pinned -= chunk->data != NULL ? chunk->settled_bytes : 0;
     chunk->settled_bytes = 0;
-    if (chunk->frame == NULL && chunk->capacity <= ZF_CHUNK_BYTES && chunk == tail (log)) {
+    if (chunk->frame == NULL && chunk->data != NULL && chunk->capacity <= ZF_CHUNK_BYTES && chunk == tail (log)) {
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;
     }
@@ -237,7 +264,14 @@ void zf_log_free (zf_log_t *log)
 zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
 {
     uint32_t start = offset_of (chunk, at);
+    if (chunk->data == NULL)
+        return zf_bytes (NULL, 0);
     return zf_bytes (chunk->data + start, offset_of (chunk, at + n) - start);
+}
+
+uint32_t zf_chunk_size (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
+{
+    return offset_of (chunk, at + n) - offset_of (chunk, at);
 }
 
 zf_record_t zf_chunk_record (const zf_chunk_t *chunk, uint32_t at)
@@ -258,4 +292,179 @@ int zf_chunk_set_note (zf_chunk_t *chunk, uint32_t at, zf_note_t *note)
     }
     chunk->notes[at] = note;
     return 0;
+}
+
+void zf_log_skip (zf_log_t *log, uint64_t next)
+{
+    log->next = next;
+    log->closed = true;
+}
+
+/* -- for the store ----------------------------------------------------------------------------- */
+
+static void free_frame (zf_frame_t *frame)
+{
+    free (frame);
+}
+
+static zf_frame_t *new_frame (size_t size)
+{
+    zf_frame_t *frame = malloc (sizeof *frame + size);
+    if (frame != NULL)
+        *frame = (zf_frame_t){(uint8_t *) (frame + 1), size, 1, free_frame};
+    return frame;
+}
+
+zf_frame_t *zf_frame_of (zf_bytes_t bytes)
+{
+    zf_frame_t *frame = new_frame (bytes.size);
+    if (frame != NULL)
+        memcpy (frame->data, bytes.data, bytes.size);
+    return frame;
+}
+
+int zf_log_pack (zf_log_t *log, zf_chunk_t *chunk)
+{
+    if (chunk->frame != NULL && chunk->settled_bytes == 0)
+        return 0;
+    zf_frame_t *frame = new_frame (chunk->size - chunk->settled_bytes);
+    if (frame == NULL)
+        return ZF_E_NOMEM;
+    copy_live (chunk, frame->data);
+    zf_batch_seal (frame->data, frame->size, chunk->live, ZF_BATCH_HAS_PROPS, chunk->first);
+    if (chunk->frame != NULL)
+        zf_frame_drop (chunk->frame);
+    else
+        free (chunk->data);
+    log->pinned -= chunk->settled_bytes;
+    chunk->settled_bytes = 0;
+    chunk->home = 0;
+    chunk->frame = frame;
+    chunk->data = frame->data;
+    chunk->size = chunk->capacity = (uint32_t) frame->size;
+    return 0;
+}
+
+void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk)
+{
+    log->pinned -= chunk->settled_bytes;
+    zf_frame_drop (chunk->frame);
+    chunk->frame = NULL;
+    chunk->data = NULL;
+    chunk->capacity = 0;
+}
+
+void zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame)
+{
+    chunk->frame = frame;
+    chunk->data = frame->data;
+    chunk->capacity = chunk->size;
+    log->pinned += chunk->settled_bytes;
+}
+
+uint32_t zf_alive_records (const zf_alive_t *alive)
+{
+    zf_reader_t r = alive->pairs;
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < alive->pair_count; i++) {
+        uint32_t from = (uint32_t) zf_mp_uint (&r);
+        uint32_t to = (uint32_t) zf_mp_uint (&r);
+        to = to < alive->count ? to : alive->count;
+        sum += to > from ? to - from : 0;
+    }
+    return sum;
+}
+
+/* Offsets of the whole range: those that are not alive have no bytes. */
+static void spread (zf_chunk_t *chunk, const zf_alive_t *alive, const uint32_t *offsets,
+                    uint32_t records)
+{
+    zf_reader_t r = alive->pairs;
+    uint32_t at = 0;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < alive->pair_count; i++) {
+        uint32_t from = (uint32_t) zf_mp_uint (&r);
+        uint32_t to = (uint32_t) zf_mp_uint (&r);
+        for (; at < from && at < alive->count; at++)
+            chunk->offsets[at] = (used < records ? offsets[used] : chunk->size) | ZF_SETTLED;
+        for (; at < to && at < alive->count; at++)
+            chunk->offsets[at] = offsets[used++];
+    }
+    for (; at < alive->count; at++)
+        chunk->offsets[at] = chunk->size | ZF_SETTLED;
+}
+
+int zf_log_insert (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch,
+                   const uint32_t *offsets, const zf_alive_t *alive, zf_chunk_t *before,
+                   zf_chunk_t **out)
+{
+    zf_chunk_t *chunk = calloc (1, sizeof *chunk);
+    uint32_t *own = malloc (alive->count * sizeof *own);
+    if (chunk == NULL || own == NULL) {
+        free (chunk);
+        free (own);
+        return ZF_E_NOMEM;
+    }
+    chunk->frame = zf_frame_hold (frame);
+    chunk->data = frame->data;
+    chunk->offsets = own;
+    chunk->size = chunk->capacity = (uint32_t) frame->size;
+    chunk->count = chunk->slots = alive->count;
+    chunk->live = batch->count;
+    chunk->first = alive->first;
+    chunk->oldest_ms = alive->oldest_ms;
+    chunk->newest_ms = alive->newest_ms;
+    chunk->logged = log->logged;
+    spread (chunk, alive, offsets, batch->count);
+    if (before != NULL)
+        DL_PREPEND_ELEM (log->head, before, chunk);
+    else
+        DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
+    uint64_t end = chunk->first + chunk->count;
+    if (end > log->next)
+        zf_log_skip (log, end);
+    log->length += batch->count;
+    log->bytes += batch->size;
+    *out = chunk;
+    return 0;
+}
+
+/* The first live record of the chunk from index `at` on; count: none. */
+static uint32_t next_live (const zf_chunk_t *chunk, uint32_t at)
+{
+    if (chunk->live == 0)
+        return chunk->count;
+    while (at < chunk->count && (chunk->offsets[at] & ZF_SETTLED) != 0)
+        at++;
+    return at;
+}
+
+bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place)
+{
+    zf_chunk_t *chunk;
+    DL_FOREACH (log->head, chunk) {
+        if (chunk->first + chunk->count <= *id)
+            continue;
+        uint32_t at = next_live (chunk, *id > chunk->first ? (uint32_t) (*id - chunk->first) : 0);
+        if (at == chunk->count)
+            continue;
+        *id = chunk->first + at;
+        *place = (zf_place_t){chunk, at};
+        return true;
+    }
+    return false;
+}
+
+uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before)
+{
+    zf_place_t place;
+    uint64_t id = first;
+    uint64_t missing = count;
+    if (zf_log_find (log, &id, &place) && id - first < count)
+        missing = id - first;
+    zf_chunk_t *chunk = log->head;
+    while (chunk != NULL && chunk->first <= first)
+        chunk = chunk->next;
+    *before = chunk;
+    return (uint32_t) missing;
 }

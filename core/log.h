@@ -27,7 +27,7 @@ typedef struct zf_chunk zf_chunk_t;
 struct zf_chunk {
     zf_chunk_t *prev, *next; /* neighbours in the log */
     zf_frame_t *frame;       /* an adopted batch; NULL: data is our own */
-    uint8_t *data;           /* room for a batch header, then the records */
+    uint8_t *data;           /* room for a batch header, then the records; NULL: on disk only */
     uint32_t *offsets;       /* where each record begins in data; ZF_SETTLED: it is not live */
     zf_note_t **notes;       /* what is special about single records; NULL: nothing about any */
     uint32_t size;           /* bytes used of data, header included */
@@ -39,6 +39,14 @@ struct zf_chunk {
     uint64_t first;          /* id of the first record; the others follow on */
     uint64_t oldest_ms;      /* when its first record came */
     uint64_t newest_ms;      /* when its last record came */
+    bool logged;             /* its records are durable, or will be: the rest is the store's */
+    uint8_t load;            /* the slot that reads it back, from 1; 0: none */
+    uint32_t home;           /* where its batch lies in the entry; 0: not in one piece */
+    uint64_t lsn;            /* the entry that it lies in, or its oldest records do */
+    uint64_t newest_lsn;     /* its newest ones */
+    void *owner;             /* the queue */
+    zf_chunk_t *logged_prev, *logged_next;     /* store's logged */
+    zf_chunk_t *resident_prev, *resident_next; /* store's resident; NULL: not in it */
 };
 
 typedef struct {
@@ -48,6 +56,7 @@ typedef struct {
     uint64_t bytes;   /* encoded bytes of live records */
     uint64_t pinned;  /* encoded bytes of settled records in chunks that others keep here */
     bool closed;      /* the next record starts a new chunk */
+    bool logged;      /* the next record is durable: it shares chunks with its like only */
 } zf_log_t;
 
 /* A record's place. */
@@ -67,6 +76,10 @@ void zf_log_take_back (zf_log_t *log);
 int zf_log_adopt (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch, uint32_t *offsets,
                   uint64_t now_ms, zf_chunk_t **chunk);
 
+/* Takes back the batch that was adopted last, but not its offsets. Nobody has settled any of it or
+ * points to it. */
+void zf_log_unadopt (zf_log_t *log, zf_chunk_t *chunk);
+
 /* Counts n records of the chunk, from index `at` on, as settled. Returns true if none is left: then
  * zf_log_discard must follow, when nobody points to the chunk any more. A chunk of which little is
  * left is cut down to that: views into it are void then. */
@@ -77,8 +90,52 @@ void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk);
 
 void zf_log_free (zf_log_t *log);
 
+/* Ids go on from there. */
+void zf_log_skip (zf_log_t *log, uint64_t next);
+
+/* -- for the store: chunks that are also in the log on disk -------------------------------------- */
+
+/* A frame of its own memory with a copy of these bytes; NULL: none left. */
+zf_frame_t *zf_frame_of (zf_bytes_t bytes);
+
+/* Makes the chunk's live records a batch in a frame that is never changed again. Returns 0 or
+ * ZF_E_NOMEM. */
+int zf_log_pack (zf_log_t *log, zf_chunk_t *chunk);
+
+/* Lets go of a packed or adopted chunk's records, and gives it their batch back. */
+void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk);
+void zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame);
+
+/* Which records of a range are alive, as it is written down. */
+typedef struct {
+    uint64_t first;    /* id of the first of the range, */
+    uint32_t count;    /* as many as are of interest */
+    uint64_t oldest_ms, newest_ms;
+    zf_reader_t pairs; /* [from, to[, as indices of the range, ascending */
+    uint32_t pair_count;
+} zf_alive_t;
+
+/* How many of them. */
+uint32_t zf_alive_records (const zf_alive_t *alive);
+
+/* Inserts them before a chunk (NULL: at the end), made of a batch that has just them. Holds frame;
+ * offsets are those of the batch. Returns 0 or ZF_E_NOMEM. */
+int zf_log_insert (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch,
+                   const uint32_t *offsets, const zf_alive_t *alive, zf_chunk_t *before,
+                   zf_chunk_t **chunk);
+
+/* How many records from id first on come before the first live one that is here, at most count;
+ * *before is the chunk that they would go before. */
+uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
+
+/* The first live record from *id on: its id and place. False: there is none. */
+bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place);
+
 /* The encoded bytes of n records from `at` on. */
 zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n);
+
+/* How many bytes that are, also of a chunk that is not in memory. */
+uint32_t zf_chunk_size (const zf_chunk_t *chunk, uint32_t at, uint32_t n);
 
 /* Decodes one record. */
 zf_record_t zf_chunk_record (const zf_chunk_t *chunk, uint32_t at);

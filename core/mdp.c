@@ -1,6 +1,7 @@
 #include "core/mdp.h"
 
 #include "core/foreign.h"
+#include "core/titanic.h"
 #include <zferry/error.h>
 
 /* session->flags, beside ZF_FOREIGN_BUSY */
@@ -157,6 +158,10 @@ static void client_input (zf_session_t *session, zf_frame_t **frames, size_t cou
     }
     zf_bytes_t name = frame_bytes (frames[service]);
     zf_frame_t **body = frames + service + 1;
+    if (zf_titanic_serves (session->engine, name)) {
+        zf_titanic_ask (session, name, body, count - service - 1);
+        return;
+    }
     if (!is_mmi (name)) {
         ask (session, name, body, count - service - 1);
         return;

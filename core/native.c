@@ -1,5 +1,8 @@
 #include "core/native.h"
 
+#include "core/keep.h"
+#include "core/link.h"
+
 #include <stdlib.h>
 #include <zferry/error.h>
 
@@ -42,7 +45,7 @@ static void send_welcome (zf_session_t *session)
     zf_control (w, ZF_CMD_WELCOME, 4);
     zf_mp_put_uint (w, ZF_NATIVE_VERSION);
     zf_mp_put_bin (w, zf_bytes (options->uuid, ZF_UUID_BYTES));
-    zf_mp_put_map (w, 4);
+    zf_mp_put_map (w, 6);
     zf_mp_put_uint (w, ZF_OPTION_HEARTBEAT);
     zf_mp_put_uint (w, options->heartbeat_ms);
     zf_mp_put_uint (w, ZF_OPTION_IDLE);
@@ -51,6 +54,10 @@ static void send_welcome (zf_session_t *session)
     zf_mp_put_uint (w, options->window_bytes);
     zf_mp_put_uint (w, ZF_OPTION_MAX_MESSAGE);
     zf_mp_put_uint (w, options->max_message_bytes);
+    zf_mp_put_uint (w, ZF_OPTION_SYNC);
+    zf_mp_put_uint (w, (uint64_t) session->engine->store.sync);
+    zf_mp_put_uint (w, ZF_OPTION_SOURCE);
+    zf_mp_put_bin (w, zf_bytes (zf_engine_source (session->engine), ZF_UUID_BYTES));
     zf_out_written (session);
     zf_out_end (session);
 }
@@ -85,15 +92,20 @@ static void native_answer (zf_session_t *session, const zf_answer_t *answer)
 {
     zf_out_begin (session);
     zf_writer_t *w = zf_out_write (session);
-    zf_control (w, ZF_CMD_REPLY, 5);
+    zf_control (w, answer->fetched ? ZF_CMD_RESULT : ZF_CMD_REPLY, answer->fetched ? 6 : 5);
     zf_mp_put_uint (w, answer->number);
     zf_mp_put_uint (w, (uint64_t) -answer->code);
+    if (answer->fetched)
+        zf_mp_put_str (w, answer->reason);
     zf_mp_put_bool (w, answer->more);
-    zf_mp_put_str (w, answer->reason);
+    if (answer->fetched)
+        zf_mp_put_uint (w, 0);
+    else
+        zf_mp_put_str (w, answer->reason);
     zf_out_written (session);
     if (answer->code == 0 && answer->frame != NULL)
         zf_out_share (session, answer->frame);
-    else if (answer->code == 0)
+    else if (answer->code == 0 && (!answer->fetched || answer->record.body.data != NULL))
         send_record (session, &answer->record, answer->number);
     zf_out_end (session);
 }
@@ -102,7 +114,13 @@ static void native_answer (zf_session_t *session, const zf_answer_t *answer)
 static void send_run (zf_session_t *session, const zf_run_t *run)
 {
     const zf_chunk_t *chunk = run->chunk;
-    if (chunk->frame != NULL && run->count == chunk->count) {
+    if (run->consumer != NULL && run->consumer->drains && zf_run_has_times (run)) {
+        size_t size = 0;
+        uint8_t *batch = zf_run_with_times (run, &size);
+        zf_out_give (session, batch, size);
+        return;
+    }
+    if (chunk->frame != NULL && run->count == chunk->count && chunk->live == chunk->count) {
         zf_out_share (session, chunk->frame);
         return;
     }
@@ -128,7 +146,7 @@ static int native_deliver (zf_consumer_t *consumer, zf_run_t *run)
     zf_mp_put_uint (w, zf_run_first (run));
     zf_mp_put_uint (w, run->attempts);
     zf_mp_put_uint (w, queue->policy.lease_ms);
-    zf_mp_put_uint (w, note != NULL && note->asked ? ZF_DELIVER_WANTS_REPLY : 0);
+    zf_mp_put_uint (w, note != NULL && (note->asked || note->keeps) ? ZF_DELIVER_WANTS_REPLY : 0);
     zf_out_written (session);
     send_run (session, run);
     return zf_out_end (session);
@@ -308,11 +326,74 @@ static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_intake_done (&in);
 }
 
+static void say_linked (zf_session_t *session, const zf_held_t *held)
+{
+    const zf_queue_t *queue = held->queue;
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_LINKED, 5);
+    zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
+    zf_mp_put_uint (w, held->first);
+    zf_mp_put_uint (w, (uint64_t) -held->code);
+    zf_mp_put_str (w, zf_bytes_of (held->code == ZF_E_INVAL
+                                       ? "a loop of links: this queue is on the way to itself"
+                                       : zf_strerror (held->code)));
+    zf_out_written (session);
+    zf_out_end (session);
+}
+
+static void on_link (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_bytes_t name = zf_mp_bytes (r);
+    int code = ZF_E_PROTO;
+    zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (session->engine, name, &code);
+    if (queue == NULL) {
+        send_error (session, code, zf_strerror (code));
+        return;
+    }
+    zf_held_t held = {.queue = queue, .say = say_linked};
+    held.code = zf_feed_link (queue, session, r, &held.first);
+    held.count = UINT64_MAX; /* nothing goes on from it */
+    zf_engine_touch (queue);
+    if (held.code == ZF_E_PROTO)
+        send_error (session, ZF_E_PROTO, "LINK is malformed");
+    else /* what `last` says is acknowledged at the source then: it has to be on disk */
+        zf_store_hold (session, &held);
+}
+
+static void say_forgotten (zf_session_t *session, const zf_held_t *held)
+{
+    zf_answer_t answer = {.number = held->first, .code = held->code, .fetched = true};
+    answer.reason = zf_bytes_of (held->code != 0 ? zf_strerror (held->code) : "");
+    native_answer (session, &answer);
+}
+
+static void on_fetch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
+{
+    (void) body;
+    zf_held_t held = {.say = say_forgotten, .first = zf_mp_uint (r)};
+    zf_bytes_t id = zf_mp_bytes (r);
+    bool wait = zf_mp_bool (r);
+    bool forget = zf_mp_bool (r);
+    if (r->failed || id.size == 0 || id.size > ZF_ID_MAX) {
+        send_error (session, ZF_E_PROTO, "FETCH is malformed");
+        return;
+    }
+    if (!forget) {
+        zf_kept_fetch (session, held.first, id, wait);
+        return;
+    }
+    held.code = zf_kept_forget (session->engine, id);
+    zf_store_hold (session, &held);
+}
+
 static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
     (void) body;
     zf_bytes_t name = zf_mp_bytes (r);
     uint64_t limit = zf_mp_uint (r);
+    uint64_t flags = zf_reader_left (r) > 0 ? zf_mp_uint (r) : 0;
     int code = ZF_E_PROTO;
     zf_engine_t *engine = session->engine;
     zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (engine, name, &code);
@@ -320,11 +401,29 @@ static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         send_error (session, code, zf_strerror (code));
         return;
     }
-    if (zf_consumer_attach (session, queue,
-                            limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX) == NULL)
+    zf_consumer_t *consumer = zf_consumer_find (session, queue);
+    if (queue->is_drained && consumer == NULL) {
+        send_error (session, ZF_E_BUSY, "a link drains this queue: it takes no other consumers");
+        return;
+    }
+    bool is_new = consumer == NULL;
+    if (is_new)
+        consumer = zf_consumer_attach (session, queue, 0);
+    if (consumer == NULL) {
         zf_session_end (session, "out of memory");
-    else
-        native_tick (session);
+        return;
+    }
+    if ((flags & ZF_CONSUME_DRAIN) != 0 && !consumer->drains &&
+        (code = zf_consumer_drain (consumer)) != 0) {
+        if (is_new)
+            zf_consumer_detach (consumer);
+        send_error (session, code,
+                    code == ZF_E_BUSY ? "queue has other consumers"
+                                      : "a queue with priority levels can't be drained");
+        return;
+    }
+    zf_consumer_attach (session, queue, limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX);
+    native_tick (session);
 }
 
 /* The session as a consumer of the queue that the command names, or NULL: it is not one, and that
@@ -441,6 +540,18 @@ static void send_done (zf_session_t *session, uint64_t number, int code)
     zf_out_end (session);
 }
 
+static void say_done (zf_session_t *session, const zf_held_t *held)
+{
+    send_done (session, held->first, held->code);
+}
+
+/* When it is on disk. */
+static void hold_done (zf_session_t *session, uint64_t number, int code)
+{
+    zf_held_t held = {.say = say_done, .first = number, .code = code};
+    zf_store_hold (session, &held);
+}
+
 static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake_t *in,
                           segment_t *segments, uint32_t n)
 {
@@ -476,6 +587,7 @@ static bool fit (const zf_intake_t *in, const segment_t *segments, uint32_t n)
 /* Puts all segments, or none. A queue may be named more than once. */
 static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
 {
+    zf_store_mark_t mark = zf_store_mark (in->session->engine);
     if (!fit (in, segments, n))
         return ZF_E_FULL;
     for (uint32_t i = 0; i < n; i++) {
@@ -485,6 +597,7 @@ static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
             continue;
         for (i++; i-- > 0;) /* no memory: what was put is taken back, the last first */
             zf_queue_take_back (segments[i].queue, segments[i].ends);
+        zf_store_take_back (in->session->engine, mark);
         return ZF_E_NOMEM;
     }
     return 0;
@@ -516,7 +629,7 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
         zf_producer_heard (producer, low);
         uint64_t span;
         if (number <= producer->last) {
-            send_done (session, number, zf_producer_outcome (producer, number, &span));
+            hold_done (session, number, zf_producer_outcome (producer, number, &span));
             free (segments);
             return;
         }
@@ -526,8 +639,10 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
         remembered = remember (session, producer, number, rc);
     }
     free (segments);
+    if (remembered && producer != NULL)
+        zf_store_producer (session->engine, NULL, producer);
     if (remembered)
-        send_done (session, number, rc);
+        hold_done (session, number, rc);
 }
 
 static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
@@ -559,6 +674,7 @@ typedef void command_fn (zf_session_t *session, zf_reader_t *r, zf_frame_t *body
 static command_fn *const commands[] = {
     [ZF_CMD_HELLO] = on_hello,     [ZF_CMD_PING] = on_ping,       [ZF_CMD_PONG] = on_pong,
     [ZF_CMD_BYE] = on_bye,         [ZF_CMD_POST] = on_post,       [ZF_CMD_POST_MANY] = on_post_many,
+    [ZF_CMD_LINK] = on_link, [ZF_CMD_FETCH] = on_fetch,
     [ZF_CMD_REQUEST] = on_request, [ZF_CMD_CONSUME] = on_consume, [ZF_CMD_ACK] = on_ack,
     [ZF_CMD_NACK] = on_nack,       [ZF_CMD_REJECT] = on_reject,   [ZF_CMD_RELEASE] = on_release,
     [ZF_CMD_EXTEND] = on_extend,   [ZF_CMD_ANSWER] = on_answer,   [ZF_CMD_ADMIN] = on_admin,

@@ -9,9 +9,11 @@
  *   to broker HELLO version uuid {option: value}            BYE
  *
  *   post      POST queue low [batch]                     -> CONFIRM queue first count code
+ *   link      LINK queue [uuid, queue]...                -> LINKED queue last code text
  *             POST_MANY number low [queue, count]... [batch] -> DONE number code
  *   ask       REQUEST service ttl_ms flags [batch]       -> REPLY first code more reason [batch]
- *   work      CONSUME queue limit                        -> DELIVER queue first attempt lease_ms
+ *   fetch     FETCH number id wait forget                -> RESULT number code text more 0 [batch]
+ *   work      CONSUME queue limit flags                  -> DELIVER queue first attempt lease_ms
  *                                                        flags [batch]
  *             ACK queue (first count)...                    NACK queue delay_ms (first count)...
  *             REJECT queue reason (first count)...          RELEASE queue (first count)...
@@ -41,8 +43,11 @@ enum {
     ZF_CMD_CONFIRM = 11,
     ZF_CMD_POST_MANY = 12,
     ZF_CMD_DONE = 13,
+    ZF_CMD_LINK = 14,
+    ZF_CMD_LINKED = 15,
     ZF_CMD_REQUEST = 20,
     ZF_CMD_REPLY = 21,
+    ZF_CMD_FETCH = 22,
     ZF_CMD_CONSUME = 30,
     ZF_CMD_DELIVER = 31,
     ZF_CMD_ACK = 32,
@@ -61,10 +66,19 @@ enum {
     ZF_OPTION_HEARTBEAT = 2,  /* WELCOME: ms; a worker sends something at least this often */
     ZF_OPTION_IDLE = 3,       /* WELCOME: ms; anybody else within this */
     ZF_OPTION_WINDOW = 4,     /* WELCOME: bytes of unconfirmed posts */
-    ZF_OPTION_MAX_MESSAGE = 5 /* WELCOME: bytes of a frame */
+    ZF_OPTION_MAX_MESSAGE = 5, /* WELCOME: bytes of a frame */
+    ZF_OPTION_SYNC = 6,        /* WELCOME: zf_sync_t, what confirmed means for durable queues */
+    ZF_OPTION_SOURCE = 7       /* WELCOME: bin, identity of the broker's journal: the same for as
+                                  long as that exists; without a journal, of this run */
 };
 
 enum { ZF_DELIVER_WANTS_REPLY = 1 };
+
+/* CONSUME. */
+enum {
+    ZF_CONSUME_DRAIN = 1 /* for links: the only consumer; all records, whatever they wait for, in the
+                            order of their ids; attempts are not counted, leases do not end */
+};
 
 extern const zf_dialect_t zf_dialect_native;
 

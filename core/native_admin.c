@@ -8,8 +8,10 @@
  *   purge     nil        how many
  *   requeue   max        how many (of the queue's dead letters; max 0: all)
  *   discard   max        how many
- *   stats     nil        {name: uint} */
+ *   stats     nil        {name: uint}
+ *   upstreams nil        [uuid, queue, ...] of the links that feed it, and of what feeds those */
 #include "core/info.h"
+#include "core/link.h"
 #include "core/native.h"
 
 #include <stdlib.h>
@@ -51,10 +53,19 @@ static void fail (const call_t *call, int code, const char *text)
     end (call);
 }
 
+static void say_number (zf_session_t *session, const zf_held_t *held)
+{
+    const call_t call = {.session = session, .number = held->first};
+    const char *text = held->code != 0 ? "the journal failed" : "";
+    zf_mp_put_uint (begin (&call, held->code, text, false), held->count);
+    end (&call);
+}
+
+/* When what was changed is on disk. */
 static void number_result (const call_t *call, uint64_t value)
 {
-    zf_mp_put_uint (begin (call, 0, "", false), value);
-    end (call);
+    zf_held_t held = {.say = say_number, .first = call->number, .count = value};
+    zf_store_hold (call->session, &held);
 }
 
 static void on_queues (const call_t *call)
@@ -99,6 +110,10 @@ static void on_declare (const call_t *call)
         fail (call, ZF_E_INVAL, "a queue can't be its own dead-letter queue");
         return;
     }
+    if (policy.durable == ZF_DURABLE_YES && !engine->store.on) {
+        fail (call, ZF_E_INVAL, "this broker has no journal: the queue can't be durable");
+        return;
+    }
     zf_queue_t *queue = zf_engine_queue (engine, call->queue_name, &code);
     if (queue == NULL) {
         fail (call, code, zf_strerror (code));
@@ -106,7 +121,8 @@ static void on_declare (const call_t *call)
     }
     code = zf_queue_set_policy (queue, &policy);
     if (code == ZF_E_BUSY) {
-        fail (call, ZF_E_INVAL, "priorities and ordering can change only while the queue is empty");
+        fail (call, ZF_E_INVAL,
+              "priorities, ordering and durability can change only while the queue is empty");
         return;
     }
     if (code != 0) {
@@ -114,18 +130,21 @@ static void on_declare (const call_t *call)
         return;
     }
     queue->declared = true;
+    zf_store_queue (queue);
     zf_engine_touch (queue);
     number_result (call, 0);
 }
 
+/* *here: false if one is not in memory. */
 static size_t collect (const call_t *call, uint64_t from, uint64_t max, zf_writer_t *ids,
-                       zf_writer_t *batch)
+                       zf_writer_t *batch, bool *here)
 {
+    *here = true;
     zf_sight_t sight;
     size_t n = 0;
     zf_writer_reserve (batch, ZF_BATCH_HEADER);
     while (n < max && n < PEEK_MAX && batch->size < PEEK_BYTES &&
-           zf_queue_peek (call->queue, from, &sight)) {
+           zf_queue_peek (call->queue, from, &sight) && (*here = sight.here)) {
         size_t size = zf_record_size (sight.record.props.size, sight.record.body.size);
         uint8_t *at = zf_writer_reserve (batch, size);
         if (at == NULL)
@@ -151,7 +170,13 @@ static void on_peek (const call_t *call)
         fail (call, ZF_E_PROTO, "peek takes [from max]");
         return;
     }
-    size_t n = collect (call, from, max, &ids, &batch);
+    bool here;
+    size_t n = collect (call, from, max, &ids, &batch, &here);
+    if (n == 0 && !here) {
+        fail (call, ZF_E_AGAIN, "its records are being read from the disk: ask again");
+        zf_writer_free (&batch);
+        return;
+    }
     zf_writer_t *w = begin (call, 0, "", false);
     zf_mp_put_array (w, n);
     zf_write_bytes (w, ids.data, ids.size);
@@ -213,6 +238,12 @@ static void on_stats (const call_t *call)
     end (call);
 }
 
+static void on_upstreams (const call_t *call)
+{
+    zf_feeds_write (call->queue, begin (call, 0, "", false));
+    end (call);
+}
+
 static const struct {
     const char *name;
     void (*run) (const call_t *call);
@@ -221,6 +252,7 @@ static const struct {
     {"queues", on_queues, false},  {"queue", on_queue, true},  {"declare", on_declare, false},
     {"peek", on_peek, true},       {"purge", on_purge, true},  {"requeue", on_requeue, true},
     {"discard", on_discard, true}, {"stats", on_stats, false},
+    {"upstreams", on_upstreams, true},
 };
 
 void zf_native_admin (zf_session_t *session, zf_reader_t *r)

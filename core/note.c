@@ -1,4 +1,5 @@
 #include "core/engine.h"
+#include "core/keep.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -108,6 +109,7 @@ void zf_note_free (zf_queue_t *queue, zf_note_t *note)
 {
     zf_timers_cancel (&queue->engine->timers, &note->timer);
     zf_note_forget_asker (note);
+    zf_kept_drop (note);
     if (note->key != NULL)
         drop_key (queue, note->key);
     zf_chunk_set_note (note->chunk, note->at, NULL);
@@ -140,7 +142,8 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     bool keyed = props->key.size > 0 && queue->policy.ordered;
     if (asked && ttl_ms == 0) /* whoever asked is to be told on time */
         ttl_ms = queue->policy.ttl_ms;
-    if (!asked && ttl_ms == 0 && !keyed)
+    bool keeps = props->keep_reply && props->id.size > 0 && !queue->is_dead;
+    if (!asked && ttl_ms == 0 && !keyed && !keeps)
         return 0;
     zf_note_t *note = calloc (1, sizeof *note);
     if (note == NULL)
@@ -153,9 +156,12 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     note->lane = lane;
     note->number = number;
     note->own_ttl = ttl_ms > 0;
+    note->keeps = keeps && !queue->holds_replies;
     int rc = zf_chunk_set_note (place.chunk, place.at, note);
     if (rc == 0)
         rc = fill_note (queue, note, props, in, ttl_ms);
+    if (rc == 0 && keeps)
+        rc = zf_kept_take (note, props->id);
     if (rc != 0)
         zf_note_free (queue, note);
     return rc;
@@ -178,12 +184,25 @@ void zf_notes_drop (zf_queue_t *queue, zf_run_t *run)
     }
 }
 
+static void keep_outcome (zf_note_t *note, const zf_run_t *run, int code, zf_bytes_t reason)
+{
+    zf_record_t nothing = {{NULL, 0}, {NULL, 0}};
+    if (!zf_chunk_here (note->queue, note->chunk))
+        return; /* a purge: nobody can say any more what the id was */
+    if (code == 0)
+        zf_kept_answer (note, &nothing);
+    else
+        zf_kept_fail (note, run->attempts, reason);
+}
+
 void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason)
 {
     if (run->chunk->notes == NULL)
         return;
     for (uint32_t at = run->at; at < run->at + run->count; at++) {
         zf_note_t *note = run->chunk->notes[at];
+        if (note != NULL && note->keeps)
+            keep_outcome (note, run, code, reason);
         if (note == NULL || note->asker == NULL)
             continue;
         zf_session_t *asker = note->asker;
@@ -231,8 +250,8 @@ void zf_note_expire (zf_note_t *note)
         zf_timers_set (&queue->engine->timers, &note->timer, queue->engine->now_ms + 1000);
         return;
     }
+    note->expired = true;
     if (run->state == ZF_RUN_LEASED) { /* the worker may finish, but nobody gets it after that */
-        note->expired = true;
         zf_run_answer (run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
         return;
     }

@@ -1,5 +1,6 @@
 /* Looking at a queue without changing it. */
 #include "core/engine.h"
+#include "core/link.h"
 
 #include <utlist.h>
 
@@ -15,7 +16,9 @@ static bool sight_at (zf_lane_t *lane, zf_chunk_t *chunk, uint32_t at, zf_sight_
     sight->id = id;
     sight->place.chunk = chunk;
     sight->place.at = at;
-    sight->record = zf_chunk_record (chunk, at);
+    sight->here = zf_chunk_here (chunk->owner != NULL ? chunk->owner : lane->group.owner, chunk);
+    if (sight->here)
+        sight->record = zf_chunk_record (chunk, at);
     sight->attempts = in_run ? run->attempts : 0;
     sight->state = in_run ? (zf_run_state_t) run->state : ZF_RUN_GONE;
     return true;
@@ -45,6 +48,26 @@ bool zf_queue_peek (zf_queue_t *queue, uint64_t id, zf_sight_t *sight)
     return false;
 }
 
+static uint64_t links (const zf_queue_t *queue)
+{
+    uint64_t count = 0;
+    const zf_feed_t *feed;
+    DL_FOREACH (queue->feeds, feed)
+        count++;
+    return count;
+}
+
+static uint64_t on_disk (const zf_queue_t *queue)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; queue->engine->store.index_bytes > 0 && i < queue->policy.priorities; i++) {
+        const zf_chunk_t *chunk;
+        DL_FOREACH (queue->lanes[i].log.head, chunk)
+            sum += chunk->data == NULL && chunk->live > 0 ? chunk->size - ZF_BATCH_HEADER : 0;
+    }
+    return sum;
+}
+
 void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info)
 {
     uint64_t oldest = ZF_NEVER;
@@ -58,6 +81,9 @@ void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info)
     info->delayed = queue->delayed;
     info->parked = queue->parked_count;
     info->workers = queue->consumers;
+    info->sync = queue->is_durable ? (zf_sync_t) queue->engine->store.sync : ZF_SYNC_NONE;
+    info->on_disk = on_disk (queue);
+    info->links = links (queue);
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         const zf_chunk_t *head = queue->lanes[i].log.head;
         if (head != NULL && head->live > 0 && head->oldest_ms < oldest)

@@ -24,9 +24,14 @@ static zf_producer_t *make (zf_producers_t *producers, const uint8_t *uuid)
         return NULL;
     }
     DL_APPEND (producers->order, producer);
-    if (HASH_COUNT (producers->table) > ZF_PRODUCERS_MAX)
-        forget (producers, producers->order);
-    return producer;
+    if (HASH_COUNT (producers->table) <= ZF_PRODUCERS_MAX)
+        return producer;
+    zf_producer_t *oldest = producers->order;
+    while (oldest->kept)
+        oldest = oldest->next;
+    bool no_room = oldest == producer;
+    forget (producers, oldest);
+    return no_room ? NULL : producer;
 }
 
 zf_producer_t *zf_producers_get (zf_producers_t *producers, const uint8_t *uuid, uint64_t now_ms)
@@ -96,10 +101,15 @@ int zf_producer_outcome (const zf_producer_t *producer, uint64_t number, uint64_
 
 uint64_t zf_producers_expire (zf_producers_t *producers, uint64_t now_ms)
 {
-    while (producers->order != NULL && producers->order->seen_ms + ZF_PRODUCER_MEMORY_MS <= now_ms)
-        forget (producers, producers->order);
-    return producers->order != NULL ? producers->order->seen_ms + ZF_PRODUCER_MEMORY_MS
-                                    : UINT64_MAX;
+    zf_producer_t *producer, *next;
+    DL_FOREACH_SAFE (producers->order, producer, next) {
+        if (producer->kept)
+            continue;
+        if (producer->seen_ms + ZF_PRODUCER_MEMORY_MS > now_ms)
+            return producer->seen_ms + ZF_PRODUCER_MEMORY_MS;
+        forget (producers, producer);
+    }
+    return UINT64_MAX;
 }
 
 void zf_producers_free (zf_producers_t *producers)

@@ -12,7 +12,8 @@ enum {
     PROP_FRAMES,
     PROP_HEADERS,
     PROP_TRACE,
-    PROP_DEATH
+    PROP_DEATH,
+    PROP_KEEP
 };
 
 static void set_props_defaults (zf_props_t *props)
@@ -116,6 +117,9 @@ static void read_prop (zf_reader_t *r, uint64_t key, size_t body_size, zf_props_
     case PROP_DEATH:
         read_death (r, out);
         break;
+    case PROP_KEEP:
+        out->keep_reply = zf_mp_bool (r);
+        break;
     default:
         zf_mp_skip (r);
     }
@@ -133,7 +137,7 @@ int zf_props_decode (zf_bytes_t in, size_t body_size, zf_props_view_t *out)
     uint32_t seen = 0; /* bit n: key n was there */
     for (uint32_t i = 0; i < pairs && !r.failed; i++) {
         uint64_t key = zf_mp_uint (&r);
-        uint32_t bit = key <= PROP_DEATH ? UINT32_C (1) << key : 0;
+        uint32_t bit = key <= PROP_KEEP ? UINT32_C (1) << key : 0;
         if ((seen & bit) != 0)
             r.failed = true;
         seen |= bit;
@@ -149,6 +153,8 @@ static bool label_ok (zf_bytes_t label)
 
 static bool encodable (const zf_props_t *props)
 {
+    if (props->keep_reply && props->id.size == 0)
+        return false;
     if (!label_ok (props->id) || !label_ok (props->key) || props->priority >= ZF_PRIORITIES_MAX)
         return false;
     if (props->frame_count > ZF_FRAMES_MAX || props->header_count > ZF_HEADERS_MAX)
@@ -188,6 +194,14 @@ static void put_death (zf_writer_t *w, const zf_death_t *death)
     zf_mp_put_uint (w, death->attempts);
 }
 
+static void put_keep (zf_writer_t *w, bool keep_reply)
+{
+    if (!keep_reply)
+        return;
+    zf_mp_put_uint (w, PROP_KEEP);
+    zf_mp_put_bool (w, true);
+}
+
 static void put_frames (zf_writer_t *w, const zf_props_t *props)
 {
     if (props->frames == NULL)
@@ -216,7 +230,8 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
         return ZF_E_INVAL;
     size_t pairs = 0u + (props->id.size > 0) + (props->key.size > 0) + (props->delay_ms > 0) +
                    (props->ttl_ms > 0) + (props->priority > 0) + (props->frames != NULL) +
-                   (props->header_count > 0) + (props->trace.size > 0) + (death != NULL);
+                   (props->header_count > 0) + (props->trace.size > 0) + (death != NULL) +
+                   props->keep_reply;
     if (pairs == 0)
         return 0;
     size_t start = w->size;
@@ -230,6 +245,7 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
     put_headers (w, props);
     put_bin_prop (w, PROP_TRACE, props->trace);
     put_death (w, death);
+    put_keep (w, props->keep_reply);
     if (w->failed)
         return ZF_E_NOMEM;
     return w->size - start > ZF_PROPS_MAX ? ZF_E_INVAL : 0;
@@ -237,14 +253,16 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
 
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death)
 {
-    size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->priority > 0) +
-                   view->framed + (view->header_count > 0) + (view->trace.size > 0) +
+    size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->delay_ms > 0) +
+                   (view->ttl_ms > 0) + (view->priority > 0) + view->keep_reply + view->framed + (view->header_count > 0) + (view->trace.size > 0) +
                    (death != NULL);
     if (pairs == 0)
         return 0;
     zf_mp_put_map (w, pairs);
     put_bin_prop (w, PROP_ID, view->id);
     put_bin_prop (w, PROP_KEY, view->key);
+    put_uint_prop (w, PROP_DELAY, view->delay_ms);
+    put_uint_prop (w, PROP_TTL, view->ttl_ms);
     put_uint_prop (w, PROP_PRIORITY, view->priority);
     if (view->framed) {
         zf_mp_put_uint (w, PROP_FRAMES);
@@ -258,6 +276,7 @@ int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_deat
     }
     put_bin_prop (w, PROP_TRACE, view->trace);
     put_death (w, death);
+    put_keep (w, view->keep_reply);
     return w->failed ? ZF_E_NOMEM : 0;
 }
 

@@ -2,7 +2,8 @@
  * case.
  *
  *   1 id bin | 2 key bin | 3 delay_ms uint | 4 ttl_ms uint | 5 priority uint | 6 frames [uint...]
- *   7 headers {bin: bin} | 8 trace bin | 9 death [queue str, reason str, attempts uint]
+ *   7 headers {bin: bin} | 8 trace bin | 9 death [queue str, reason str, attempts uint] |
+ *   10 keep_reply bool
  *
  * Keys that we do not know are skipped: a later version may add some. A key given twice is an
  * error. */
@@ -26,6 +27,7 @@ typedef struct {
     zf_bytes_t frames;     /* encoded lengths, frame_count of them */
     uint32_t header_count; /* 0: none */
     zf_bytes_t headers;    /* encoded pairs, header_count of them */
+    bool keep_reply;       /* the answer is kept under the id */
     bool dead;             /* death is set */
     zf_death_t death;
 } zf_props_view_t;
@@ -38,7 +40,7 @@ int zf_props_decode (zf_bytes_t in, size_t body_size, zf_props_view_t *out);
  * Returns 0, ZF_E_INVAL (a limit of message.h is broken), ZF_E_NOMEM. */
 int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *death);
 
-/* Appends what view holds, less delay_ms and ttl_ms, with death instead of its own (NULL: none).
+/* Appends what view holds, with death instead of its own (NULL: none).
  * Returns 0 or ZF_E_NOMEM. */
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death);
 

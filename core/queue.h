@@ -1,7 +1,7 @@
 /* A queue: a log for each priority level, one group over each, a policy, and who waits for what.
  *
  * A service is a queue whose records carry who asked (their note), so the same code serves both.
- * The files: queue.c takes records in, lease.c hands them out and settles them, note.c keeps what
+ * The files: queue.c takes records in and post.c deals with producers, lease.c hands them out and settles them, note.c keeps what
  * is special about single records (asker, time to live, ordering key), dead.c deals with those
  * given up.
  *
@@ -13,6 +13,7 @@
 #include "core/dedup.h"
 #include "core/group.h"
 #include "core/producers.h"
+#include "core/store.h"
 #include "core/props.h"
 #include <zferry/admin.h>
 
@@ -21,6 +22,8 @@ typedef struct zf_session zf_session_t;
 typedef struct zf_queue zf_queue_t;
 typedef struct zf_key zf_key_t;
 typedef struct zf_parked zf_parked_t;
+typedef struct zf_kept zf_kept_t;
+typedef struct zf_feed zf_feed_t;
 
 #define ZF_LANE_SHIFT       56
 #define ZF_LEASED_BYTES_MAX (16u << 20) /* at one consumer; it gets one record in any case */
@@ -34,7 +37,8 @@ enum {
     ZF_TIMER_SESSION,
     ZF_TIMER_TTL,
     ZF_TIMER_CHORES,
-    ZF_TIMER_ATOMICS
+    ZF_TIMER_ATOMICS,
+    ZF_TIMER_LOAD
 };
 
 /* What is special about one record. */
@@ -46,8 +50,9 @@ struct zf_note {
     uint8_t lane;
     bool expired;        /* its time ran out while a worker had it: it is not delivered again */
     bool own_ttl;        /* it has a time to live of its own: the queue's is not for it */
-    bool asked;          /* it is a request, also if nobody waits for the answer any more */
-    zf_key_t *key;       /* its ordering key, or NULL */
+    bool asked;          /* it is a request, also if nobody waits for the answer any more */    zf_key_t *key; /* its ordering key, or NULL */
+    zf_kept_t *kept;     /* its answer is to be kept, or it is a kept answer; or NULL */
+    bool keeps;          /* its answer is to be kept */
     zf_session_t *asker; /* who waits for an answer, or NULL */
     uint64_t number;     /* the asker's number for it */
     UT_hash_handle hh;   /* in the asker's requests, by number */
@@ -61,6 +66,8 @@ struct zf_consumer {
     uint32_t leased; /* records it holds */
     uint64_t leased_bytes;
     bool is_available;          /* in the queue's available list */
+    bool drains;                /* a link: see ZF_CONSUME_DRAIN */
+    uint64_t drained;           /* the first id that it has not had yet */
     zf_run_t *runs;             /* what it holds, oldest first (utlist) */
     zf_consumer_t *prev, *next; /* queue's available list, who waited longest first */
     zf_consumer_t *session_prev, *session_next; /* of the same session */
@@ -85,9 +92,17 @@ struct zf_parked {
     zf_parked_t *session_prev, *session_next; /* of the session */
 };
 
+/* Records before id `end` are durable when the log is behind lsn. */
+typedef struct {
+    uint64_t lsn, end;
+} zf_mark_t;
+
 typedef struct {
     zf_log_t log;
     zf_group_t group;
+    zf_mark_t *marks; /* records that are not durable yet: nobody gets them */
+    size_t mark_first, mark_count, mark_room;
+    uint64_t durable_end; /* while there are marks: those before this id are */
 } zf_lane_t;
 
 struct zf_queue {
@@ -103,12 +118,20 @@ struct zf_queue {
     zf_consumer_t *available; /* consumers with room, who waited longest first */
     uint32_t consumers;       /* all of them */
     zf_parked_t *parked;      /* posts that wait for room */
-    bool is_starved;          /* they wait for memory: in the engine's list of such queues */
+    bool is_starved;          /* they wait for memory or disk: in the engine's list of such queues */
+    uint8_t starved_of;       /* which list: ZF_STARVED_... */
+    bool is_durable;          /* its records go into the log, but for requests */
+    bool is_waiting;          /* some are not durable yet: in the store's list */    bool is_drained;          /* its only consumer is a link */
+    bool holds_replies;       /* kept answers (keep.h) */
+    zf_feed_t *feeds;         /* links that post into it (utlist) */
+    uint32_t number;          /* in the log; 0: it is not there */
+    uint64_t lsn;             /* where it was last written down */
     uint64_t parked_count;    /* records among them */
     zf_producers_t producers;
     zf_dedup_t ids;
     zf_key_t *keys;         /* of records that are here (uthash) */
     uint64_t length, bytes; /* live records, over all lanes */
+    uint64_t logged, logged_bytes; /* of them, those that are in the log on disk */
     uint64_t leased, delayed;
     bool is_dead;    /* holds dead letters, going by its name */
     uint64_t wanted; /* scratch for an atomic post: records it wants to add here */
@@ -119,6 +142,8 @@ struct zf_queue {
     zf_queue_t *prev, *next; /* dirty list */
     zf_queue_t *idle_prev, *idle_next;       /* idle list */
     zf_queue_t *starved_prev, *starved_next; /* starved list */
+    zf_queue_t *waiting_prev, *waiting_next; /* store's list */
+    UT_hash_handle hh_number;                /* in the engine, by number */
     UT_hash_handle hh;                       /* in the engine, by name */
 };
 
@@ -132,6 +157,9 @@ bool zf_is_name (zf_bytes_t name);
  * ZF_E_CORRUPT, ZF_E_NOMEM. */
 int zf_intake_open (zf_intake_t *in, zf_frame_t *frame);
 void zf_intake_done (zf_intake_t *in);
+
+/* Encoded bytes of n records from start on. */
+zf_bytes_t zf_intake_span (const zf_intake_t *in, uint32_t start, uint32_t n);
 
 int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
                    const zf_policy_t *policy);
@@ -154,18 +182,24 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
 void zf_queue_mark (const zf_queue_t *queue, uint64_t ends[ZF_PRIORITIES_MAX]);
 void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MAX]);
 
+/* Counts records in that were put into the queue's log. */
+void zf_queue_count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes, bool logged);
+
+/* Puts a record of the log on disk back into its lane. Returns 0, ZF_E_PROTO, ZF_E_NOMEM. */
+int zf_queue_restore (zf_queue_t *queue, uint8_t lane, zf_bytes_t encoded);
+
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 
-/* Memory that the broker has left for this queue. Dead letters have a share of their own: they
+/* Memory, or disk, that the broker has left for posts to this queue. Dead letters have a share of their own: they
  * must not keep the living out, nor grow without limit. */
 uint64_t zf_queue_memory_left (const zf_queue_t *queue);
 
 /* Memory was given back: who has waited longest for some looks again. */
 void zf_memory_freed (zf_engine_t *engine);
 
-/* So many encoded bytes are not in the queue any more. */
-void zf_queue_discharge (zf_queue_t *queue, uint64_t bytes);
+/* Records, as so many encoded bytes, are not in the queue any more. */
+void zf_queue_discharge (zf_queue_t *queue, uint64_t records, uint64_t bytes, bool logged);
 
 /* How many of the n records from `start` on fit under the caps as things stand. */
 uint32_t zf_queue_room (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n);
@@ -183,6 +217,9 @@ void zf_queue_unpark (zf_queue_t *queue);
 void zf_parked_drop (zf_parked_t *parked);
 
 void zf_queue_chores (zf_queue_t *queue);
+
+/* Chores are due then, if not before. */
+void zf_queue_set_chores (zf_queue_t *queue, uint64_t due_ms);
 
 /* -- lease.c ----------------------------------------------------------------------------------- */
 
@@ -246,6 +283,9 @@ void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first);
  * time to live is over. */
 void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first);
 
+/* An unlinked run is delayed until then. Returns false if there is no memory for the timer. */
+bool zf_run_wait (zf_queue_t *queue, zf_run_t *run, uint64_t due_ms);
+
 /* True if the time to live of the run's records is over. */
 bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run);
 
@@ -261,6 +301,7 @@ typedef struct {
     zf_record_t record;
     uint32_t attempts;
     zf_run_state_t state; /* ZF_RUN_GONE: fresh */
+    bool here;            /* the record is in memory; if not, it is on its way */
 } zf_sight_t;
 
 /* The first live record of that id or a higher one. Returns false if there is none. */

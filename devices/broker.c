@@ -5,6 +5,8 @@
 #include "core/native.h"
 #include "devices/shell.h"
 
+#define DISK_LEAST (UINT64_C (256) << 20)
+
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 
 static const zf_dialect_t *const dialects[] = {&zf_dialect_native, &zf_dialect_mdp1,
@@ -26,6 +28,9 @@ static void set_defaults (zf_broker_options_t *options)
     options->heartbeat_ms = engine.heartbeat_ms;
     options->mdp_heartbeat_ms = engine.mdp_heartbeat_ms;
     options->client_idle_ms = engine.client_idle_ms;
+    options->sync = ZF_SYNC_ALWAYS;
+    options->sync_interval_ms = 100;
+    options->disk_bytes = UINT64_C (10) << 30;
 }
 
 void zf_broker_defaults_sized (zf_broker_options_t *options, size_t size)
@@ -50,6 +55,12 @@ static int check (const zf_broker_options_t *options, zf_error_t *err)
         return zf_error_set (err, ZF_E_INVAL, "broker options: a heartbeat or idle time is 0");
     if (options->max_queues == 0 || options->max_sessions == 0 || options->window_bytes == 0)
         return zf_error_set (err, ZF_E_INVAL, "broker options: a limit is 0");
+    if ((int) options->sync < ZF_SYNC_ALWAYS || (int) options->sync > ZF_SYNC_NEVER ||
+        options->sync_interval_ms == 0)
+        return zf_error_set (err, ZF_E_INVAL,
+                             "broker options: sync is unknown, or its interval is 0");
+    if (options->journal != NULL && options->disk_bytes < DISK_LEAST)
+        return zf_error_set (err, ZF_E_INVAL, "broker options: disk_bytes is less than 256 MiB");
     if (options->policy != NULL && !zf_policy_valid (options->policy))
         return zf_error_set (err, ZF_E_INVAL,
                              "broker options: a value of the policy is out of range");
@@ -84,6 +95,10 @@ int zf_broker_start (zf_device_t **device, const zf_broker_options_t *options, z
     shell.engine.heartbeat_ms = options->heartbeat_ms;
     shell.engine.mdp_heartbeat_ms = options->mdp_heartbeat_ms;
     shell.engine.client_idle_ms = options->client_idle_ms;
+    shell.commit.journal = options->journal;
+    shell.commit.sync = options->sync;
+    shell.commit.interval_ms = options->sync_interval_ms;
+    shell.commit.disk_bytes = options->disk_bytes;
     rc = zf_shell_start (device, &shell, err);
     return rc == 0 ? 0 : zf_error_wrap (err, rc, "start the broker");
 }

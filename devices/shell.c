@@ -1,5 +1,7 @@
 #include "devices/shell.h"
 
+#include "devices/device.h"
+
 #include <czmq.h>
 #include <errno.h>
 #include <poll.h>
@@ -10,26 +12,30 @@
 #define BEHIND_MAX      16  /* turns without timers while there is more to collect */
 #define LATE_MS         250 /* a turn that begins so much later than planned: we were held up */
 #define WAIT_MAX_MS     60000
-#define FIGURES_MAX     64
+#define FIGURES_MAX     96
 
 typedef struct {
     const char *name; /* a constant */
     uint64_t value;
 } figure_t;
 
-struct zf_device {
+typedef struct {
+    zf_device_t device; /* first */
     zactor_t *actor;
     pthread_mutex_t lock;     /* one command at a time */
     pthread_mutex_t handover; /* of figures, between the device and who asked for them */
     figure_t figures[FIGURES_MAX];
     size_t figure_count;
     zf_engine_t *engine;
+    zf_commit_t commit;
+    uint64_t epoch_ms; /* added to the clock that never goes back: the engine's time can be written
+                          down and means the same in another run */
     zf_router_t *routers[ZF_PORTS_MAX];
     size_t router_count;
     char *endpoints[ENDPOINTS_MAX]; /* as bound */
     size_t endpoint_count;
-    struct pollfd fds[1 + 2 * ZF_PORTS_MAX]; /* the actor's pipe; each router's monitor and
-                                                socket */
+    struct pollfd fds[2 + 2 * ZF_PORTS_MAX]; /* the actor's pipe; each router's monitor and
+                                                socket; the log */
     nfds_t fd_count;
     zf_event_fn *on_event;
     void *arg;
@@ -37,11 +43,21 @@ struct zf_device {
     uint32_t events;      /* told in this second */
     uint32_t behind;      /* turns since timers were looked at */
     uint64_t expected_ms; /* when the next turn was to begin at the latest */
-};
+} shell_t;
+
+static shell_t *shell_of (zf_device_t *device)
+{
+    return (shell_t *) (void *) device;
+}
 
 /* -- the turn ---------------------------------------------------------------------------------- */
 
-static void tell (zf_device_t *self, zf_event_t event, const char *text)
+static uint64_t clock_now (const shell_t *self)
+{
+    return zf_clock_ms () + self->epoch_ms;
+}
+
+static void tell (shell_t *self, zf_event_t event, const char *text)
 {
     uint64_t second = zf_clock_ms () / 1000;
     if (second != self->second)
@@ -55,7 +71,7 @@ static void tell (zf_device_t *self, zf_event_t event, const char *text)
         self->engine->counters.notices_dropped++;
 }
 
-static bool collect (zf_device_t *self)
+static bool collect (shell_t *self)
 {
     bool more = false;
     for (size_t i = 0; i < self->router_count; i++)
@@ -63,7 +79,7 @@ static bool collect (zf_device_t *self)
     return more;
 }
 
-static void send_effects (zf_device_t *self)
+static void send_effects (shell_t *self)
 {
     zf_effect_t effect;
     void *host;
@@ -78,19 +94,21 @@ static void send_effects (zf_device_t *self)
 }
 
 /* Returns true if there is more to collect at once. */
-static bool turn (zf_device_t *self)
+static bool turn (shell_t *self)
 {
-    uint64_t now = zf_clock_ms ();
+    uint64_t now = clock_now (self);
     if (self->expected_ms != 0 && now > self->expected_ms + LATE_MS)
         zf_engine_woke (self->engine, now);
     self->expected_ms = now;
     zf_engine_clock (self->engine, now);
+    zf_commit_collect (&self->commit);
     bool more = collect (self);
     /* Nobody is silent whose messages we have not read yet; but under load time has to go on. */
     self->behind = more && self->behind < BEHIND_MAX ? self->behind + 1 : 0;
     if (self->behind == 0)
         zf_engine_tick (self->engine, now);
     zf_engine_decide (self->engine);
+    zf_commit_run (&self->commit);
     send_effects (self);
     return more;
 }
@@ -103,9 +121,9 @@ static bool readable (void *socket)
     return (events & ZMQ_POLLIN) != 0;
 }
 
-static int wait_ms (zf_device_t *self, bool more)
+static int wait_ms (shell_t *self, bool more)
 {
-    uint64_t now = zf_clock_ms ();
+    uint64_t now = clock_now (self);
     uint64_t due = zf_engine_deadline (self->engine);
     if (more || due <= now)
         return 0;
@@ -120,7 +138,7 @@ static int wait_ms (zf_device_t *self, bool more)
 /* Waits for input, a command, a lost connection or the engine's next deadline. poll on the
  * descriptors, not zmq_poll: that asks the system twice about every socket. Returns true if there
  * may be a command. */
-static bool await (zf_device_t *self, bool more)
+static bool await (shell_t *self, bool more)
 {
     int timeout = wait_ms (self, more);
     self->expected_ms += (uint64_t) timeout;
@@ -130,21 +148,22 @@ static bool await (zf_device_t *self, bool more)
 
 static void note_figure (void *arg, const char *name, uint64_t value)
 {
-    zf_device_t *self = arg;
+    shell_t *self = arg;
     if (self->figure_count < FIGURES_MAX)
         self->figures[self->figure_count++] = (figure_t){name, value};
 }
 
-static void note_figures (zf_device_t *self)
+static void note_figures (shell_t *self)
 {
     pthread_mutex_lock (&self->handover);
     self->figure_count = 0;
     zf_engine_stats (self->engine, note_figure, self);
+    zf_commit_stats (&self->commit, note_figure, self);
     pthread_mutex_unlock (&self->handover);
 }
 
 /* Returns false if the device is to stop. */
-static bool obey (zf_device_t *self, zsock_t *pipe)
+static bool obey (shell_t *self, zsock_t *pipe)
 {
     char *command = zstr_recv (pipe);
     bool go_on = command != NULL && strcmp (command, "$TERM") != 0;
@@ -156,22 +175,30 @@ static bool obey (zf_device_t *self, zsock_t *pipe)
     return go_on;
 }
 
-static void watch (zf_device_t *self, void *socket)
+static void watch_fd (shell_t *self, int fd)
 {
     struct pollfd *item = &self->fds[self->fd_count++];
-    size_t size = sizeof item->fd;
     item->events = POLLIN;
-    zmq_getsockopt (socket, ZMQ_FD, &item->fd, &size);
+    item->fd = fd; /* poll looks past -1 */
+}
+
+static void watch (shell_t *self, void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    zmq_getsockopt (socket, ZMQ_FD, &fd, &size);
+    watch_fd (self, fd);
 }
 
 static void run (zsock_t *pipe, void *arg)
 {
-    zf_device_t *self = arg;
+    shell_t *self = arg;
     watch (self, zsock_resolve (pipe));
     for (size_t i = 0; i < self->router_count; i++) {
         watch (self, zf_router_monitor (self->routers[i]));
         watch (self, zf_router_socket (self->routers[i]));
     }
+    watch_fd (self, zf_commit_fd (&self->commit));
     zsock_signal (pipe, 0);
     bool command = true; /* descriptors tell of changes only: look once at what is there */
     for (;;) {
@@ -190,7 +217,7 @@ static void run (zsock_t *pipe, void *arg)
 
 static int add_endpoint (void *arg, const char *endpoint)
 {
-    zf_device_t *self = arg;
+    shell_t *self = arg;
     if (self->endpoint_count == ENDPOINTS_MAX)
         return ZF_E_LIMIT;
     char *copy = strdup (endpoint);
@@ -200,7 +227,22 @@ static int add_endpoint (void *arg, const char *endpoint)
     return 0;
 }
 
-static int open_ports (zf_device_t *self, const zf_shell_options_t *options, zf_error_t *err)
+static int recover (shell_t *self, const zf_shell_options_t *options, zf_error_t *err)
+{
+    uint64_t begun = zf_clock_ms ();
+    int rc = zf_commit_open (&self->commit, self->engine, &options->commit, clock_now (self), err);
+    if (rc != 0 || options->commit.journal == NULL)
+        return rc;
+    char text[200];
+    snprintf (text, sizeof text, "%llu durable records in %u queues from %s in %llu ms",
+              (unsigned long long) self->engine->store.records,
+              (unsigned) HASH_COUNT (self->engine->queues), options->commit.journal,
+              (unsigned long long) (zf_clock_ms () - begun));
+    tell (self, ZF_EVENT_RECOVERED, text);
+    return 0;
+}
+
+static int open_ports (shell_t *self, const zf_shell_options_t *options, zf_error_t *err)
 {
     zf_engine_options_t engine = options->engine;
     int rc = zf_random (engine.uuid, sizeof engine.uuid, err);
@@ -209,7 +251,8 @@ static int open_ports (zf_device_t *self, const zf_shell_options_t *options, zf_
     self->engine = zf_engine_new (&engine);
     if (self->engine == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    zf_engine_tick (self->engine, zf_clock_ms ());
+    zf_engine_tick (self->engine, clock_now (self));
+    rc = recover (self, options, err);
     for (size_t i = 0; i < options->port_count && rc == 0; i++) {
         rc = zf_router_open (&self->routers[i], self->engine, &options->ports[i], add_endpoint,
                              self, err);
@@ -218,40 +261,14 @@ static int open_ports (zf_device_t *self, const zf_shell_options_t *options, zf_
     return rc;
 }
 
-int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err)
+static void stop (zf_device_t *device)
 {
-    *device = NULL;
-    zf_device_t *self = calloc (1, sizeof *self);
-    if (self == NULL)
-        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    pthread_mutex_init (&self->lock, NULL);
-    pthread_mutex_init (&self->handover, NULL);
-    self->on_event = options->on_event;
-    self->arg = options->arg;
-    int rc = open_ports (self, options, err);
-    for (size_t i = 0; rc == 0 && i < self->endpoint_count; i++)
-        tell (self, ZF_EVENT_LISTENING, self->endpoints[i]);
-    if (rc == 0) {
-        self->actor = zactor_new (run, self);
-        if (self->actor == NULL)
-            rc = zf_error_set (err, ZF_E_NOMEM, "start a thread: %s", strerror (errno));
-    }
-    *device = self;
-    if (rc != 0)
-        zf_device_stop (device);
-    return rc;
-}
-
-void zf_device_stop (zf_device_t **device)
-{
-    zf_device_t *self = device != NULL ? *device : NULL;
-    if (self == NULL)
-        return;
-    *device = NULL;
+    shell_t *self = shell_of (device);
     zactor_destroy (&self->actor);
     zf_socket_takes_over (self);
     for (size_t i = 0; i < self->router_count; i++)
         zf_router_close (&self->routers[i]);
+    zf_commit_close (&self->commit);
     zf_engine_free (&self->engine);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free (self->endpoints[i]);
@@ -260,12 +277,13 @@ void zf_device_stop (zf_device_t **device)
     free (self);
 }
 
-const char *zf_device_endpoint (const zf_device_t *self, size_t i)
+static const char *endpoint_at (const zf_device_t *device, size_t i)
 {
+    const shell_t *self = (const shell_t *) (const void *) device;
     return i < self->endpoint_count ? self->endpoints[i] : NULL;
 }
 
-static int fetch_figures (zf_device_t *self, figure_t figures[FIGURES_MAX], size_t *count)
+static int fetch_figures (shell_t *self, figure_t figures[FIGURES_MAX], size_t *count)
 {
     pthread_mutex_lock (&self->lock);
     int rc = zstr_send (self->actor, "STATS");
@@ -279,12 +297,43 @@ static int fetch_figures (zf_device_t *self, figure_t figures[FIGURES_MAX], size
     return rc == 0 ? 0 : ZF_E_CLOSED;
 }
 
-int zf_device_stats (zf_device_t *self, zf_stat_fn *fn, void *arg)
+static int tell_stats (zf_device_t *device, zf_stat_fn *fn, void *arg)
 {
     figure_t figures[FIGURES_MAX];
     size_t count;
-    int rc = fetch_figures (self, figures, &count);
+    int rc = fetch_figures (shell_of (device), figures, &count);
     for (size_t i = 0; rc == 0 && i < count; i++)
         fn (arg, figures[i].name, figures[i].value);
+    return rc;
+}
+
+static const zf_device_ops_t shell_ops = {stop, endpoint_at, tell_stats};
+
+int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err)
+{
+    *device = NULL;
+    shell_t *self = calloc (1, sizeof *self);
+    if (self == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    self->device.ops = &shell_ops;
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_mutex_init (&self->handover, NULL);
+    uint64_t wall = zf_clock_wall_ms ();
+    uint64_t now = zf_clock_ms ();
+    self->epoch_ms = wall > now ? wall - now : 0;
+    self->on_event = options->on_event;
+    self->arg = options->arg;
+    int rc = open_ports (self, options, err);
+    for (size_t i = 0; rc == 0 && i < self->endpoint_count; i++)
+        tell (self, ZF_EVENT_LISTENING, self->endpoints[i]);
+    if (rc == 0) {
+        self->actor = zactor_new (run, self);
+        if (self->actor == NULL)
+            rc = zf_error_set (err, ZF_E_NOMEM, "start a thread: %s", strerror (errno));
+    }
+    if (rc != 0)
+        stop (&self->device);
+    else
+        *device = &self->device;
     return rc;
 }

@@ -1,10 +1,12 @@
 /* The shell of a device: an engine, its routers, and a thread that turns.
  *
  * A turn has four phases, always in this order: collect (drain the sockets, with a budget), decide
- * (the engine), commit (nothing to do as long as nothing is durable), send. */
+ * (the engine), commit (what was decided goes to the log as one entry), send (what need not wait for
+ * the log, and what waited and is durable by now). */
 #ifndef ZF_DEVICES_SHELL_H
 #define ZF_DEVICES_SHELL_H
 
+#include "devices/commit.h"
 #include "devices/router.h"
 #include <zferry/device.h>
 
@@ -12,6 +14,7 @@
 
 typedef struct {
     zf_engine_options_t engine; /* uuid is filled in by start */
+    zf_commit_options_t commit;
     zf_router_options_t ports[ZF_PORTS_MAX];
     size_t port_count;
     zf_event_fn *on_event; /* may be NULL */

@@ -60,7 +60,10 @@ void zf_socket_takes_over (void *data);
 /* Milliseconds of the monotonic clock. */
 uint64_t zf_clock_ms (void);
 
-/* The same, up to 10 ms behind, for a few nanoseconds. */
+/* Milliseconds since 1970, by the machine's clock: it may jump. */
+uint64_t zf_clock_wall_ms (void);
+
+/* As zf_clock_ms, up to 10 ms behind, for a few nanoseconds. */
 uint64_t zf_clock_coarse_ms (void);
 
 /* Bytes nobody can guess. Returns 0 or ZF_E_IO. */

@@ -96,13 +96,18 @@ static void write_queues (zf_writer_t *w, const bundle_t *bundle)
 
 static int run (zf_client_t *self, bundle_t *bundle, zf_error_t *err)
 {
-    zf_inquiry_t inquiry = {.number = ++self->inquiry_number, .err = err};
+    zf_inquiry_t inquiry = {.number = ++self->inquiry_number, .is_post = true, .err = err};
     int rc = build (bundle, inquiry.number);
     if (rc != 0)
         return zf_error_set (err, rc, "out of memory");
     if (bundle->queues > ZF_SEGMENTS_MAX)
         return zf_error_set (err, ZF_E_INVAL, "an atomic post to %zu queues: at most %d",
                              bundle->queues, ZF_SEGMENTS_MAX);
+    if (bundle->queues > 1 && (rc = zf_client_needs_broker (self, err)) != 0)
+        return rc; /* each queue has a link of its own */
+    if (self->spool != NULL &&
+        (rc = zf_spool_serve (self->spool, bundle->items[0].post->queue, err)) != 0)
+        return rc;
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_POST_MANY, 4);
     uint64_t low = self->inquiries != NULL ? self->inquiries->number : inquiry.number;
     zf_mp_put_uint (w, inquiry.number);

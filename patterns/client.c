@@ -6,7 +6,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define LOOK_EVERY 32 /* posts without sending, before we look whether a confirm has come */
+#define OUTBOX_LINKS 64
+#define LOOK_EVERY   32 /* posts without sending, before we look whether a confirm has come */
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 
@@ -128,6 +129,7 @@ static void set_defaults (zf_client_options_t *options)
     options->failover_ms = 3000;
     options->window_bytes = 4u << 20;
     options->batch_bytes = 64u << 10;
+    options->outbox_bytes = UINT64_C (10) << 30;
 }
 
 void zf_client_defaults_sized (zf_client_options_t *options, size_t size)
@@ -149,6 +151,42 @@ static int check (const zf_client_options_t *options, zf_error_t *err)
         return zf_error_set (err, ZF_E_INVAL,
                              "client options: failover_ms, window_bytes or timeout_ms is 0");
     return 0;
+}
+
+int zf_client_needs_broker (const zf_client_t *self, zf_error_t *err)
+{
+    return self->spool == NULL
+               ? 0
+               : zf_error_set (err, ZF_E_INVAL, "a client with an outbox can only post to a queue");
+}
+
+/* With an outbox we are a client of the broker inside. */
+static int open_spool (zf_client_t *self, const zf_client_options_t *options, zf_error_t *err)
+{
+    zf_spool_options_t spool = {
+        .dir = options->outbox, .disk_bytes = options->outbox_bytes, .max_links = OUTBOX_LINKS};
+    zf_link_defaults (&spool.link);
+    spool.link.to = options->endpoints;
+    spool.link.to_count = options->endpoint_count;
+    spool.link.failover_ms = options->failover_ms;
+    if (options->name != NULL)
+        spool.link.name = options->name;
+    return zf_spool_open (&self->spool, &spool, err);
+}
+
+static int open_handle (zf_client_t *self, const zf_client_options_t *options, zf_error_t *err)
+{
+    zf_handle_options_t handle = {options->endpoints, options->endpoint_count, options->name,
+                                  options->failover_ms, false};
+    if (options->outbox == NULL)
+        return zf_handle_open (&self->handle, &client_ops, &handle, err);
+    int rc = open_spool (self, options, err);
+    if (rc != 0)
+        return rc;
+    const char *endpoint = zf_spool_endpoint (self->spool);
+    handle.endpoints = &endpoint;
+    handle.endpoint_count = 1;
+    return zf_handle_open (&self->handle, &client_ops, &handle, err);
 }
 
 int zf_client_open (zf_client_t **client, const zf_client_options_t *options, zf_error_t *err)
@@ -173,9 +211,7 @@ int zf_client_open (zf_client_t **client, const zf_client_options_t *options, zf
     self->outboxes.window_bytes = options->window_bytes;
     self->outboxes.outcome = on_outcome;
     self->outboxes.arg = self;
-    zf_handle_options_t handle = {options->endpoints, options->endpoint_count, options->name,
-                                  options->failover_ms, false};
-    rc = zf_handle_open (&self->handle, &client_ops, &handle, err);
+    rc = open_handle (self, options, err);
     if (rc != 0) {
         zf_client_close (&self);
         return zf_error_wrap (err, rc, "open a client");
@@ -184,12 +220,8 @@ int zf_client_open (zf_client_t **client, const zf_client_options_t *options, zf
     return 0;
 }
 
-void zf_client_close (zf_client_t **client)
+static void close_handle (zf_client_t *self)
 {
-    zf_client_t *self = client != NULL ? *client : NULL;
-    if (self == NULL)
-        return;
-    *client = NULL;
     zf_handle_stop (&self->handle);
     zf_handle_enter (&self->handle);
     zf_outbox_flush (&self->outboxes);
@@ -197,6 +229,17 @@ void zf_client_close (zf_client_t **client)
     zf_handle_bye (&self->handle);
     zf_handle_leave (&self->handle);
     zf_handle_shut (&self->handle);
+}
+
+void zf_client_close (zf_client_t **client)
+{
+    zf_client_t *self = client != NULL ? *client : NULL;
+    if (self == NULL)
+        return;
+    *client = NULL;
+    if (self->handle.ops != NULL)
+        close_handle (self);
+    zf_spool_close (&self->spool);
     zf_outbox_free (&self->outboxes);
     zf_timers_free (&self->timers);
     free (self);
@@ -290,6 +333,11 @@ static int add (zf_client_t *self, const char *queue, const void *body, size_t s
 {
     zf_outbox_t *outbox = zf_outbox_for (&self->outboxes, queue);
     uint64_t taken;
+    if (self->spool != NULL && outbox != NULL && outbox->next == 1) {
+        int rc = zf_spool_serve (self->spool, queue, err);
+        if (rc != 0)
+            return rc;
+    }
     if (outbox == NULL || zf_outbox_add (&self->outboxes, outbox, body, size, props, &taken) != 0)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     if (number != NULL)
@@ -430,5 +478,7 @@ void zf_client_stats (zf_client_t *self, zf_client_stats_t *stats)
     stats->replies = self->replies_got;
     stats->reconnects = self->handle.reconnects;
     stats->connected = zf_client_connection (self)->state == ZF_CONNECTION_READY;
+    stats->sync = zf_client_connection (self)->sync;
     zf_handle_leave (&self->handle);
+    stats->backlog = self->spool != NULL ? zf_spool_backlog (self->spool) : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "patterns/outbox.h"
 #include "patterns/parcel.h"
+#include "patterns/spool.h"
 #include <zferry/admin.h>
 
 typedef struct zf_request zf_request_t;
@@ -24,6 +25,7 @@ struct zf_client {
     zf_inquiry_t *inquiries;  /* atomic posts and admin calls under way (utlist) */
     uint64_t inquiry_number;
     uint64_t requests_made, replies_got;
+    zf_spool_t *spool; /* with an outbox: what we post to; else NULL */
 };
 
 static inline zf_connection_t *zf_client_connection (zf_client_t *client)
@@ -44,7 +46,9 @@ struct zf_inquiry {
     size_t control_size;
     zf_buffer_t *body; /* or NULL */
     bool is_sent;      /* in this session */
+    bool is_post;      /* an outbox takes it too */
     bool done;
+    uint64_t deadline_ms; /* 0: the client's timeout */
     int code;        /* the outcome, when done */
     zf_error_t *err; /* gets the broker's words; may be NULL */
     int (*answer) (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body); /* may be NULL */
@@ -58,6 +62,9 @@ void zf_inquiries_send (zf_client_t *client); /* those that are not sent yet */
 void zf_inquiries_resend (zf_client_t *client);
 void zf_inquiries_on_done (zf_client_t *client, zf_reader_t *r);
 void zf_inquiries_on_result (zf_client_t *client, zf_reader_t *r, zmq_msg_t *body);
+
+/* Refuses what an outbox cannot do; 0 without one. */
+int zf_client_needs_broker (const zf_client_t *client, zf_error_t *err);
 
 /* Says why a call timed out. */
 int zf_client_timed_out (zf_client_t *client, zf_error_t *err);

@@ -127,6 +127,19 @@ static void on_reset (zf_connection_t *connection)
     connection->handle->tick_due_ms = 0;
 }
 
+static zf_sync_t read_sync (zf_reader_t *r)
+{
+    uint64_t value = zf_mp_uint (r);
+    return value <= ZF_SYNC_NEVER ? (zf_sync_t) value : ZF_SYNC_NONE;
+}
+
+static void read_source (zf_connection_t *connection, zf_reader_t *r)
+{
+    zf_bytes_t source = zf_mp_bytes (r);
+    if (source.size == sizeof connection->source)
+        memcpy (connection->source, source.data, source.size);
+}
+
 static void read_option (zf_connection_t *connection, zf_reader_t *r)
 {
     switch (zf_mp_uint (r)) {
@@ -142,6 +155,12 @@ static void read_option (zf_connection_t *connection, zf_reader_t *r)
     case ZF_OPTION_MAX_MESSAGE:
         connection->max_message_bytes = zf_mp_uint (r);
         break;
+    case ZF_OPTION_SYNC:
+        connection->sync = read_sync (r);
+        break;
+    case ZF_OPTION_SOURCE:
+        read_source (connection, r);
+        break;
     default:
         zf_mp_skip (r);
     }
@@ -151,6 +170,8 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
 {
     zf_mp_uint (r); /* version: ours, as we offered no other */
     zf_mp_bytes (r);
+    connection->sync = ZF_SYNC_NONE;
+    memset (connection->source, 0, sizeof connection->source);
     uint32_t pairs = zf_mp_map (r);
     for (uint32_t i = 0; i < pairs && !r->failed; i++)
         read_option (connection, r);

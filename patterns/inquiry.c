@@ -97,6 +97,9 @@ static bool is_done (void *arg)
 int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
 {
     zf_writer_t *control = &self->handle.control;
+    int rc = inquiry->is_post ? 0 : zf_client_needs_broker (self, inquiry->err);
+    if (rc != 0)
+        return rc;
     inquiry->control = malloc (control->size);
     if (control->failed || inquiry->control == NULL) {
         free (inquiry->control);
@@ -106,7 +109,9 @@ int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
     inquiry->control_size = control->size;
     DL_APPEND (self->inquiries, inquiry);
     zf_inquiries_send (self);
-    int rc = zf_handle_wait (&self->handle, is_done, inquiry, zf_deadline (self->timeout_ms));
+    uint64_t deadline =
+        inquiry->deadline_ms != 0 ? inquiry->deadline_ms : zf_deadline (self->timeout_ms);
+    rc = zf_handle_wait (&self->handle, is_done, inquiry, deadline);
     DL_DELETE (self->inquiries, inquiry);
     free (inquiry->control);
     if (rc != 0)

@@ -279,7 +279,7 @@ static int check (zf_client_t *self, const char *service, const zf_request_optio
                              "request options: set them up with zf_request_defaults ()");
     if (HASH_COUNT (self->requests) >= REQUESTS_MAX)
         return zf_error_set (err, ZF_E_AGAIN, "%d requests are under way", REQUESTS_MAX);
-    return 0;
+    return zf_client_needs_broker (self, err);
 }
 
 static zf_request_t *new_request (zf_client_t *self, const char *service,

@@ -34,6 +34,9 @@ typedef struct {
     uint64_t dropped;     /* by drop-oldest, a purge, or for want of a dead-letter queue */
     uint64_t duplicates;  /* refused by id or by producer's number */
     uint64_t refused;     /* by reject */
+    zf_sync_t sync;       /* what confirmed means here */
+    uint64_t on_disk;     /* bytes of records that are not in memory now (the journal has them) */
+    uint64_t links;       /* that post into it now */
 } zf_queue_info_t;
 
 typedef void zf_queue_fn (void *arg, const zf_queue_info_t *info);

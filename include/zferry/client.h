@@ -17,6 +17,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/policy.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,13 +45,25 @@ typedef struct {
                                   .. 1 MiB */
     zf_confirm_fn *on_confirm; /* outcomes of posts, blocking ones included; may be NULL */
     void *arg;                 /* for on_confirm */
+    const char *outbox;        /* a directory: posts are on disk there when they are confirmed, and
+                                  travel on to the endpoints when those can be reached; NULL (the
+                                  default): none. See below. */
+    uint64_t outbox_bytes;     /* cap of its files; default 10 GiB */
 } zf_client_options_t;
 
 ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size);
 #define zf_client_defaults(options) zf_client_defaults_sized ((options), sizeof *(options))
 
+/* Outbox: the client runs a broker with a journal inside this process, posts to that, and links each
+ * queue (at most 64) to the queue of the same name at the endpoints. A post is confirmed when it is
+ * on this disk, whether or not anybody can be reached; it arrives at the far queue once, in order,
+ * also if this process dies meanwhile: whoever opens the outbox next goes on (zf_link, zferry link).
+ * One process at a time has an outbox. Requests, atomic posts to more than one queue and admin calls
+ * concern the outbox itself there, not the far broker: they are refused with ZF_E_INVAL. */
+
 /* Opens a client. options may be NULL. Connects in the background: no broker need be there yet.
- * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, or ZF_E_ADDRESS for an endpoint that can't be used. */
+ * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, ZF_E_ADDRESS for an endpoint that can't be used, or, with an
+ * outbox, what zf_broker_start answers. */
 ZF_API int zf_client_open (zf_client_t **client, const zf_client_options_t *options,
                            zf_error_t *err);
 
@@ -140,6 +153,27 @@ ZF_API int zf_client_request_async (zf_client_t *client, const char *service, co
 ZF_API int zf_client_next_reply (zf_client_t *client, zf_message_t *reply, int timeout_ms,
                                  zf_error_t *err);
 
+/* -- durable requests: the request is a confirmed post, its answer is kept until it is fetched --- */
+
+/* Posts a request under an id of 1..255 bytes and waits for the confirm. The worker's final answer
+ * is kept in the broker's queue "zf.replies" for that queue's time to live (24 hours unless it is
+ * declared otherwise), whether or not anybody waits for it; with a journal, both survive the
+ * broker. Submitting an id again that is known there is confirmed and does nothing. Parts of an
+ * answer before its end are not kept. Returns as zf_client_post. */
+ZF_API int zf_client_submit (zf_client_t *client, const char *service, const char *id,
+                             const void *body, size_t size, const zf_props_t *props,
+                             zf_error_t *err);
+
+/* Fetches the answer to a request by its id, from any client, as often as one likes, waiting up to
+ * timeout_ms (-1: the client's default) for it. Release *reply after use.
+ * Returns 0, ZF_E_TIMEOUT (no answer yet), ZF_E_NOT_FOUND (no such request, or its answer was
+ * forgotten), or why there is no answer: ZF_E_DEAD, ZF_E_EXPIRED, ZF_E_REJECTED. */
+ZF_API int zf_client_fetch (zf_client_t *client, const char *id, int timeout_ms,
+                            zf_message_t *reply, zf_error_t *err);
+
+/* Drops the answer kept under that id. Returns 0, ZF_E_NOT_FOUND, ZF_E_BUSY (not answered yet). */
+ZF_API int zf_client_forget (zf_client_t *client, const char *id, zf_error_t *err);
+
 /* -- event loops and figures ------------------------------------------------------------------- */
 
 /* A descriptor for poll, epoll, libuv or GLib: when it is readable, call zf_client_process, then
@@ -157,6 +191,8 @@ typedef struct {
     uint64_t batches;    /* batches sent, resent ones included */
     uint64_t reconnects; /* sessions begun after the first */
     bool connected;      /* a broker has greeted us and is alive */
+    zf_sync_t sync;      /* what confirmed means for its durable queues */
+    uint64_t backlog;    /* outbox: records that have not travelled on yet */
 } zf_client_stats_t;
 
 ZF_API void zf_client_stats (zf_client_t *client, zf_client_stats_t *stats);

@@ -48,6 +48,7 @@ typedef struct {
     const zf_bytes_t *frames; /* body in several frames; body and size are then ignored */
     size_t frame_count;
     zf_bytes_t trace; /* trace context, carried as it is (W3C traceparent) */
+    bool keep_reply;  /* a request: the worker's answer is kept under id (zf_client_fetch) */
 } zf_props_t;
 
 ZF_API void zf_props_defaults_sized (zf_props_t *props, size_t size);

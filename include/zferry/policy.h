@@ -15,6 +15,21 @@ typedef enum {
     ZF_OVERFLOW_DROP_OLDEST = 2   /* the oldest records not in flight are dropped, and counted */
 } zf_overflow_t;
 
+/* Whether a queue outlives its broker. */
+typedef enum {
+    ZF_DURABLE_AUTO = 0, /* if the broker has a journal */
+    ZF_DURABLE_NO = 1,   /* in memory only */
+    ZF_DURABLE_YES = 2   /* in the journal; a broker that has none refuses to declare the queue */
+} zf_durable_t;
+
+/* When what a broker writes to its journal is made durable. */
+typedef enum {
+    ZF_SYNC_NONE = 0,     /* there is no journal, or the queue is not durable */
+    ZF_SYNC_ALWAYS = 1,   /* confirmed means: fdatasync has returned */
+    ZF_SYNC_INTERVAL = 2, /* confirmed means: written to the system; synced within the interval */
+    ZF_SYNC_NEVER = 3     /* confirmed means: written to the system, which syncs when it likes */
+} zf_sync_t;
+
 typedef struct {
     size_t struct_size;       /* set by zf_policy_defaults(); leave alone */
     uint32_t max_attempts;    /* deliveries before the record is dead; default 5, 0: no limit */
@@ -29,6 +44,7 @@ typedef struct {
     uint32_t priorities;      /* levels, 1..10; default 1 */
     bool ordered;             /* records of one key one at a time, in order; default false */
     char dead_letter[ZF_NAME_MAX + 1]; /* default "": NAME.dead; "-": none, they are dropped */
+    zf_durable_t durable; /* default ZF_DURABLE_AUTO; changes only while the queue is empty */
 } zf_policy_t;
 
 ZF_API void zf_policy_defaults_sized (zf_policy_t *policy, size_t size);

@@ -8,6 +8,8 @@
 #include <zferry/client.h>
 #include <zferry/device.h>
 #include <zferry/error.h>
+#include <zferry/journal.h>
+#include <zferry/link.h>
 #include <zferry/message.h>
 #include <zferry/policy.h>
 #include <zferry/worker.h>

@@ -13,6 +13,10 @@ QUEUE = COMMON | {
 REQUEST = COMMON | {
     "size", "count", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us", "ratio_p50", "ratio_p99",
 }
+JOURNAL = {
+    "bench", "zferry", "size", "batch", "count", "synced_mb_per_s", "syncs_per_s", "sync_p50_us", "sync_p99_us",
+    "sync_p999_us", "raw_p50_us", "raw_p99_us", "raw_p999_us", "appended_mb_per_s", "recovered_mb_per_s",
+}
 
 
 class BenchCase(rig.Case):
@@ -137,6 +141,36 @@ class Others(BenchCase):
         self.assertEqual((row["count"], row["payload_mb"]), (20000, 4.0))
         self.assertGreater(row["broker_rss_mb"], row["broker_rss_before_mb"])
         self.assertAlmostEqual(row["overhead_bytes_per_record"], row["overhead_mb"] * 1e6 / 20000, delta=6)
+
+    def test_journal_beside_the_disk(self):
+        folder = self.folder()
+        row = self.bench("journal", "--size", "50", "--batch", "20", "--count", "300", "--dir", folder)
+        self.assertEqual(set(row), JOURNAL)
+        self.assertEqual((row["size"], row["batch"], row["count"]), (50, 20, 300))
+        for figure in JOURNAL - {"bench", "zferry"}:
+            self.assertGreater(row[figure], 0, figure)
+        for who in ("sync", "raw"):
+            self.assertLessEqual(row[f"{who}_p50_us"], row[f"{who}_p99_us"])
+            self.assertLessEqual(row[f"{who}_p99_us"], row[f"{who}_p999_us"])
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_interrupted_journal_leaves_nothing(self):
+        folder = self.folder()
+        process = self.start("bench", "journal", "--count", "1000000", "--dir", folder, terminal="both")
+        process.out.wait_for("of 1000000 syncs")
+        rig.interrupt(process)
+        self.assertEqual(process.wait(), 75)
+        self.assertIn("stopped before the end", process.out.text())
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_journal_that_cannot_be_made(self):
+        self.assertFails(
+            run("bench", "journal", "--dir", "/nowhere"), 73,
+            "zferry bench journal: cannot make a directory in /nowhere: No such file or directory")
+        self.assertFails(
+            run("bench", "journal", "--size", "1MiB", "--batch", "2000"), 64,
+            "zferry bench journal: --size times --batch is more than an entry holds (1073741824 bytes); "
+            "see zferry bench journal --help")
 
     def test_mistakes_are_said_in_words(self):
         for args, text in (

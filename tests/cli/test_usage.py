@@ -7,7 +7,8 @@ VERBS = [
     ["broker"], ["balancer"], ["post"], ["work"], ["request"], ["serve"], ["queue", "ls"], ["queue", "info"],
     ["queue", "peek"], ["queue", "purge"], ["queue", "declare"], ["queue", "dead", "ls"],
     ["queue", "dead", "requeue"], ["queue", "dead", "discard"], ["version"], ["demo"],
-    ["bench", "queue"], ["bench", "request"],
+    ["bench", "queue"], ["bench", "request"], ["bench", "journal"],
+    ["journal", "info"], ["journal", "verify"], ["journal", "dump"], ["journal", "repair"],
 ]
 TALKERS = [
     (["post", "q", "body"], "post"), (["request", "s", "body"], "request"), (["work", "q"], "work"),

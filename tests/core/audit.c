@@ -27,7 +27,17 @@ typedef struct {
     uint64_t keyed;    /* notes with a key */
     uint64_t pinned;   /* bytes of settled records in chunks that are kept */
     uint64_t overhead; /* bytes of notes and of runs that wait, and those pinned */
+    uint64_t logged;   /* live records of chunks that are in the log */
+    uint64_t logged_bytes;
 } sums_t;
+
+/* What the chunks of all queues that are in the log add up to. */
+typedef struct {
+    uint64_t chunks;
+    uint64_t resident_bytes; /* of those in memory */
+    uint64_t index_bytes;    /* of those that are not */
+    uint64_t records, bytes; /* of queues; the bytes without dead letters */
+} logged_t;
 
 static void audit_timer (const zf_engine_t *engine, const zf_timer_t *timer)
 {
@@ -44,7 +54,7 @@ static void audit_timers (const zf_engine_t *engine)
         CHECK (timers->heap[slot]->slot == slot);
         CHECK (slot == 1 || timers->heap[slot / 2]->due_ms <= timers->heap[slot]->due_ms);
         CHECK (timers->heap[slot]->kind >= ZF_TIMER_LEASE);
-        CHECK (timers->heap[slot]->kind <= ZF_TIMER_ATOMICS);
+        CHECK (timers->heap[slot]->kind <= ZF_TIMER_LOAD);
     }
 }
 
@@ -74,7 +84,8 @@ static void audit_run (const zf_queue_t *queue, const zf_group_t *group, const z
     CHECK (!run->fronts_key || run->count == 1);
     switch ((zf_run_state_t) run->state) {
     case ZF_RUN_LEASED:
-        CHECK (run->consumer->queue == queue && run->timer.slot != 0);
+        CHECK (run->consumer->queue == queue);
+        CHECK ((run->timer.slot == 0) == run->consumer->drains);
         CHECK (in_list (run->consumer->runs, run));
         sums->leased += run->count;
         break;
@@ -127,18 +138,36 @@ static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sum
         if (in_run ? run->state == ZF_RUN_GONE : !is_fresh (group, chunk, at))
             continue;
         live++;
-        bytes += zf_chunk_span (chunk, at, 1).size;
+        bytes += zf_chunk_size (chunk, at, 1);
     }
     CHECK (live == chunk->live);
     CHECK (live > 0 || chunk->next == NULL); /* only the last may be empty */
     CHECK (chunk->count <= chunk->slots || chunk->count == 0);
     CHECK (chunk->settled_bytes == chunk->size - ZF_BATCH_HEADER - bytes);
-    sums->pinned += chunk->settled_bytes;
+    sums->pinned += chunk->data != NULL ? chunk->settled_bytes : 0;
     sums->length += live;
     sums->bytes += bytes;
+    sums->logged += chunk->logged ? live : 0;
+    sums->logged_bytes += chunk->logged ? bytes : 0;
 }
 
-static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums)
+/* Chunks with records in the log are the store's, and no others. */
+static void audit_stored (const zf_queue_t *queue, const zf_chunk_t *chunk, logged_t *logged)
+{
+    bool stored = chunk->logged && chunk->live > 0;
+    CHECK (chunk->owner == (stored ? queue : NULL));
+    CHECK (stored || chunk->data != NULL || chunk->count == 0);
+    CHECK (chunk->data != NULL || chunk->home != 0 || chunk->count == 0);
+    if (!stored)
+        return;
+    logged->chunks++;
+    if (chunk->data != NULL)
+        logged->resident_bytes += chunk->size - ZF_BATCH_HEADER;
+    else
+        logged->index_bytes += chunk->count * sizeof *chunk->offsets;
+}
+
+static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums, logged_t *logged)
 {
     zf_lane_t *lane = &queue->lanes[number];
     uint64_t before = sums->length;
@@ -165,6 +194,7 @@ static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums)
     DL_FOREACH (lane->log.head, chunk) {
         audit_notes (queue, number, chunk, sums);
         audit_chunk (&lane->group, chunk, sums);
+        audit_stored (queue, chunk, logged);
     }
     CHECK (sums->pinned - pinned_before == lane->log.pinned);
     CHECK (sums->length - before == lane->log.length);
@@ -183,11 +213,14 @@ static void audit_parked (const zf_queue_t *queue)
 }
 
 /* Returns the overhead of its records. */
-static uint64_t audit_queue (const zf_queue_t *queue)
+static uint64_t audit_queue (const zf_queue_t *queue, logged_t *logged)
 {
     sums_t sums = {0};
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
-        audit_lane (queue, (uint8_t) i, &sums);
+        audit_lane (queue, (uint8_t) i, &sums, logged);
+    CHECK (sums.logged == queue->logged && sums.logged_bytes == queue->logged_bytes);
+    logged->records += queue->logged;
+    logged->bytes += queue->is_dead ? 0 : queue->logged_bytes;
     CHECK (sums.length == queue->length && sums.bytes == queue->bytes);
     CHECK (sums.leased == queue->leased && sums.delayed == queue->delayed);
     CHECK ((sums.keyed > 0) == (queue->keys != NULL));
@@ -248,8 +281,40 @@ static bool is_unused (const zf_queue_t *queue)
     return queue->length == 0 && queue->consumers == 0 && queue->parked == NULL;
 }
 
+/* The store's lists and sums; entries that keep records are in the order of the log. */
+static void audit_store (const zf_engine_t *engine, const logged_t *logged)
+{
+    const zf_store_t *store = &engine->store;
+    const zf_chunk_t *chunk;
+    uint64_t chunks = 0;
+    uint64_t resident = 0;
+    uint64_t lsn = 0;
+    DL_FOREACH2 (store->logged, chunk, logged_next) {
+        CHECK (chunk->owner != NULL && chunk->lsn >= lsn && chunk->newest_lsn >= chunk->lsn);
+        lsn = chunk->lsn;
+        chunks++;
+        resident += chunk->data != NULL;
+    }
+    DL_FOREACH2 (store->resident, chunk, resident_next) {
+        CHECK (chunk->owner != NULL && chunk->data != NULL);
+        resident--;
+    }
+    CHECK (resident == 0 && chunks == logged->chunks);
+    CHECK (store->resident_bytes == logged->resident_bytes);
+    CHECK (store->index_bytes == logged->index_bytes);
+    CHECK (store->records == logged->records && store->bytes == logged->bytes);
+    uint32_t busy = 0;
+    for (uint32_t i = 0; i < ZF_LOADS_MAX; i++) {
+        const zf_reading_t *slot = &store->loads[i];
+        CHECK (slot->chunk == NULL || (slot->is_busy && slot->chunk->load == i + 1));
+        busy += slot->is_busy;
+    }
+    CHECK (busy == store->loads_busy);
+}
+
 void audit_engine (const zf_engine_t *engine)
 {
+    logged_t logged = {0};
     uint64_t bytes = 0;
     uint64_t dead_bytes = 0;
     uint64_t overhead = 0;
@@ -257,7 +322,7 @@ void audit_engine (const zf_engine_t *engine)
     uint64_t sessions = 0;
     audit_timers (engine);
     for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        overhead += audit_queue (queue);
+        overhead += audit_queue (queue, &logged);
         bytes += queue->bytes;
         dead_bytes += queue->is_dead ? queue->bytes : 0;
         consumers += queue->consumers;
@@ -271,6 +336,7 @@ void audit_engine (const zf_engine_t *engine)
     CHECK (sessions == engine->counters.sessions);
     CHECK (bytes == engine->bytes && dead_bytes == engine->dead_bytes);
     CHECK (overhead == engine->overhead);
+    audit_store (engine, &logged);
     const zf_queue_t *queue;
     DL_FOREACH2 (engine->idle, queue, idle_next)
         CHECK (queue->is_idle && (queue->is_dirty || is_unused (queue)));

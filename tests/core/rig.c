@@ -2,6 +2,7 @@
 
 #include "tests/core/alloc.h"
 #include "tests/core/audit.h"
+#include "tests/core/rig_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static void free_peer (peer_t *peer)
 void rig_free (rig_t *rig)
 {
     peer_t *peer, *next;
+    rig_log_close (rig);
     zf_engine_free (&rig->engine);
     assert_null (rig->engine);
     LL_FOREACH_SAFE (rig->peers, peer, next)
@@ -125,6 +127,7 @@ static void turn_once (rig_t *rig)
     alloc_enter ();
     zf_engine_decide (rig->engine);
     alloc_leave ();
+    rig_log_commit (rig);
     while (zf_engine_effect (rig->engine, &effect))
         deliver (&effect);
     const link_t *left;
@@ -136,6 +139,7 @@ static void turn_once (rig_t *rig)
     rig->turns++;
     if (rig->audits)
         audit_engine (rig->engine);
+    rig_log_collect (rig);
 }
 
 static void tick (rig_t *rig)
@@ -145,10 +149,16 @@ static void tick (rig_t *rig)
     alloc_leave ();
 }
 
+static bool is_due (const rig_t *rig)
+{
+    const zf_engine_t *engine = rig->engine;
+    return zf_engine_deadline (engine) <= rig->now_ms || engine->effect_count > 0;
+}
+
 void rig_turn (rig_t *rig)
 {
     turn_once (rig);
-    for (int i = 0; zf_engine_deadline (rig->engine) <= rig->now_ms; i++) {
+    for (int i = 0; is_due (rig); i++) {
         assert_in_range (i, 0, TURNS_MAX);
         tick (rig);
         turn_once (rig);

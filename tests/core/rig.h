@@ -88,6 +88,7 @@ struct rig {
     size_t frames;     /* there before it */
     bool audits;       /* looks at the books after each turn; default true */
     uint32_t turns;    /* of the engine */
+    struct rig_log *log; /* rig_log.h; NULL: there is none */
     char notices[400]; /* the last ones, one a line */
 };
 

@@ -5,7 +5,7 @@
 
 static int add (zf_dedup_t *dedup, uint64_t id, uint64_t now_ms, uint64_t window_ms)
 {
-    return zf_dedup_add (dedup, zf_bytes (&id, sizeof id), now_ms, window_ms);
+    return zf_dedup_add (dedup, zf_bytes (&id, sizeof id), now_ms, window_ms, 0);
 }
 
 static void id_is_new_once_in_its_window (void **state)

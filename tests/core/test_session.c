@@ -74,13 +74,17 @@ static void hello_is_answered_with_what_the_broker_expects (void **state)
     for (uint32_t pairs = zf_mp_map (&r); pairs > 0; pairs--) {
         uint64_t option = zf_mp_uint (&r);
         assert_in_range (option, 1, 7);
-        values[option] = zf_mp_uint (&r);
+        if (option == ZF_OPTION_SOURCE)
+            assert_int_equal (zf_mp_bytes (&r).size, ZF_UUID_BYTES);
+        else
+            values[option] = zf_mp_uint (&r);
     }
     assert_true (zf_reader_done (&r));
     assert_int_equal (values[ZF_OPTION_HEARTBEAT], rig->engine->options.heartbeat_ms);
     assert_int_equal (values[ZF_OPTION_IDLE], rig->engine->options.client_idle_ms);
     assert_int_equal (values[ZF_OPTION_WINDOW], rig->engine->options.window_bytes);
     assert_int_equal (values[ZF_OPTION_MAX_MESSAGE], rig->engine->options.max_message_bytes);
+    assert_int_equal (values[ZF_OPTION_SYNC], ZF_SYNC_NONE);
 }
 
 static void hello_of_no_version_we_know_is_refused (void **state)

@@ -59,9 +59,32 @@ class Examples(rig.Case):
         self.assertEqual(result.out, "100 confirmed, 100 answered, 200 worked, 0 failed\n")
         self.assertEqual(self.info("loop")["length"], 0)
 
+    def test_outbox_posts_before_the_broker_comes(self):
+        first = self.broker()
+        rig.terminate(first)
+        first.wait()
+        endpoint, folder = self.endpoint, self.folder()  # where nobody listens now
+        popen = subprocess.Popen([os.path.join(FOLDER, "outbox"), folder, endpoint],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(popen.communicate)
+        self.addCleanup(popen.kill)
+        self.assertEqual(popen.stdout.readline(), b"1000 posts are on disk\n")
+        self.device("broker", "--bind", endpoint).err.wait_for("listening on ")
+        out, err = popen.communicate(timeout=rig.DEADLINE_S)
+        self.assertEqual((popen.returncode, out, err), (0, b"all have travelled on\n", b""))
+        self.until_info("jobs", length=1000)
+
+    def test_burst_is_absorbed_and_drained(self):
+        result = example("burst", self.folder())
+        self.assertEqual((result.code, result.err), (0, ""))
+        rows = [line.split() for line in result.out.splitlines() if line.startswith(" ") and "time" not in line]
+        self.assertGreater(max(int(row[4]) for row in rows), 2000)  # much of it had to wait
+        self.assertRegex(result.out, r"all posts are confirmed after \d+\.\d+ s\n")
+        self.assertTrue(result.out.endswith("done: 10000 of 10000\n"))
+
     def test_all_examples_are_run_here(self):
         names = {os.path.basename(path)[:-2] for path in glob.glob(os.path.join(SOURCES, "*.c"))}
-        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv"})
+        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv", "outbox", "burst"})
 
     def test_client_and_worker_fit_on_a_page(self):
         for name in ("client.c", "worker.c"):

@@ -39,7 +39,8 @@ static void check_run (sim_t *sim, const zf_queue_t *queue, const zf_run_t *run,
     tally->timers += run->timer.slot != 0;
     switch ((zf_run_state_t) run->state) {
     case ZF_RUN_LEASED:
-        CHECK (sim, run->timer.slot != 0 && is_in (run->consumer->runs, run));
+        CHECK (sim, (run->timer.slot == 0) == run->consumer->drains);
+        CHECK (sim, is_in (run->consumer->runs, run));
         tally->leased += run->count;
         break;
     case ZF_RUN_DELAYED:

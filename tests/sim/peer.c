@@ -97,11 +97,12 @@ static void on_welcome (peer_t *peer, zf_reader_t *r)
     uint32_t pairs = zf_mp_map (r);
     for (uint32_t i = 0; i < pairs; i++) {
         uint64_t option = zf_mp_uint (r);
-        uint64_t value = zf_mp_uint (r);
         if (option == ZF_OPTION_HEARTBEAT)
-            peer->heartbeat_ms = (uint32_t) value;
+            peer->heartbeat_ms = (uint32_t) zf_mp_uint (r);
         else if (option == ZF_OPTION_WINDOW)
-            peer->window = value;
+            peer->window = zf_mp_uint (r);
+        else
+            zf_mp_skip (r);
     }
     if (!peer->awaiting || r->failed)
         sim_fail (peer->sim, "a WELCOME that nobody asked for");

@@ -1,0 +1,221 @@
+/* The log is trimmed from its start, so what lies there and is still wanted is written again at its
+ * end: a record that nobody takes must not keep the whole log on the disk.
+ *
+ * Operations name queues by number, so a log can begin only with an entry that says first what these
+ * numbers are: a start. There is one every now and then. */
+#include "core/engine.h"
+#include "core/mp.h"
+
+#include <utlist.h>
+#include <zferry/error.h>
+
+#define CARRY_BYTES (1u << 20) /* in one turn */
+#define LONG_FACTOR 2          /* the log may be so many times as long as what is in it */
+#define TRIM_SHARE  4          /* less than this share of the slack is not worth trimming */
+#define START_SHARE 8          /* starts lie this share of the slack apart, */
+#define START_COST  16         /* and so many times what the last one took */
+#define QUEUE_BYTES 1024       /* an operation QUEUE has at most so many */
+
+/* Which of the chunk's records are alive, as [from, to[ pairs. */
+static uint32_t put_alive (zf_writer_t *w, const zf_chunk_t *chunk)
+{
+    uint32_t pairs = 0;
+    uint32_t at = 0;
+    while (at < chunk->count) {
+        while (at < chunk->count && (chunk->offsets[at] & ZF_SETTLED) != 0)
+            at++;
+        uint32_t from = at;
+        while (at < chunk->count && (chunk->offsets[at] & ZF_SETTLED) == 0)
+            at++;
+        if (from == at)
+            continue;
+        pairs++;
+        if (w != NULL) {
+            zf_mp_put_uint (w, from);
+            zf_mp_put_uint (w, at);
+        }
+    }
+    return pairs;
+}
+
+/* What the records' own bytes don't tell. */
+static void put_states (zf_queue_t *queue, zf_chunk_t *chunk)
+{
+    zf_group_t *group = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].group;
+    zf_run_t *run = zf_group_from (group, chunk->first);
+    for (; run != NULL && run->chunk == chunk; run = zf_group_next (group, run)) {
+        bool delayed = run->state == ZF_RUN_DELAYED;
+        if (run->state != ZF_RUN_GONE && (delayed || run->attempts > 0))
+            zf_store_state (queue, run, delayed ? run->timer.due_ms : 0);
+    }
+    for (uint32_t at = 0; chunk->notes != NULL && at < chunk->count; at++) {
+        const zf_note_t *note = chunk->notes[at];
+        if (note != NULL && note->own_ttl && note->timer.slot != 0)
+            zf_store_expires (queue, chunk->first + at, note->timer.due_ms);
+    }
+}
+
+int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
+{
+    zf_store_t *store = &engine->store;
+    zf_queue_t *queue = chunk->owner;
+    zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
+    if (!zf_chunk_here (queue, chunk))
+        return ZF_E_AGAIN;
+    uint32_t size = chunk->size;
+    uint64_t pinned = log->pinned;
+    if (zf_log_pack (log, chunk) != 0 || !zf_store_ready (engine, chunk->count * 10))
+        return ZF_E_NOMEM;
+    engine->overhead -= pinned - log->pinned;
+    store->resident_bytes -= size - chunk->size;
+    zf_store_mark_t mark = zf_store_mark (engine);
+    zf_writer_t *w = zf_store_begin (engine, ZF_OP_CARRY, 8);
+    zf_mp_put_uint (w, queue->number);
+    zf_mp_put_uint (w, chunk->first);
+    zf_mp_put_uint (w, chunk->count);
+    zf_mp_put_uint (w, chunk->oldest_ms);
+    zf_mp_put_uint (w, chunk->newest_ms);
+    zf_mp_put_array (w, 2 * (size_t) put_alive (NULL, chunk));
+    put_alive (w, chunk);
+    uint32_t home = chunk->home;
+    if (zf_store_put_batch (engine, chunk) != 0) {
+        zf_store_take_back (engine, mark);
+        chunk->home = home;
+        return ZF_E_NOMEM;
+    }
+    DL_DELETE2 (store->logged, chunk, logged_prev, logged_next);
+    DL_APPEND2 (store->logged, chunk, logged_prev, logged_next);
+    chunk->lsn = chunk->newest_lsn = store->lsn;
+    store->carried++;
+    put_states (queue, chunk);
+    return 0;
+}
+
+/* -- trimming ---------------------------------------------------------------------------------- */
+
+static void carry_producers (zf_engine_t *engine, zf_queue_t *queue, zf_producers_t *producers,
+                             uint64_t to)
+{
+    zf_producer_t *producer;
+    DL_FOREACH (producers->order, producer) {
+        if (producer->lsn < to)
+            zf_store_producer (engine, queue, producer);
+    }
+}
+
+static void carry_queue (zf_queue_t *queue, uint64_t to)
+{
+    if (!queue->is_durable)
+        return;
+    carry_producers (queue->engine, queue, &queue->producers, to);
+    for (zf_dedup_entry_t *entry = queue->ids.order; entry != NULL; entry = entry->next) {
+        if (entry->lsn < to)
+            zf_store_id (queue, entry);
+    }
+}
+
+/* Writes down all queues. Returns false if there is no memory for that. */
+static bool put_queues (zf_engine_t *engine)
+{
+    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        if (!zf_store_ready (engine, QUEUE_BYTES))
+            return false;
+        zf_store_queue (queue);
+    }
+    return true;
+}
+
+static uint64_t start_distance (const zf_store_t *store)
+{
+    return store->slack / START_SHARE + START_COST * store->start_bytes;
+}
+
+/* Every second one goes. */
+static void thin_out (zf_store_t *store)
+{
+    store->start_count /= 2;
+    for (size_t i = 0; i < store->start_count; i++)
+        store->starts[i] = store->starts[2 * i + 1];
+}
+
+void zf_store_start (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    size_t n = store->start_count;
+    uint64_t last = n > 0 ? store->starts[n - 1] : store->lowest;
+    if (!store->on || store->failed || store->ops.size > 0 || store->lsn < last ||
+        store->lsn - last < start_distance (store))
+        return;
+    zf_store_mark_t mark = zf_store_mark (engine);
+    if (!put_queues (engine)) {
+        zf_store_take_back (engine, mark); /* the next turn */
+        return;
+    }
+    store->start_bytes = store->ops.size;
+    if (store->start_count == ZF_STARTS_MAX)
+        thin_out (store);
+    store->starts[store->start_count++] = store->lsn;
+}
+
+/* The last start at or below `to`, which the log is to begin with; those before it are forgotten. 0:
+ * there is none. */
+static uint64_t pick_start (zf_store_t *store, uint64_t to)
+{
+    size_t n = store->start_count;
+    while (n > 0 && store->starts[n - 1] > to)
+        n--;
+    if (n == 0 || store->starts[n - 1] - store->trimmed < store->slack / TRIM_SHARE)
+        return 0;
+    uint64_t start = store->starts[n - 1];
+    store->start_count -= n;
+    memmove (store->starts, store->starts + n, store->start_count * sizeof *store->starts);
+    return start;
+}
+
+/* Everything below `to` that is not a record or a queue is written again, so that all below can
+ * go. */
+static void trim (zf_engine_t *engine, uint64_t to)
+{
+    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next)
+        carry_queue (queue, to);
+    carry_producers (engine, NULL, &engine->atomics, to);
+    engine->store.trim_to = to;
+}
+
+/* Up to where the log is not needed for records. */
+static uint64_t needed_from (const zf_store_t *store)
+{
+    return store->logged != NULL ? store->logged->lsn : store->lsn;
+}
+
+static bool is_too_long (const zf_engine_t *engine)
+{
+    const zf_store_t *store = &engine->store;
+    uint64_t live = store->bytes + engine->dead_bytes;
+    uint64_t span = store->lsn - store->lowest;
+    if (span > LONG_FACTOR * live + store->slack)
+        return true;
+    uint64_t most = zf_store_most (engine);
+    return span > most && span > live + live / 8 + store->slack / 4;
+}
+
+bool zf_store_clean (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    if (!store->on || store->failed || store->replaying)
+        return false;
+    bool more = is_too_long (engine);
+    uint64_t bytes = 0;
+    while (more && bytes < CARRY_BYTES) {
+        zf_chunk_t *chunk = store->logged;
+        if (chunk == NULL || chunk->newest_lsn >= store->durable)
+            break; /* nothing left, or all of it is new */
+        bytes += chunk->size;
+        if (zf_store_carry (engine, chunk) != 0)
+            break; /* it is on its way into memory, or there is none */
+    }
+    uint64_t to = pick_start (store, needed_from (store));
+    if (to != 0)
+        trim (engine, to);
+    return more && bytes >= CARRY_BYTES;
+}

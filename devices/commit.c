@@ -1,0 +1,171 @@
+#include "devices/commit.h"
+
+#include <stdlib.h>
+#include <zferry/error.h>
+
+#define UNDER_WAY_MAX (UINT64_C (64) << 20)  /* bytes that are not durable yet */
+#define RESERVE_STEP  (UINT64_C (8) << 20)   /* less is not worth telling the log */
+#define SLACK_BYTES   (UINT64_C (128) << 20) /* of dead entries in a log without a cap, */
+#define SLACK_SHARE   8                      /* or this share of the cap */
+
+static zf_wal_sync_t sync_of (zf_sync_t sync)
+{
+    switch (sync) {
+    case ZF_SYNC_INTERVAL:
+        return ZF_WAL_SYNC_INTERVAL;
+    case ZF_SYNC_NEVER:
+        return ZF_WAL_SYNC_NEVER;
+    case ZF_SYNC_ALWAYS:
+    case ZF_SYNC_NONE:
+        break;
+    }
+    return ZF_WAL_SYNC_ALWAYS;
+}
+
+static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *err)
+{
+    return zf_engine_replay (arg, position, data, err);
+}
+
+int zf_commit_open (zf_commit_t *self, zf_engine_t *engine, const zf_commit_options_t *options,
+                    uint64_t now_ms, zf_error_t *err)
+{
+    *self = (zf_commit_t){.engine = engine};
+    if (options->journal == NULL)
+        return 0;
+    uint64_t cap = options->disk_bytes;
+    uint64_t slack = cap != 0 && cap / SLACK_SHARE < SLACK_BYTES ? cap / SLACK_SHARE : SLACK_BYTES;
+    zf_log_options_t log = {.sync = options->sync, .disk_bytes = cap, .now_ms = now_ms};
+    log.slack_bytes = slack;
+    zf_engine_log_open (engine, &log);
+    zf_wal_options_t wal = {.dir = options->journal,
+                            .sync = sync_of (options->sync),
+                            .interval_ms = options->interval_ms,
+                            .disk_bytes = cap,
+                            .replay = replay,
+                            .arg = engine};
+    int rc = zf_wal_file_open (&self->wal, &wal, err);
+    if (rc != 0)
+        return rc;
+    zf_wal_stats_t stats;
+    self->wal->stats (self->wal, &stats);
+    zf_engine_recovered (engine, self->wal->uuid, stats.next);
+    return 0;
+}
+
+int zf_commit_fd (const zf_commit_t *self)
+{
+    return self->wal != NULL ? self->wal->fd : -1;
+}
+
+/* -- what the log says ------------------------------------------------------------------------- */
+
+static void tell_full (zf_commit_t *self, const char *why)
+{
+    if (!self->full)
+        zf_notice (self->engine, ZF_EVENT_DISK, "the journal waits for space: %s", why);
+    self->full = true;
+}
+
+static void tell_room (zf_commit_t *self)
+{
+    if (self->full)
+        zf_notice (self->engine, ZF_EVENT_DISK, "the journal has space again");
+    self->full = false;
+    zf_memory_freed (self->engine);
+}
+
+static void take (zf_commit_t *self, zf_wal_event_t *event)
+{
+    switch (event->what) {
+    case ZF_WAL_DURABLE:
+        zf_engine_durable (self->engine, event->lsn);
+        zf_memory_freed (self->engine); /* less is under way */
+        break;
+    case ZF_WAL_READ:
+        zf_engine_loaded (self->engine, event->tag, event->frame, event->code);
+        break;
+    case ZF_WAL_ROOM:
+        tell_room (self);
+        break;
+    case ZF_WAL_FULL:
+        tell_full (self, event->text);
+        break;
+    case ZF_WAL_FAILED:
+        zf_engine_log_failed (self->engine, event->code, event->text);
+        break;
+    }
+}
+
+static uint64_t room (const zf_wal_stats_t *stats)
+{
+    uint64_t under_way = stats->next - stats->durable;
+    uint64_t left = under_way < UNDER_WAY_MAX ? UNDER_WAY_MAX - under_way : 0;
+    return left;
+}
+
+void zf_commit_collect (zf_commit_t *self)
+{
+    if (self->wal == NULL)
+        return;
+    zf_wal_event_t event;
+    while (self->wal->event (self->wal, &event))
+        take (self, &event);
+    zf_wal_stats_t stats;
+    self->wal->stats (self->wal, &stats);
+    zf_engine_log_at (self->engine, stats.next, stats.lowest, stats.room, room (&stats));
+}
+
+/* -- what the engine says ---------------------------------------------------------------------- */
+
+static void reserve (zf_commit_t *self)
+{
+    uint64_t bytes = zf_store_reserve (self->engine) / RESERVE_STEP * RESERVE_STEP + RESERVE_STEP;
+    if (bytes == self->reserved)
+        return;
+    self->reserved = bytes;
+    self->wal->reserve (self->wal, bytes);
+}
+
+void zf_commit_run (zf_commit_t *self)
+{
+    if (self->wal == NULL)
+        return;
+    zf_part_t *parts = NULL;
+    size_t count = zf_engine_entry (self->engine, &parts);
+    if (count > 0)
+        self->wal->append (self->wal, parts, count);
+    free (parts);
+    zf_engine_committed (self->engine);
+    uint64_t lsn;
+    if (zf_engine_trim (self->engine, &lsn))
+        self->wal->trim (self->wal, lsn);
+    zf_wanted_t wanted;
+    while (zf_engine_load (self->engine, &wanted))
+        self->wal->read (self->wal, wanted.lsn, wanted.offset, wanted.size, wanted.tag);
+    reserve (self);
+}
+
+void zf_commit_stats (const zf_commit_t *self, zf_stat_fn *fn, void *arg)
+{
+    if (self->wal == NULL)
+        return;
+    zf_wal_stats_t stats;
+    self->wal->stats (self->wal, &stats);
+    fn (arg, "journal_bytes", stats.disk_bytes);
+    fn (arg, "journal_cap", stats.disk_cap);
+    fn (arg, "journal_room", stats.room);
+    fn (arg, "journal_under_way", stats.next - stats.durable);
+    fn (arg, "journal_appends", stats.appends);
+    fn (arg, "journal_appended_bytes", stats.appended_bytes);
+    fn (arg, "journal_syncs", stats.syncs);
+    fn (arg, "journal_full", stats.full);
+    fn (arg, "journal_failed", stats.failed);
+}
+
+void zf_commit_close (zf_commit_t *self)
+{
+    if (self->wal != NULL)
+        self->wal->close (self->wal);
+    self->wal = NULL;
+}

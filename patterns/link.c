@@ -1,0 +1,303 @@
+#include "patterns/link.h"
+
+#include "patterns/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define EVENTS_A_SECOND 20
+#define WAIT_MAX_MS     60000
+
+/* -- failing and beginning again --------------------------------------------------------------- */
+
+void zf_link_event (zf_link_t *self, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    uint64_t second = zf_clock_ms () / 1000;
+    if (second != self->second)
+        self->events = 0;
+    self->second = second;
+    if (self->on_event == NULL || self->events++ >= EVENTS_A_SECOND)
+        return;
+    size_t size = (size_t) snprintf (text, sizeof text, "%s: ", self->label);
+    va_start (args, format);
+    if (size < sizeof text)
+        vsnprintf (text + size, sizeof text - size, format, args);
+    va_end (args);
+    self->on_event (self->arg, ZF_EVENT_LINK, text);
+}
+
+void zf_link_fail (zf_link_t *self, bool pause, int code, const char *format, ...)
+{
+    char text[sizeof self->why.text];
+    va_list args;
+    if (self->failed || self->refused)
+        return;
+    va_start (args, format);
+    vsnprintf (text, sizeof text, format, args);
+    va_end (args);
+    zf_error_set (&self->why, code, "%s", text);
+    self->failed = true;
+    self->pause = pause;
+}
+
+void zf_link_reopen (zf_link_end_t *end)
+{
+    zf_connection_t *connection = zf_link_at (end);
+    zf_handle_control (&end->handle, ZF_CMD_BYE, 1);
+    zf_connection_send (connection, NULL);
+    zf_socket_close (&connection->socket);
+    connection->epoch++;
+    connection->asked_ms = 0;
+    end->handle.tick_due_ms = 0;
+    zf_connection_open (connection, NULL); /* if that fails, its tick tries again */
+}
+
+static void forget (zf_link_t *self)
+{
+    zf_pipe_clear (&self->run.pipe);
+    memset (&self->run, 0, sizeof self->run);
+}
+
+/* Sessions in which something was arranged are ended: both brokers forget it, too. */
+static void end_sessions (zf_link_t *self)
+{
+    zf_connection_t *source = zf_link_at (&self->source);
+    bool source_has = self->run.consuming && source->epoch == self->run.epoch;
+    bool target_has = self->run.linking || self->run.linked;
+    if (source_has)
+        zf_link_flush (self);
+    forget (self);
+    if (source_has)
+        zf_link_reopen (&self->source);
+    else if (source->state == ZF_CONNECTION_READY)
+        self->look_ms = 0;
+    if (target_has)
+        zf_link_reopen (&self->target);
+}
+
+static void begin_again (zf_link_t *self, uint64_t now_ms)
+{
+    end_sessions (self);
+    self->failed = false;
+    self->figures.restarts++;
+    self->hold_until_ms = now_ms;
+    if (!self->pause) {
+        zf_link_event (self, "%s", self->why.text);
+        return;
+    }
+    self->hold_until_ms += self->backoff_ms;
+    zf_link_event (self, "%s; again in %llu ms", self->why.text,
+                   (unsigned long long) self->backoff_ms);
+    self->backoff_ms *= 2;
+    if (self->backoff_ms > self->backoff_max_ms)
+        self->backoff_ms = self->backoff_max_ms;
+}
+
+/* Never again: a loop. Only the backlog is still looked at. */
+static void give_up (zf_link_t *self)
+{
+    end_sessions (self);
+    zf_socket_close (&zf_link_at (&self->target)->socket);
+    self->target_on = false;
+    self->failed = false;
+    if (self->figures.refused == 0)
+        zf_link_event (self, "refused: %s", self->why.text);
+    self->figures.refused = 1;
+}
+
+/* -- the thread -------------------------------------------------------------------------------- */
+
+static void show_figures (zf_link_t *self)
+{
+    zf_link_figures_t *figures = &self->figures;
+    figures->connected_from = zf_link_at (&self->source)->state == ZF_CONNECTION_READY;
+    figures->connected_to =
+        self->target_on && zf_link_at (&self->target)->state == ZF_CONNECTION_READY;
+    pthread_mutex_lock (&self->lock);
+    self->shown = *figures;
+    pthread_mutex_unlock (&self->lock);
+}
+
+/* True if something has come in. Returns when it wants to be looked after again in *due_ms. */
+static bool serve_end (zf_link_end_t *end, uint64_t now_ms, uint64_t *due_ms)
+{
+    zf_handle_t *handle = &end->handle;
+    bool any = zf_connection_pump (zf_link_at (end));
+    if (handle->tick_due_ms <= now_ms)
+        handle->tick_due_ms = zf_connection_tick (zf_link_at (end), now_ms);
+    if (handle->tick_due_ms < *due_ms)
+        *due_ms = handle->tick_due_ms;
+    return any;
+}
+
+/* Until there is input or something is due. */
+static void await (zf_link_t *self, uint64_t due_ms)
+{
+    zf_connection_t *source = zf_link_at (&self->source);
+    zf_connection_t *target = zf_link_at (&self->target);
+    uint64_t now = zf_clock_ms ();
+    uint64_t wait = due_ms > now ? due_ms - now : 0;
+    /* What one side has sent may have swallowed the edge that tells of its input. */
+    if (zf_connection_readable (source) || (self->target_on && zf_connection_readable (target)))
+        return;
+    struct pollfd fds[3] = {{self->stop_fd, POLLIN, 0},
+                            {source->fd, POLLIN, 0},
+                            {self->target_on ? target->fd : -1, POLLIN, 0}};
+    poll (fds, 3, wait < WAIT_MAX_MS ? (int) wait : WAIT_MAX_MS);
+}
+
+static void turn (zf_link_t *self)
+{
+    uint64_t now = zf_clock_ms ();
+    uint64_t due = ZF_NEVER;
+    bool more = serve_end (&self->source, now, &due);
+    if (self->target_on)
+        more |= serve_end (&self->target, now, &due);
+    uint64_t next = zf_link_advance (self, now);
+    due = next < due ? next : due;
+    if (self->refused && self->target_on)
+        give_up (self);
+    else if (self->failed)
+        begin_again (self, now);
+    else
+        zf_link_flush (self);
+    show_figures (self);
+    if (!more)
+        await (self, due);
+}
+
+static void *run (void *arg)
+{
+    zf_link_t *self = arg;
+    if (zf_link_at (&self->source)->state == ZF_CONNECTION_READY)
+        zf_link_on_source (self);
+    while (!atomic_load (&self->stopping))
+        turn (self);
+    if (self->run.consuming)
+        zf_link_flush (self);
+    zf_handle_bye (&self->source.handle);
+    if (self->target_on)
+        zf_handle_bye (&self->target.handle);
+    return NULL;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static int open_end (zf_link_end_t *end, zf_link_t *link, const zf_handle_ops_t *ops,
+                     const zf_handle_options_t *options, zf_error_t *err)
+{
+    end->link = link;
+    int rc = zf_handle_open (&end->handle, ops, options, err);
+    if (rc == 0)
+        zf_handle_stop (&end->handle); /* the link's thread looks after it, not the keeper */
+    return rc;
+}
+
+static int open_ends (zf_link_t *self, const zf_link_options_t *options, zf_error_t *err)
+{
+    zf_handle_options_t source = {&options->from, 1, options->name, options->failover_ms, false};
+    zf_handle_options_t target = {options->to, options->to_count, options->name,
+                                  options->failover_ms, false};
+    int rc = open_end (&self->source, self, &zf_link_source_ops, &source, err);
+    if (rc == 0)
+        rc = open_end (&self->target, self, &zf_link_target_ops, &target, err);
+    return rc;
+}
+
+static int copy_names (zf_link_t *self, const zf_link_options_t *options, const char *label,
+                       zf_error_t *err)
+{
+    const char *to_queue = options->to_queue != NULL ? options->to_queue : options->from_queue;
+    self->from_queue = strdup (options->from_queue);
+    self->to_queue = strdup (to_queue);
+    if (asprintf (&self->label, "%s/%s -> %s/%s", label != NULL ? label : options->from,
+                  options->from_queue, options->to[0], to_queue) < 0)
+        self->label = NULL;
+    if (self->from_queue == NULL || self->to_queue == NULL || self->label == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    return 0;
+}
+
+static int start (zf_link_t *self, zf_error_t *err)
+{
+    self->stop_fd = eventfd (0, EFD_CLOEXEC);
+    if (self->stop_fd < 0)
+        return zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
+    self->running = true;
+    int error = pthread_create (&self->thread, NULL, run, self);
+    self->running = error == 0;
+    return error == 0 ? 0 : zf_error_set (err, ZF_E_NOMEM, "a thread: %s", strerror (error));
+}
+
+int zf_link_open (zf_link_t **link, const zf_link_options_t *options, const char *label,
+                  zf_error_t *err)
+{
+    *link = NULL;
+    zf_link_t *self = calloc (1, sizeof *self);
+    if (self == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    pthread_mutex_init (&self->lock, NULL);
+    self->stop_fd = -1;
+    self->backoff_min_ms = options->backoff_min_ms;
+    self->backoff_max_ms = options->backoff_max_ms;
+    self->backoff_ms = options->backoff_min_ms;
+    self->window_bytes = options->window_bytes;
+    self->on_event = options->on_event;
+    self->arg = options->arg;
+    int rc = copy_names (self, options, label, err);
+    if (rc == 0)
+        rc = open_ends (self, options, err);
+    if (rc == 0)
+        rc = start (self, err);
+    *link = self;
+    if (rc != 0)
+        zf_link_close (link);
+    return rc;
+}
+
+static void stop_thread (zf_link_t *self)
+{
+    uint64_t one = 1;
+    if (!self->running)
+        return;
+    atomic_store (&self->stopping, true);
+    ssize_t written = write (self->stop_fd, &one, sizeof one);
+    (void) written; /* nobody else writes to it: there is room */
+    pthread_join (self->thread, NULL);
+}
+
+void zf_link_close (zf_link_t **link)
+{
+    zf_link_t *self = link != NULL ? *link : NULL;
+    if (self == NULL)
+        return;
+    *link = NULL;
+    stop_thread (self);
+    if (self->source.handle.ops != NULL)
+        zf_handle_shut (&self->source.handle);
+    if (self->target.handle.ops != NULL)
+        zf_handle_shut (&self->target.handle);
+    forget (self);
+    zf_writer_free (&self->path);
+    if (self->stop_fd >= 0)
+        close (self->stop_fd);
+    pthread_mutex_destroy (&self->lock);
+    free (self->from_queue);
+    free (self->to_queue);
+    free (self->label);
+    free (self);
+}
+
+void zf_link_figures (zf_link_t *self, zf_link_figures_t *figures)
+{
+    pthread_mutex_lock (&self->lock);
+    *figures = self->shown;
+    pthread_mutex_unlock (&self->lock);
+}

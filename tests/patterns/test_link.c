@@ -1,0 +1,514 @@
+/* Links between brokers: all records, each once, in order, whatever is in the way. */
+#include "tests/patterns/link_stage.h"
+
+/* -- records ----------------------------------------------------------------------------------- */
+
+static void records_travel_in_order_and_leave_the_source (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    post_numbers (client, "jobs", 1, 20000);
+    flush_posts (client);
+    zf_device_t *link = start_link (from, to);
+    post_numbers (client, "jobs", 20001, 40000);
+    flush_posts (client);
+    take_numbers (open_worker (to, "jobs", 0), 1, 40000);
+    AWAIT (has_length (client, "jobs", 0));
+    AWAIT (figure (link, "backlog") == 0 && figure (link, "looks") > 0);
+    assert_int_equal (figure (link, "confirmed"), 40000);
+    assert_int_equal (figure (link, "forwarded"), 40000);
+    assert_int_equal (figure (link, "duplicates"), 0);
+    assert_int_equal (figure (link, "restarts"), 0);
+    assert_int_equal (look_at (client, "jobs").dead, 0);
+}
+
+static void lone_record_travels_at_once (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 1);
+    start_link (from, to);
+    for (uint64_t i = 1; i <= 200; i++) {
+        post_numbers (client, "jobs", i, i);
+        take_numbers (worker, i, i);
+    }
+}
+
+static void queue_may_have_another_name_at_the_target (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    const char *endpoint = endpoint_of (to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    options.to_queue = "work";
+    post_numbers (open_client (from), "jobs", 1, 100);
+    start_link_with (&options);
+    take_numbers (open_worker (to, "work", 0), 1, 100);
+}
+
+static void large_records_travel (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 1);
+    size_t size = 8u << 20; /* larger than the window */
+    uint8_t *body = calloc (1, size);
+    assert_non_null (body);
+    start_link (from, to);
+    for (uint8_t i = 1; i <= 6; i++) {
+        memset (body, i, size);
+        size_t part = i % 2 != 0 ? size : 10;
+        assert_int_equal (zf_client_post (client, "jobs", body, part, NULL, NULL), 0);
+    }
+    for (uint8_t i = 1; i <= 6; i++) {
+        zf_message_t message = take (worker);
+        assert_int_equal (message.size, i % 2 != 0 ? size : 10);
+        assert_int_equal (((const uint8_t *) message.body)[message.size - 1], i);
+        ack (worker, &message);
+    }
+    free (body);
+}
+
+static void small_window_holds_nothing_up (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    const char *endpoint = endpoint_of (to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    options.window_bytes = 100; /* eight records */
+    zf_client_t *client = open_client (from);
+    post_numbers (client, "jobs", 1, 2000);
+    flush_posts (client);
+    start_link_with (&options);
+    take_numbers (open_worker (to, "jobs", 0), 1, 2000);
+}
+
+static void properties_travel_along (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_bytes_t frames[2] = {{"ab", 2}, {"cde", 3}};
+    zf_header_t header = {{"colour", 6}, {"red", 3}};
+    zf_props_t props = {.id = {"i1", 2},
+                        .key = {"k1", 2},
+                        .ttl_ms = 3600000,
+                        .headers = &header,
+                        .header_count = 1,
+                        .frames = frames,
+                        .frame_count = 2,
+                        .trace = {"t1", 2}};
+    assert_int_equal (zf_client_post (client, "jobs", NULL, 0, &props, NULL), 0);
+    start_link (from, to);
+    zf_worker_t *worker = open_worker (to, "jobs", 1);
+    zf_message_t message = take_text (worker, "abcde", 1);
+    zf_props_t got;
+    assert_int_equal (zf_message_props (&message, &got), 0);
+    assert_int_equal (got.id.size, 2);
+    assert_memory_equal (got.id.data, "i1", 2);
+    assert_int_equal (got.key.size, 2);
+    assert_memory_equal (got.key.data, "k1", 2);
+    assert_int_equal (got.trace.size, 2);
+    assert_int_equal (zf_message_frame_count (&message), 2);
+    assert_int_equal (zf_message_header (&message, "colour").size, 3);
+    assert_true (got.ttl_ms > 3500000 && got.ttl_ms <= 3600000);
+    ack (worker, &message);
+}
+
+static void delayed_record_waits_at_the_target (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from), *far = open_client (to);
+    zf_props_t props = {.delay_ms = 3600000};
+    assert_int_equal (zf_client_post (client, "jobs", "late", 4, &props, NULL), 0);
+    post_numbers (client, "jobs", 1, 10);
+    flush_posts (client);
+    start_link (from, to);
+    take_numbers (open_worker (to, "jobs", 0), 1, 10);
+    AWAIT (has_length (client, "jobs", 0));
+    zf_queue_info_t info = look_at (far, "jobs");
+    assert_int_equal (info.delayed, 1);
+}
+
+/* -- what the target refuses ------------------------------------------------------------------- */
+
+static zf_device_t *start_broker_that_takes (uint64_t max_message_bytes)
+{
+    static const char *const any_port[] = {ANY_PORT};
+    zf_broker_options_t options;
+    zf_broker_defaults (&options);
+    options.endpoints = any_port;
+    options.max_message_bytes = max_message_bytes;
+    return start_broker (&options);
+}
+
+/* Two records too big among small ones. */
+static void post_some_big (zf_client_t *client)
+{
+    static const char big[20000];
+    post_numbers (client, "jobs", 1, 100);
+    assert_int_equal (zf_client_post (client, "jobs", big, sizeof big, NULL, NULL), 0);
+    post_numbers (client, "jobs", 101, 101);
+    assert_int_equal (zf_client_post (client, "jobs", big, sizeof big, NULL, NULL), 0);
+    post_numbers (client, "jobs", 102, 200);
+    flush_posts (client);
+}
+
+static void expect_reason (void *arg, const zf_message_t *message)
+{
+    zf_death_t death;
+    size_t *count = arg;
+    assert_true (zf_message_death (message, &death));
+    assert_true (death.reason.size >= 13);
+    assert_memory_equal (death.reason.data, "link: too big", 13);
+    ++*count;
+}
+
+static void expect_two_dead (zf_client_t *client)
+{
+    size_t count = 0;
+    AWAIT (has_length (client, "jobs.dead", 2));
+    assert_int_equal (zf_admin_peek (client, "jobs.dead", 0, 10, expect_reason, &count, NULL), 0);
+    assert_int_equal (count, 2);
+}
+
+static void record_too_big_for_a_message_is_dead_at_the_source (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker_that_takes (4096);
+    zf_client_t *client = open_client (from);
+    post_some_big (client);
+    zf_device_t *link = start_link (from, to);
+    take_numbers (open_worker (to, "jobs", 0), 1, 200);
+    expect_two_dead (client);
+    assert_int_equal (figure (link, "rejected"), 2);
+    assert_int_equal (figure (link, "confirmed"), 200);
+    AWAIT (has_length (client, "jobs", 0));
+}
+
+static void record_too_big_for_the_queue_is_dead_at_the_source (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_policy_t policy;
+    zf_policy_defaults (&policy);
+    policy.max_bytes = 10000;
+    policy.overflow = ZF_OVERFLOW_REJECT;
+    declare (open_client (to), "jobs", &policy);
+    post_some_big (client);
+    start_link (from, to);
+    take_numbers (open_worker (to, "jobs", 0), 1, 200);
+    expect_two_dead (client);
+    AWAIT (has_length (client, "jobs", 0));
+}
+
+static void declare_small (zf_device_t *broker, zf_overflow_t overflow)
+{
+    zf_policy_t policy;
+    zf_policy_defaults (&policy);
+    policy.max_length = 100;
+    policy.overflow = overflow;
+    declare (open_client (broker), "jobs", &policy);
+}
+
+static void full_target_that_refuses_gets_all_when_it_is_drained (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    declare_small (to, ZF_OVERFLOW_REJECT);
+    post_numbers (client, "jobs", 1, 3000);
+    flush_posts (client);
+    zf_device_t *link = start_link (from, to);
+    AWAIT (was_said ("refuses"));
+    assert_int_equal (figure (link, "confirmed"), 100);
+    take_numbers (open_worker (to, "jobs", 0), 1, 3000);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_int_equal (figure (link, "confirmed"), 3000);
+}
+
+static void full_target_that_lets_wait_gets_all_when_it_is_drained (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    declare_small (to, ZF_OVERFLOW_BACKPRESSURE);
+    post_numbers (client, "jobs", 1, 3000);
+    flush_posts (client);
+    zf_device_t *link = start_link (from, to);
+    AWAIT (figure (link, "confirmed") == 100);
+    take_numbers (open_worker (to, "jobs", 0), 1, 3000);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_int_equal (figure (link, "restarts"), 0);
+}
+
+static void request_is_not_forwarded (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_message_t reply;
+    start_link (from, to);
+    post_numbers (client, "jobs", 1, 1);
+    int rc = zf_client_request (client, "jobs", "hello", 5, NULL, &reply, &stage.err);
+    assert_int_equal (rc, ZF_E_REJECTED);
+    post_numbers (client, "jobs", 2, 2);
+    take_numbers (open_worker (to, "jobs", 0), 1, 2);
+}
+
+/* -- lost and found ---------------------------------------------------------------------------- */
+
+/* Posts while the cable is cut again and again, each time with something under way. */
+static void post_and_cut (zf_client_t *client, zf_device_t *link, cable_t *cable)
+{
+    for (uint64_t i = 0; i < 20; i++) {
+        uint64_t before = figure (link, "confirmed");
+        post_numbers (client, "jobs", 5000 * i + 1, 5000 * (i + 1));
+        AWAIT (figure (link, "confirmed") > before);
+        cable_cut (cable);
+    }
+    flush_posts (client);
+}
+
+static void cut_to_the_target_loses_and_repeats_nothing (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    const char *endpoint = lay_cable (0, to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    zf_device_t *link = start_link_with (&options);
+    post_and_cut (client, link, links.cables[0]);
+    take_numbers (open_worker (to, "jobs", 0), 1, 100000);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_true (figure (link, "restarts") > 0);
+    zf_client_t *far = open_client (to);
+    AWAIT (has_length (far, "jobs", 0));
+}
+
+static void cut_to_the_source_loses_and_repeats_nothing (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    const char *endpoint = endpoint_of (to);
+    zf_link_options_t options = link_options (lay_cable (0, from), "jobs", &endpoint);
+    zf_device_t *link = start_link_with (&options);
+    post_and_cut (client, link, links.cables[0]);
+    take_numbers (open_worker (to, "jobs", 0), 1, 100000);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_true (figure (link, "restarts") > 0);
+    zf_client_t *far = open_client (to);
+    AWAIT (has_length (far, "jobs", 0));
+}
+
+static void confirms_that_are_lost_repeat_nothing (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from), *far = open_client (to);
+    const char *endpoint = lay_cable (0, to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    zf_device_t *link = start_link_with (&options);
+    AWAIT (was_said ("linked to"));
+    cable_set (links.cables[0], CABLE_MUTE);
+    post_numbers (client, "jobs", 1, 1000);
+    flush_posts (client);
+    AWAIT (has_length (far, "jobs", 1000)); /* and the link does not know */
+    cable_set (links.cables[0], CABLE_WHOLE);
+    cable_cut (links.cables[0]);
+    AWAIT (has_length (client, "jobs", 0));
+    assert_int_equal (figure (link, "duplicates"), 1000);
+    assert_int_equal (figure (link, "confirmed"), 0);
+    take_numbers (open_worker (to, "jobs", 0), 1, 1000);
+    AWAIT (has_length (far, "jobs", 0));
+}
+
+static void link_that_starts_again_goes_on_where_it_was (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    for (uint64_t i = 0; i < 10; i++) {
+        zf_device_t *link = start_link (from, to);
+        post_numbers (client, "jobs", 1000 * i + 1, 1000 * (i + 1));
+        flush_posts (client);
+        AWAIT (figure (link, "confirmed") > 0);
+        stop_link (link); /* some are under way */
+    }
+    start_link (from, to);
+    take_numbers (open_worker (to, "jobs", 0), 1, 10000);
+    AWAIT (has_length (client, "jobs", 0));
+    zf_client_t *far = open_client (to);
+    AWAIT (has_length (far, "jobs", 0));
+}
+
+static void target_that_is_not_there_is_waited_for (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    const char *endpoint = lay_cable (0, to);
+    cable_set (links.cables[0], CABLE_DEAD);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    zf_device_t *link = start_link_with (&options);
+    post_numbers (client, "jobs", 1, 100);
+    flush_posts (client);
+    AWAIT (figure (link, "backlog") == 100 && figure (link, "lag_ms") > 0);
+    assert_int_equal (figure (link, "connected_from"), 1);
+    assert_int_equal (figure (link, "connected_to"), 0);
+    assert_int_equal (look_at (client, "jobs").leased, 0); /* others may look at them, purge them */
+    cable_set (links.cables[0], CABLE_WHOLE);
+    cable_cut (links.cables[0]);
+    take_numbers (open_worker (to, "jobs", 0), 1, 100);
+    AWAIT (figure (link, "connected_to") == 1);
+}
+
+static void next_endpoint_of_the_target_is_tried (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    const char *endpoints[2] = {"ipc:///tmp/zferry-nobody-is-here", endpoint_of (to)};
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", endpoints);
+    options.to_count = 2;
+    post_numbers (open_client (from), "jobs", 1, 100);
+    start_link_with (&options);
+    take_numbers (open_worker (to, "jobs", 0), 1, 100);
+}
+
+/* -- who may link ------------------------------------------------------------------------------ */
+
+static void second_link_waits_for_the_first (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 0);
+    zf_device_t *first = start_link (from, to);
+    post_numbers (client, "jobs", 1, 1);
+    take_numbers (worker, 1, 1);
+    const char *endpoint = endpoint_of (to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    options.to_queue = "elsewhere";
+    zf_device_t *second = start_link_with (&options);
+    AWAIT (was_said ("other consumers"));
+    post_numbers (client, "jobs", 2, 100);
+    take_numbers (worker, 2, 100);
+    assert_int_equal (figure (second, "confirmed"), 0);
+    stop_link (first);
+    post_numbers (client, "jobs", 101, 200);
+    take_numbers (open_worker (to, "elsewhere", 0), 101, 200);
+}
+
+static void queue_with_priorities_is_refused_by_the_source (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_policy_t policy;
+    zf_policy_defaults (&policy);
+    policy.priorities = 3;
+    declare (open_client (from), "jobs", &policy);
+    start_link (from, to);
+    AWAIT (was_said ("priorit"));
+}
+
+/* A link from queue "jobs" of one broker to that of another, given by their places. */
+static zf_device_t *ring[3];
+
+static zf_device_t *close_ring (size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ring[i] = start_broker (NULL);
+    for (size_t i = 0; i + 1 < count; i++) {
+        zf_device_t *link = start_link (ring[i], ring[i + 1]);
+        AWAIT (figure (link, "connected_to") == 1);
+    }
+    AWAIT (links.said_size > 0 || count == 1);
+    return start_link (ring[count - 1], ring[0]);
+}
+
+static void expect_loop_is_refused (size_t count)
+{
+    zf_device_t *last = close_ring (count);
+    AWAIT (figure (last, "refused") == 1);
+    assert_true (was_said ("refused"));
+    post_numbers (open_client (ring[0]), "jobs", 1, 100);
+    take_numbers (open_worker (ring[count - 1], "jobs", 0), 1, 100); /* the others go on */
+}
+
+static void link_of_a_queue_to_itself_is_refused (void **state)
+{
+    expect_loop_is_refused (1);
+}
+
+static void loop_of_two_links_is_refused (void **state)
+{
+    expect_loop_is_refused (2);
+}
+
+static void loop_of_three_links_is_refused (void **state)
+{
+    expect_loop_is_refused (3);
+}
+
+static bool any_refused (zf_device_t *const *all, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (figure (all[i], "refused") == 1)
+            return true;
+    }
+    return false;
+}
+
+static void loop_whose_links_start_at_once_is_refused (void **state)
+{
+    zf_device_t *all[3];
+    for (size_t i = 0; i < 3; i++)
+        ring[i] = start_broker (NULL);
+    for (size_t i = 0; i < 3; i++)
+        all[i] = start_link (ring[i], ring[(i + 1) % 3]);
+    AWAIT (any_refused (all, 3));
+}
+
+static void options_out_of_range_are_refused (void **state)
+{
+    const char *to = "tcp://127.0.0.1:1";
+    zf_device_t *link;
+    zf_link_options_t options = link_options ("tcp://127.0.0.1:1", "jobs", &to);
+    zf_link_options_t wrong = options;
+    wrong.struct_size = 3;
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_INVAL);
+    wrong = options;
+    wrong.from = NULL;
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_INVAL);
+    wrong = options;
+    wrong.from_queue = NULL;
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_INVAL);
+    wrong = options;
+    wrong.to_count = 0;
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_INVAL);
+    wrong = options;
+    wrong.backoff_min_ms = 20000;
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_INVAL);
+    wrong = options;
+    wrong.from = "nonsense://x";
+    assert_int_equal (zf_link_start (&link, &wrong, &stage.err), ZF_E_ADDRESS);
+    assert_null (link);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        LINK_CASE (records_travel_in_order_and_leave_the_source),
+        LINK_CASE (lone_record_travels_at_once),
+        LINK_CASE (queue_may_have_another_name_at_the_target),
+        LINK_CASE (large_records_travel),
+        LINK_CASE (small_window_holds_nothing_up),
+        LINK_CASE (properties_travel_along),
+        LINK_CASE (delayed_record_waits_at_the_target),
+        LINK_CASE (record_too_big_for_a_message_is_dead_at_the_source),
+        LINK_CASE (record_too_big_for_the_queue_is_dead_at_the_source),
+        LINK_CASE (full_target_that_refuses_gets_all_when_it_is_drained),
+        LINK_CASE (full_target_that_lets_wait_gets_all_when_it_is_drained),
+        LINK_CASE (request_is_not_forwarded),
+        LINK_CASE (cut_to_the_target_loses_and_repeats_nothing),
+        LINK_CASE (cut_to_the_source_loses_and_repeats_nothing),
+        LINK_CASE (confirms_that_are_lost_repeat_nothing),
+        LINK_CASE (link_that_starts_again_goes_on_where_it_was),
+        LINK_CASE (target_that_is_not_there_is_waited_for),
+        LINK_CASE (next_endpoint_of_the_target_is_tried),
+        LINK_CASE (second_link_waits_for_the_first),
+        LINK_CASE (queue_with_priorities_is_refused_by_the_source),
+        LINK_CASE (link_of_a_queue_to_itself_is_refused),
+        LINK_CASE (loop_of_two_links_is_refused),
+        LINK_CASE (loop_of_three_links_is_refused),
+        LINK_CASE (loop_whose_links_start_at_once_is_refused),
+        LINK_CASE (options_out_of_range_are_refused),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+/* Power failures at every call that a journal makes. A case that fails prints the seed with which
+ * it does so again; ZF_LONG=N tries N times as many seeds. */
+#include "tests/persist/campaign.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t times (void)
+{
+    const char *wanted = getenv ("ZF_LONG");
+    uint64_t n = wanted != NULL ? strtoull (wanted, NULL, 10) : 1;
+    return n > 0 ? n : 1;
+}
+
+static void play (const campaign_t *like, uint64_t seeds)
+{
+    for (uint64_t i = 0; i < seeds * times (); i++) {
+        campaign_t campaign = *like;
+        campaign.seed += i;
+        bool fine = campaign_crash (&campaign);
+        print_message ("seed %" PRIu64 ": ended at %" PRIu64 " calls, %" PRIu64 " recoveries\n",
+                       campaign.seed, campaign.ends, campaign.disks);
+        if (!fine)
+            fail_msg ("%s", campaign.wrong);
+    }
+}
+
+/* Short work, and everything at each call. */
+static void crash_at_each_call_of_short_work_loses_nothing (void **state)
+{
+    play (&(campaign_t){.seed = 100, .steps = 6, .subsets = 2, .deep = 1}, 6);
+}
+
+static void crash_at_each_call_of_long_work_loses_nothing (void **state)
+{
+    play (&(campaign_t){.seed = 200, .steps = 80, .subsets = 4, .deep = 40}, 4);
+}
+
+static void crash_at_a_roll_loses_nothing (void **state)
+{
+    play (&(campaign_t){.seed = 300, .steps = 30, .subsets = 6, .deep = 16}, 6);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (crash_at_each_call_of_short_work_loses_nothing),
+        cmocka_unit_test (crash_at_a_roll_loses_nothing),
+        cmocka_unit_test (crash_at_each_call_of_long_work_loses_nothing),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
