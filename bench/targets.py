@@ -3,15 +3,25 @@
 
 usage: bench/targets.py ZFERRY [ROUNDS]
 
+Journals are made in the current directory, which should be on a disk, and are removed again.
 Prints a table (the one in docs/performance.md) and exits 1 if a target is missed. Each round runs
 every benchmark once, so that a machine whose speed drifts treats them alike.
 """
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 
-# what, arguments of `zferry bench`, figure, "at least" or "at most", target, unit, factor
+# What the disk can do, as far as fio is there: commands that begin with fio, not arguments of `zferry bench`.
+FIO = "fio --name=zferry-bench --directory=. --unlink=1 --size=512m --rw=write --bs=256k --fdatasync=1"
+DURABLE = "queue --count 5000000 --journal ."
+LARGE = "queue --count 1000000 --size 1024 --journal ."
+LATENCY = "queue --latency --journal ."
+RECOVERY = "recovery --records 10000000 --journal ."
+SPILLED = "recovery --records 10000000 --size 1KiB --memory 256MiB --journal ."
+
+# what, arguments of `zferry bench`, figure (or figure / FIO's), "at least" or "at most", target, unit, factor
 ROWS = [
     ("queue, 100 bytes, tcp", "queue --count 5000000", "msgs_per_s", "least", 3.0, "M msg/s", 1e-6),
     ("the same, confirmed", "queue --count 5000000", "confirmed_per_s", "least", 3.0, "M msg/s", 1e-6),
@@ -26,19 +36,53 @@ ROWS = [
     ("request p99 / the same", "request", "ratio_p99", "most", 1.5, "", 1),
     ("10,000 idle clients, broker CPU", "connections --seconds 25", "broker_cpu_percent", "most", 10, "% of a core", 1),
     ("a million queued records, beside payload", "memory", "overhead_mb", "most", 200, "MB", 1),
+    ("durable queue, 100 bytes, tcp", DURABLE, "msgs_per_s", "least", 2.5, "M msg/s", 1e-6),
+    ("the same, confirmed", DURABLE, "confirmed_per_s", "least", 2.5, "M msg/s", 1e-6),
+    ("the same, broker CPU", DURABLE, "broker_cpu_us_per_msg", None, None, "us/msg", 1),
+    ("the disk, 256 KiB writes, fdatasync each", FIO, "mb_per_s", None, None, "MB/s", 1),
+    ("durable queue, 1 KiB, tcp", LARGE, "mb_per_s", None, None, "MB/s", 1),
+    ("the same / the disk", LARGE, "mb_per_s/fio", "least", 0.6, "", 1),
+    ("a lone durable post, confirm p50", LATENCY, "confirm_p50_us", None, None, "us", 1),
+    ("the same beyond disk and raw round trip", LATENCY, "beyond_p50_us", "most", 60, "us", 1),
+    ("killed with 10 M of 100 bytes, back", RECOVERY, "recovery_s", "most", 5, "s", 1),
+    ("10 M of 1 KiB in 256 MiB, peak memory", SPILLED, "broker_peak_rss_mb", "most", 700, "MB", 1),
+    ("the same while they are posted", SPILLED, "filled_rss_mb", "most", 700, "MB", 1),
+    ("the same, drained", SPILLED, "drained_per_s", "least", 0.3, "M msg/s", 1e-6),
 ]
 
 
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def run_fio():
+    """What it says in bytes a second, as `zferry bench` would say it."""
+    written = run([*FIO.split(), "--output-format=json"])["jobs"][0]["write"]
+    return {"mb_per_s": written["bw_bytes"] / 1e6}
+
+
 def measure(zferry, rounds):
-    """Runs each command once a round; returns {command: [result, ...]}."""
+    """Runs each command once a round; returns {command: [result, ...]}, without FIO if it is not there."""
     results = {}
     for number in range(rounds):
         for command in dict.fromkeys(row[1] for row in ROWS):
+            if command == FIO and shutil.which("fio") is None:
+                print("fio is not installed: what is held against it is left out", file=sys.stderr)
+                continue
             print(f"round {number + 1} of {rounds}: bench {command}", file=sys.stderr)
-            done = subprocess.run([zferry, "bench", *command.split(), "--json"],
-                                  stdout=subprocess.PIPE, check=True)
-            results.setdefault(command, []).append(json.loads(done.stdout))
+            result = run_fio() if command == FIO else run([zferry, "bench", *command.split(), "--json"])
+            results.setdefault(command, []).append(result)
     return results
+
+
+def values_of(results, command, field, factor):
+    """The figure of each round, or None if fio would be needed for it."""
+    name, slash, _ = field.partition("/")
+    if FIO not in results and (slash or command == FIO):
+        return None
+    values = [result[name] * factor for result in results[command]]
+    return [value / disk["mb_per_s"] for value, disk in zip(values, results[FIO])] if slash else values
 
 
 def main():
@@ -49,7 +93,9 @@ def main():
     print("| what | median | min .. max | target | `zferry bench` |")
     print("|---|---|---|---|---|")
     for what, command, field, kind, target, unit, factor in ROWS:
-        values = [result[field] * factor for result in results[command]]
+        values = values_of(results, command, field, factor)
+        if values is None:
+            continue
         median = statistics.median(values)
         reached = kind is None or (median >= target if kind == "least" else median <= target)
         missed |= not reached

@@ -1,5 +1,5 @@
-/* The verbs bench queue, request, connections, memory, journal and recovery; and those that children
- * are started with. */
+/* The verbs bench queue, request, connections, memory, journal and recovery; and those that
+ * children are started with. */
 #include "bench.h"
 
 #include "durable.h"

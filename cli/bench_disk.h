@@ -1,5 +1,5 @@
-/* The disk under a bench: a directory of its own, a plain file to hold a journal against, and what a
- * broker's journal has written.
+/* The disk under a bench: a directory of its own, a plain file to hold a journal against, and what
+ * a broker's journal has written.
  *
  * Errors:  an exit code, having said why.
  * Threads: the main one only. */

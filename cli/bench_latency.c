@@ -1,5 +1,5 @@
-/* bench queue --latency: what a lone durable post costs, from the call to its confirm, beside what it
- * cannot do without: the disk's own write and fdatasync of as many bytes, and the way to another
+/* bench queue --latency: what a lone durable post costs, from the call to its confirm, beside what
+ * it cannot do without: the disk's own write and fdatasync of as many bytes, and the way to another
  * process and back on bare libzmq. The three take turns. */
 #include <errno.h>
 #include <inttypes.h>

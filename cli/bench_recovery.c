@@ -1,5 +1,6 @@
-/* bench recovery: a broker with a journal is filled, killed and started again; how long it takes until
- * it answers with all records there, what memory that takes, and how fast they can be had then. */
+/* bench recovery: a broker with a journal is filled, killed and started again; how long it takes
+ * until it answers with all records there, what memory that takes, and how fast they can be had
+ * then. */
 #include <inttypes.h>
 
 #include "bench.h"

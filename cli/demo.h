@@ -1,5 +1,5 @@
-/* zferry demo: a broker with a journal, some workers and a producer with a file, each checked by the
- * parent, and two of them killed.
+/* zferry demo: a broker with a journal, some workers and a producer with a file, each checked by
+ * the parent, and two of them killed.
  *
  *   demo.c         the verb, and the verdict     demo_start.c   processes: beginning and end
  *   demo_run.c     posting and watching          demo_worker.c  what a worker process does

@@ -267,29 +267,34 @@ static int run_link (const cli_t *cli, zf_link_options_t *link)
     return rc;
 }
 
-static int run (cli_t *cli)
+/* With room for as many places and endpoints as --to was given. */
+static int run_places (const cli_t *cli, place_t *places, const char **endpoints,
+                       const char **given, size_t count)
 {
-    const char **given = NULL;
-    size_t count = cli_list (cli, "to", &given);
     place_t from = {.text = NULL};
-    place_t *places = calloc (count + 1, sizeof *places);
-    const char **endpoints = calloc (count + 1, sizeof *endpoints);
     zf_link_options_t link;
     zf_link_defaults (&link);
-    int rc = 0;
-    if (places == NULL || endpoints == NULL)
-        rc = cli_fail (cli, EX_OSERR, "out of memory");
-    else if (count == 0)
-        rc = cli_misuse (cli, "--to is missing");
-    if (rc == 0)
-        rc = read_from (cli, &from, &link);
+    int rc = read_from (cli, &from, &link);
     if (rc == 0)
         rc = read_to (cli, places, count, endpoints, given, &link);
     if (rc == 0)
         rc = run_link (cli, &link);
-    for (size_t i = 0; places != NULL && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         free (places[i].text);
     free (from.text);
+    return rc;
+}
+
+static int run (cli_t *cli)
+{
+    const char **given = NULL;
+    size_t count = cli_list (cli, "to", &given);
+    if (count == 0)
+        return cli_misuse (cli, "--to is missing");
+    place_t *places = calloc (count, sizeof *places);
+    const char **endpoints = calloc (count, sizeof *endpoints);
+    int rc = places != NULL && endpoints != NULL ? run_places (cli, places, endpoints, given, count)
+                                                 : cli_fail (cli, EX_OSERR, "out of memory");
     free (places);
     free (endpoints);
     free (given);

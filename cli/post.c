@@ -1,4 +1,5 @@
 /* zferry post: one record, or one for each line of the input, pipelined. */
+#include "durable.h"
 #include "input.h"
 #include "props.h"
 
@@ -35,6 +36,7 @@ typedef struct {
     atomic_uint_fast64_t refused;   /* by the broker, or too big */
     atomic_int code;                /* why the first one was refused */
     uint64_t start_ms;
+    zf_sync_t sync; /* what confirmed means for the broker's durable queues */
 } tally_t;
 
 static void on_confirm (void *arg, const char *queue, uint64_t first, uint64_t count, int code)
@@ -56,6 +58,7 @@ static int print_summary (const cli_t *cli, tally_t *tally)
                                            {"posted", "posted", CLI_COLUMN_NUMBER},
                                            {"confirmed", "confirmed", CLI_COLUMN_NUMBER},
                                            {"refused", "refused", CLI_COLUMN_NUMBER},
+                                           {"sync", "sync", CLI_COLUMN_TEXT},
                                            {"ms", "time", CLI_COLUMN_MS},
                                            {NULL, NULL, CLI_COLUMN_TEXT}};
     uint64_t ms = cli_now_ms () - tally->start_ms;
@@ -65,16 +68,18 @@ static int print_summary (const cli_t *cli, tally_t *tally)
     double rate = (double) confirmed * 1000 / (double) (ms > 0 ? ms : 1);
     cli_note (cli,
               "posted %" PRIu64 " record%s to %s in %.2f s: %" PRIu64 " confirmed, %" PRIu64
-              " refused (%.0f/s)",
+              " refused (%.0f/s)%s%s",
               posted, posted == 1 ? "" : "s", cli->args[0], (double) ms / 1000, confirmed, refused,
-              rate);
+              rate, tally->sync == ZF_SYNC_NONE ? "" : "; sync ",
+              tally->sync == ZF_SYNC_NONE ? "" : durable_sync_name (tally->sync));
     if (!cli->json_asked)
         return 0;
     return cli_print_object (cli, columns,
-                             json_pack ("{s:s, s:I, s:I, s:I, s:I}", "queue", cli->args[0],
+                             json_pack ("{s:s, s:I, s:I, s:I, s:s, s:I}", "queue", cli->args[0],
                                         "posted", (json_int_t) posted, "confirmed",
                                         (json_int_t) confirmed, "refused", (json_int_t) refused,
-                                        "ms", (json_int_t) ms));
+                                        "sync", durable_sync_name (tally->sync), "ms",
+                                        (json_int_t) ms));
 }
 
 static int fail_refused (const cli_t *cli, tally_t *tally)
@@ -98,6 +103,15 @@ static int open_client (const cli_t *cli, tally_t *tally, zf_client_t **client)
     wanted.on_confirm = on_confirm;
     wanted.arg = tally;
     return cli_client_open (cli, &wanted, client);
+}
+
+/* Notes what the broker's confirms mean before the client is gone. */
+static void close_client (tally_t *tally, zf_client_t **client)
+{
+    zf_client_stats_t stats;
+    zf_client_stats (*client, &stats);
+    tally->sync = stats.sync;
+    zf_client_close (client);
 }
 
 static uint64_t backlog_of (zf_client_t *client)
@@ -197,7 +211,7 @@ static int run_lines (const cli_t *cli, input_t *input, const zf_props_t *props)
         zf_client_flush (client, -1, NULL);
     if (rc == 0)
         rc = empty_outbox (cli, client);
-    zf_client_close (&client);
+    close_client (&tally, &client);
     int printed = print_summary (cli, &tally);
     rc = rc != 0 ? rc : printed;
     return rc == 0 && cli_stopped () != 0 ? 128 + cli_stopped () : rc;
@@ -221,7 +235,7 @@ static int run_one (const cli_t *cli, input_t *input, const zf_props_t *props)
         rc = cli_client_fail (cli, client, &err);
     if (rc == 0)
         rc = empty_outbox (cli, client);
-    zf_client_close (&client);
+    close_client (&tally, &client);
     if (rc != 0)
         return rc;
     atomic_store (&tally.confirmed, 1);

@@ -62,6 +62,8 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
     zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
     if (!zf_chunk_here (queue, chunk))
         return ZF_E_AGAIN;
+    if (zf_store_spare (engine) < chunk->size)
+        return ZF_E_FULL;
     uint32_t size = chunk->size;
     uint64_t pinned = log->pinned;
     if (zf_log_pack (log, chunk) != 0 || !zf_store_ready (engine, chunk->count * 10))
@@ -117,6 +119,9 @@ static void carry_queue (zf_queue_t *queue, uint64_t to)
 /* Writes down all queues. Returns false if there is no memory for that. */
 static bool put_queues (zf_engine_t *engine)
 {
+    if (!zf_store_ready (engine, 0))
+        return false;
+    zf_mp_put_uint (zf_store_begin (engine, ZF_OP_START, 2), engine->now_ms);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!zf_store_ready (engine, QUEUE_BYTES))
             return false;
@@ -138,6 +143,13 @@ static void thin_out (zf_store_t *store)
         store->starts[i] = store->starts[2 * i + 1];
 }
 
+void zf_store_started (zf_store_t *store, uint64_t lsn)
+{
+    if (store->start_count == ZF_STARTS_MAX)
+        thin_out (store);
+    store->starts[store->start_count++] = lsn;
+}
+
 void zf_store_start (zf_engine_t *engine)
 {
     zf_store_t *store = &engine->store;
@@ -152,9 +164,7 @@ void zf_store_start (zf_engine_t *engine)
         return;
     }
     store->start_bytes = store->ops.size;
-    if (store->start_count == ZF_STARTS_MAX)
-        thin_out (store);
-    store->starts[store->start_count++] = store->lsn;
+    zf_store_started (store, store->lsn);
 }
 
 /* The last start at or below `to`, which the log is to begin with; those before it are forgotten. 0:

@@ -9,7 +9,8 @@
 #define DEAD_LENGTH_MAX 100000
 #define DEAD_BYTES_MAX  (256u << 20)
 #define REASON_MAX      200
-#define BACK_MS         20  /* until a record is back in memory, probably */
+#define BACK_MS         20   /* until a record is back in memory, probably; */
+#define LATER_MS        1000 /* if others are to be read before it */
 #define DROP_REACH      256 /* runs looked at for one to drop */
 
 static const char suffix[] = ".dead";
@@ -116,15 +117,35 @@ static bool dead_letter (zf_queue_t *queue, const zf_record_t *record, uint32_t 
            zf_queue_put_one (dead, encoded) == 0;
 }
 
+/* What is known of its end is kept until its records are in memory. Without memory for a timer it is
+ * looked at when its turn comes. */
+static void put_off (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason)
+{
+    uint32_t wait_ms = run->chunk->load != 0 ? BACK_MS : LATER_MS;
+    if (run->sentence == 0)
+        run->words = zf_frame_of (reason); /* if there is memory */
+    run->sentence = (int8_t) code;
+    if (!zf_run_wait (queue, run, queue->engine->now_ms + wait_ms))
+        zf_run_line_up (queue, run, false);
+}
+
+void zf_run_execute (zf_queue_t *queue, zf_run_t *run)
+{
+    const zf_frame_t *words = run->words;
+    zf_run_bury (queue, run, run->sentence,
+                 words != NULL ? zf_bytes (words->data, words->size) : zf_bytes (NULL, 0));
+}
+
 void zf_run_bury (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason)
 {
-    if (!zf_chunk_here (queue, run->chunk) &&
-        zf_run_wait (queue, run, queue->engine->now_ms + BACK_MS))
-        return; /* it has expired, and does so again when it is back in memory */
     if (reason.size == 0)
         reason = zf_bytes_of (code == ZF_E_REJECTED ? "rejected" : zf_strerror (code));
     if (reason.size > REASON_MAX)
         reason.size = REASON_MAX;
+    if (!zf_chunk_here (queue, run->chunk)) {
+        put_off (queue, run, code, reason);
+        return;
+    }
     for (uint32_t at = run->at; at < run->at + run->count; at++) {
         zf_record_t record = zf_chunk_record (run->chunk, at);
         if (!dead_letter (queue, &record, run->attempts, reason))

@@ -195,13 +195,29 @@ static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name)
     return queue;
 }
 
+static bool rename_queue (zf_queue_t *queue, zf_bytes_t name)
+{
+    zf_engine_t *engine = queue->engine;
+    char *copy = calloc (1, name.size + 1);
+    if (copy == NULL)
+        return false;
+    memcpy (copy, name.data, name.size);
+    HASH_DEL (engine->queues, queue);
+    free (queue->name);
+    queue->name = copy;
+    queue->name_size = name.size;
+    HASH_ADD_KEYPTR (hh, engine->queues, queue->name, queue->name_size, queue);
+    return queue->hh.tbl != NULL;
+}
+
 zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_t number)
 {
     zf_queue_t *queue = zf_engine_find (engine, name);
     if (queue != NULL)
         return queue->number == number ? queue : NULL;
-    if (zf_engine_numbered (engine, number) != NULL)
-        return NULL;
+    queue = zf_engine_numbered (engine, number);
+    if (queue != NULL) /* only now it is known what it is called */
+        return rename_queue (queue, name) ? queue : NULL;
     queue = make_queue (engine, name);
     if (queue == NULL || set_number (queue, number) != 0)
         return NULL;
@@ -456,8 +472,9 @@ bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answe
 
 /* -- atomic posts ------------------------------------------------------------------------------ */
 
-static void forget_atomics (zf_engine_t *engine)
+void zf_engine_forget_atomics (zf_engine_t *engine)
 {
+    engine->atomics_timer.kind = ZF_TIMER_ATOMICS;
     uint64_t due = zf_producers_expire (&engine->atomics, engine->now_ms);
     if (due != UINT64_MAX)
         zf_timers_set (&engine->timers, &engine->atomics_timer, due);
@@ -466,9 +483,8 @@ static void forget_atomics (zf_engine_t *engine)
 zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid)
 {
     zf_producer_t *producer = zf_producers_get (&engine->atomics, uuid, engine->now_ms);
-    engine->atomics_timer.kind = ZF_TIMER_ATOMICS;
     if (engine->atomics_timer.slot == 0)
-        forget_atomics (engine);
+        zf_engine_forget_atomics (engine);
     return producer;
 }
 
@@ -516,7 +532,7 @@ static void fire (zf_timer_t *timer)
         zf_engine_load_again (CONTAINER (timer, zf_engine_t, load_timer));
         break;
     case ZF_TIMER_ATOMICS:
-        forget_atomics (CONTAINER (timer, zf_engine_t, atomics_timer));
+        zf_engine_forget_atomics (CONTAINER (timer, zf_engine_t, atomics_timer));
         break;
     default:
         break;

@@ -52,7 +52,8 @@ struct zf_session {
     zf_note_t *requests;         /* what it waits for, by number (uthash) */
     zf_parked_t *parked;         /* its posts that wait (session_next) */
     zf_feed_t *feeds;            /* queues that it feeds, if it is a link (session_next) */
-    uint32_t fetches;            /* answers that it waits for */
+    struct zf_fetch *fetches;    /* answers that it waits for (keep.h; session_next) */
+    uint32_t fetch_count;        /* of these */
     uint64_t parked_bytes;
     uint64_t unread_bytes; /* sent since it last said that it had read all (if its dialect asks) */
     uint64_t probed_bytes; /* of them, before the question under way; 0: there is none */
@@ -225,7 +226,8 @@ typedef struct {
     int sync;                    /* zf_sync_t, told to peers */
     uint64_t disk_bytes;         /* 0: no cap */
     uint64_t slack_bytes;        /* dead entries that may lie about in any case */
-    uint64_t now_ms;             /* the time now; no entry is later */
+    uint64_t now_ms;             /* the time now; after the replay it is the engine's now_ms, which
+                                    may be later: time does not go back */
 } zf_log_options_t;
 
 void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options);
@@ -284,6 +286,9 @@ const uint8_t *zf_engine_source (const zf_engine_t *engine);
 
 /* What could not be read is tried again. */
 void zf_engine_load_again (zf_engine_t *engine);
+
+/* Forgets those that were silent for long, and sets the timer for the next ones. */
+void zf_engine_forget_atomics (zf_engine_t *engine);
 
 /* What is remembered of a producer's atomic posts; NULL: out of memory. */
 zf_producer_t *zf_engine_atomics (zf_engine_t *engine, const uint8_t *uuid);

@@ -4,6 +4,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
+static const zf_record_t nothing = {{NULL, 0}, {NULL, 0}};
+
 static zf_kept_t *find (zf_engine_t *engine, zf_bytes_t id)
 {
     XXH128_hash_t hash = XXH3_128bits (id.data, id.size);
@@ -12,32 +14,46 @@ static zf_kept_t *find (zf_engine_t *engine, zf_bytes_t id)
     return kept;
 }
 
-static bool is_answer (const zf_kept_t *kept)
-{
-    return kept->note->queue->holds_replies;
-}
-
 bool zf_kept_is_known (zf_engine_t *engine, zf_bytes_t id)
 {
     return find (engine, id) != NULL;
 }
 
-int zf_kept_take (zf_note_t *note, zf_bytes_t id)
+static size_t bytes_of (const zf_kept_t *kept)
 {
-    zf_engine_t *engine = note->queue->engine;
-    if (find (engine, id) != NULL)
-        return 0; /* a dead letter put back: its answer takes the place of the one before */
-    zf_kept_t *kept = calloc (1, sizeof *kept);
+    return sizeof *kept + kept->id_size;
+}
+
+static zf_kept_t *make (zf_engine_t *engine, zf_bytes_t id)
+{
+    zf_kept_t *kept = calloc (1, sizeof *kept + id.size);
     if (kept == NULL)
-        return ZF_E_NOMEM;
+        return NULL;
     kept->hash = XXH3_128bits (id.data, id.size);
-    kept->note = note;
+    kept->id_size = id.size;
+    memcpy (kept->id, id.data, id.size);
     HASH_ADD (hh, engine->kept, hash, sizeof kept->hash, kept);
     if (kept->hh.tbl == NULL) {
         free (kept);
-        return ZF_E_NOMEM;
+        return NULL;
     }
+    engine->overhead += bytes_of (kept);
+    return kept;
+}
+
+int zf_kept_take (zf_note_t *note, zf_bytes_t id)
+{
+    zf_engine_t *engine = note->queue->engine;
+    zf_kept_t *kept = find (engine, id);
+    if (kept == NULL && (kept = make (engine, id)) == NULL)
+        return ZF_E_NOMEM;
+    zf_note_t **place = note->queue->holds_replies ? &kept->answer : &kept->request;
+    if (*place != NULL)
+        (*place)->kept = NULL; /* the newer one counts */
+    *place = note;
     note->kept = kept;
+    if (note->queue->holds_replies)
+        kept->lsn = engine->store.lsn;
     return 0;
 }
 
@@ -51,52 +67,31 @@ static void tell (zf_session_t *session, uint64_t number, zf_answer_t *answer)
         session->dialect->answer (session, answer);
 }
 
+const char *zf_kept_words (int code)
+{
+    switch (code) {
+    case ZF_E_NOT_FOUND:
+        return "no request with this id, or its answer is gone";
+    case ZF_E_AGAIN:
+    case ZF_E_BUSY:
+        return "there is no answer yet";
+    default:
+        return zf_strerror (code);
+    }
+}
+
 static void tell_code (zf_session_t *session, uint64_t number, int code)
 {
-    zf_answer_t answer = {.code = code, .reason = zf_bytes_of (zf_strerror (code))};
+    zf_answer_t answer = {.code = code, .reason = zf_bytes_of (zf_kept_words (code))};
     tell (session, number, &answer);
 }
 
-static void end_fetch (zf_kept_t *kept, zf_fetch_t *fetch)
+static void end_fetch (zf_fetch_t *fetch)
 {
-    DL_DELETE (kept->fetches, fetch);
-    fetch->session->fetches--;
+    DL_DELETE (fetch->kept->fetches, fetch);
+    DL_DELETE2 (fetch->session->fetches, fetch, session_prev, session_next);
+    fetch->session->fetch_count--;
     free (fetch);
-}
-
-static void tell_all (zf_kept_t *kept, zf_answer_t *answer)
-{
-    while (kept->fetches != NULL) {
-        tell (kept->fetches->session, kept->fetches->number, answer);
-        end_fetch (kept, kept->fetches);
-    }
-}
-
-void zf_kept_drop (zf_note_t *note)
-{
-    zf_kept_t *kept = note->kept;
-    if (kept == NULL)
-        return;
-    zf_answer_t answer = {.code = ZF_E_NOT_FOUND};
-    answer.reason = zf_bytes_of (zf_strerror (ZF_E_NOT_FOUND));
-    note->kept = NULL;
-    tell_all (kept, &answer);
-    HASH_DEL (note->queue->engine->kept, kept);
-    free (kept);
-}
-
-void zf_kept_drop_session (zf_session_t *session)
-{
-    zf_kept_t *kept, *next_kept;
-    if (session->fetches == 0)
-        return;
-    HASH_ITER (hh, session->engine->kept, kept, next_kept) {
-        zf_fetch_t *fetch, *next;
-        DL_FOREACH_SAFE (kept->fetches, fetch, next) {
-            if (fetch->session == session)
-                end_fetch (kept, fetch);
-        }
-    }
 }
 
 static int code_of (zf_bytes_t reason)
@@ -118,66 +113,143 @@ static void read_answer (const zf_record_t *record, zf_answer_t *answer)
     }
 }
 
-int zf_kept_look (zf_engine_t *engine, zf_bytes_t id, zf_answer_t *answer)
+/* What a worker has seen of a request must not vanish, and neither must what a client has seen of
+ * its answer. */
+static int look (const zf_kept_t *kept, zf_answer_t *answer)
 {
-    zf_kept_t *kept = find (engine, id);
     memset (answer, 0, sizeof *answer);
-    if (kept == NULL)
-        return ZF_E_NOT_FOUND;
-    if (!is_answer (kept))
+    if (kept->request != NULL)
         return ZF_E_BUSY;
-    if (!zf_chunk_here (kept->note->queue, kept->note->chunk))
+    zf_note_t *note = kept->answer;
+    const zf_store_t *store = &note->queue->engine->store;
+    if (note->queue->is_durable && kept->lsn >= store->durable)
+        return store->failed ? ZF_E_IO : ZF_E_BUSY;
+    if (!zf_chunk_here (note->queue, note->chunk))
         return ZF_E_AGAIN;
-    zf_record_t record = zf_chunk_record (kept->note->chunk, kept->note->at);
+    zf_record_t record = zf_chunk_record (note->chunk, note->at);
     read_answer (&record, answer);
     return 0;
 }
 
-/* A session waits for an answer once: who gave up waiting does not say so. */
-static void replace_fetch (zf_kept_t *kept, const zf_session_t *session)
+int zf_kept_look (zf_engine_t *engine, zf_bytes_t id, zf_answer_t *answer)
+{
+    const zf_kept_t *kept = find (engine, id);
+    return kept != NULL ? look (kept, answer) : ZF_E_NOT_FOUND;
+}
+
+/* The answer to the fetch of that number is durable. */
+static void say_answer (zf_session_t *session, const zf_held_t *held)
+{
+    zf_answer_t answer;
+    zf_fetch_t *fetch;
+    DL_SEARCH_SCALAR2 (session->fetches, fetch, number, held->first, session_next);
+    if (fetch == NULL)
+        return; /* it was told something else meanwhile */
+    int rc = held->code != 0 ? held->code : look (fetch->kept, &answer);
+    if (rc == ZF_E_BUSY)
+        return; /* that answer is gone, and the next one will be told */
+    if (rc == 0)
+        tell (session, fetch->number, &answer);
+    else
+        tell_code (session, fetch->number, rc);
+    end_fetch (fetch);
+}
+
+static void tell_when_durable (zf_fetch_t *fetch)
+{
+    zf_held_t held = {.say = say_answer, .first = fetch->number};
+    zf_store_hold (fetch->session, &held);
+}
+
+/* There is an answer. */
+static void announce (zf_kept_t *kept)
 {
     zf_fetch_t *fetch, *next;
-    DL_FOREACH_SAFE (kept->fetches, fetch, next) {
-        if (fetch->session != session)
-            continue;
-        tell_code (fetch->session, fetch->number, ZF_E_AGAIN);
-        end_fetch (kept, fetch);
+    DL_FOREACH_SAFE (kept->fetches, fetch, next)
+        tell_when_durable (fetch);
+}
+
+static void discard (zf_engine_t *engine, zf_kept_t *kept)
+{
+    while (kept->fetches != NULL) {
+        tell_code (kept->fetches->session, kept->fetches->number, ZF_E_NOT_FOUND);
+        end_fetch (kept->fetches);
     }
+    engine->overhead -= bytes_of (kept);
+    HASH_DEL (engine->kept, kept);
+    free (kept);
+}
+
+void zf_kept_drop (zf_note_t *note)
+{
+    zf_kept_t *kept = note->kept;
+    if (kept == NULL)
+        return;
+    note->kept = NULL;
+    if (kept->answer == note)
+        kept->answer = NULL;
+    else
+        kept->request = NULL;
+    if (kept->answer != NULL)
+        announce (kept); /* the one that it had before */
+    else if (kept->request == NULL)
+        discard (note->queue->engine, kept);
+}
+
+void zf_kept_drop_session (zf_session_t *session)
+{
+    while (session->fetches != NULL)
+        end_fetch (session->fetches);
+}
+
+/* A session waits for an answer once: who gave up waiting does not say so. */
+static void replace_fetch (zf_session_t *session, const zf_kept_t *kept)
+{
+    zf_fetch_t *fetch;
+    DL_SEARCH_SCALAR2 (session->fetches, fetch, kept, kept, session_next);
+    if (fetch == NULL)
+        return;
+    tell_code (session, fetch->number, ZF_E_AGAIN);
+    end_fetch (fetch);
+}
+
+/* NULL: it has too many, or no memory. */
+static zf_fetch_t *add_fetch (zf_session_t *session, uint64_t number, zf_kept_t *kept)
+{
+    zf_fetch_t *fetch = NULL;
+    if (session->fetch_count < ZF_FETCHES_MAX)
+        fetch = calloc (1, sizeof *fetch);
+    if (fetch == NULL)
+        return NULL;
+    fetch->session = session;
+    fetch->kept = kept;
+    fetch->number = number;
+    session->fetch_count++;
+    DL_APPEND (kept->fetches, fetch);
+    DL_APPEND2 (session->fetches, fetch, session_prev, session_next);
+    return fetch;
 }
 
 void zf_kept_fetch (zf_session_t *session, uint64_t number, zf_bytes_t id, bool wait)
 {
     zf_answer_t answer;
-    int rc = zf_kept_look (session->engine, id, &answer);
-    if (rc == 0) {
-        tell (session, number, &answer);
-        return;
-    }
     zf_kept_t *kept = find (session->engine, id);
-    zf_fetch_t *fetch = NULL;
+    int rc = kept != NULL ? look (kept, &answer) : ZF_E_NOT_FOUND;
     if (kept != NULL)
-        replace_fetch (kept, session);
-    if (rc == ZF_E_BUSY && wait && session->fetches < ZF_FETCHES_MAX)
-        fetch = calloc (1, sizeof *fetch);
-    if (fetch == NULL) {
+        replace_fetch (session, kept);
+    zf_fetch_t *fetch = rc == ZF_E_BUSY && wait ? add_fetch (session, number, kept) : NULL;
+    if (rc == 0)
+        tell (session, number, &answer);
+    else if (fetch == NULL)
         tell_code (session, number, rc == ZF_E_BUSY ? ZF_E_AGAIN : rc);
-        return;
-    }
-    fetch->session = session;
-    fetch->number = number;
-    session->fetches++;
-    DL_APPEND (kept->fetches, fetch);
+    else if (kept->request == NULL)
+        tell_when_durable (fetch);
 }
 
-int zf_kept_forget (zf_engine_t *engine, zf_bytes_t id)
+static int drop_answer (zf_kept_t *kept)
 {
-    zf_kept_t *kept = find (engine, id);
-    if (kept == NULL)
-        return ZF_E_NOT_FOUND;
-    if (!is_answer (kept))
-        return ZF_E_BUSY;
-    zf_queue_t *queue = kept->note->queue;
-    zf_place_t place = {kept->note->chunk, kept->note->at};
+    zf_queue_t *queue = kept->answer->queue;
+    zf_place_t place = {kept->answer->chunk, kept->answer->at};
     zf_run_t *run = zf_run_single_out (queue, place);
     if (run == NULL)
         return ZF_E_NOMEM;
@@ -188,27 +260,32 @@ int zf_kept_forget (zf_engine_t *engine, zf_bytes_t id)
     return 0;
 }
 
+int zf_kept_forget (zf_engine_t *engine, zf_bytes_t id)
+{
+    zf_kept_t *kept = find (engine, id);
+    if (kept == NULL)
+        return ZF_E_NOT_FOUND;
+    return kept->request != NULL ? ZF_E_BUSY : drop_answer (kept);
+}
+
 /* -- answering --------------------------------------------------------------------------------- */
 
 static zf_queue_t *replies_of (zf_engine_t *engine)
 {
     int code;
-    zf_queue_t *queue = zf_engine_find (engine, zf_bytes_of (ZF_REPLIES));
-    return queue != NULL ? queue : zf_engine_queue (engine, zf_bytes_of (ZF_REPLIES), &code);
+    return zf_engine_queue (engine, zf_bytes_of (ZF_REPLIES), &code);
 }
 
 /* The record with its properties less those that only a request has, in the scratch buffer. */
-static zf_bytes_t encode (zf_engine_t *engine, const zf_record_t *record, zf_bytes_t id,
+static zf_bytes_t encode (zf_engine_t *engine, const zf_kept_t *kept, const zf_record_t *record,
                           const zf_death_t *death)
 {
     zf_props_view_t props;
-    uint8_t copy[ZF_ID_MAX];
     zf_writer_t *w = &engine->keep_scratch; /* the record may lie in the other one */
-    memcpy (copy, id.data, id.size);
     w->size = 0;
     w->failed = false;
     zf_props_decode (record->props, record->body.size, &props);
-    props.id = zf_bytes (copy, id.size);
+    props.id = zf_bytes (kept->id, kept->id_size);
     props.key = zf_bytes (NULL, 0);
     props.delay_ms = props.ttl_ms = 0;
     props.priority = 0;
@@ -224,49 +301,58 @@ static zf_bytes_t encode (zf_engine_t *engine, const zf_record_t *record, zf_byt
     return zf_bytes (at, size);
 }
 
+/* An id may come to zf.replies twice: the answer of a dead letter that was put back. */
+static int put (zf_queue_t *replies, zf_bytes_t encoded)
+{
+    uint32_t window = replies->policy.dedup_window_ms;
+    replies->policy.dedup_window_ms = 0;
+    int rc = zf_queue_put_one (replies, encoded);
+    replies->policy.dedup_window_ms = window;
+    return rc;
+}
+
 /* Puts the answer into the queue of answers, in the request's place; who waits for it gets it. */
 static bool keep (zf_note_t *note, const zf_record_t *record, const zf_death_t *death)
 {
     zf_engine_t *engine = note->queue->engine;
-    zf_record_t request = zf_chunk_record (note->chunk, note->at);
-    zf_props_view_t props;
-    zf_props_decode (request.props, request.body.size, &props);
-    zf_queue_t *replies = replies_of (engine);
-    zf_bytes_t encoded = encode (engine, record, props.id, death);
     zf_kept_t *kept = note->kept;
+    if (kept == NULL || note->queue->is_drained)
+        return true;
+    zf_queue_t *replies = replies_of (engine);
+    zf_bytes_t encoded = encode (engine, kept, record, death);
     if (replies == NULL || encoded.size == 0)
         return false;
-    if (kept == NULL) { /* the answer that it had before it was put back */
-        zf_kept_forget (engine, props.id);
-    } else {
-        HASH_DEL (engine->kept, kept);
-        note->kept = NULL;
-    }
-    bool done = zf_queue_put_one (replies, encoded) == 0;
-    if (kept == NULL)
-        return done;
-    zf_answer_t answer = {.code = 0};
-    zf_record_t reply;
-    zf_record_decode (encoded.data, (const uint8_t *) encoded.data + encoded.size, &reply);
-    read_answer (&reply, &answer);
-    if (done) {
-        tell_all (kept, &answer);
-        free (kept);
-        return true;
-    }
-    HASH_ADD (hh, engine->kept, hash, sizeof kept->hash, kept);
-    note->kept = kept->hh.tbl != NULL ? kept : NULL;
-    return false;
+    if (kept->answer != NULL && drop_answer (kept) == ZF_E_NOMEM)
+        return false;
+    if (put (replies, encoded) != 0 || kept->answer == NULL)
+        return false;
+    kept->request = NULL;
+    note->kept = NULL;
+    announce (kept);
+    return true;
+}
+
+static bool has_room (zf_engine_t *engine, size_t size)
+{
+    const zf_queue_t *replies = replies_of (engine);
+    if (replies == NULL)
+        return true; /* which is found out later */
+    if (replies->is_durable)
+        return size <= zf_store_spare (engine);
+    uint64_t most = engine->options.memory_bytes;
+    return size <= most && replies->bytes <= most - size;
 }
 
 bool zf_kept_answer (zf_note_t *note, const zf_record_t *record)
 {
-    return keep (note, record, NULL);
+    size_t size = zf_record_size (record->props.size + ZF_DEATH_MAX, record->body.size);
+    if (note->kept == NULL || has_room (note->queue->engine, size))
+        return keep (note, record, NULL);
+    return zf_kept_fail (note, 0, zf_bytes_of ("no room to keep the answer"));
 }
 
-void zf_kept_fail (zf_note_t *note, uint32_t attempts, zf_bytes_t reason)
+bool zf_kept_fail (zf_note_t *note, uint32_t attempts, zf_bytes_t reason)
 {
-    zf_record_t nothing = {{NULL, 0}, {NULL, 0}};
     zf_death_t death = {zf_bytes (note->queue->name, note->queue->name_size), reason, attempts};
-    keep (note, &nothing, &death);
+    return keep (note, &nothing, &death);
 }

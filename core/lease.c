@@ -99,6 +99,8 @@ static int join_lists (void *arg, zf_run_t *original, zf_run_t *copy)
     if (original->timer.slot != 0 &&
         zf_timers_set (&queue->engine->timers, &copy->timer, original->timer.due_ms) != 0)
         return ZF_E_NOMEM;
+    if (original->words != NULL)
+        zf_frame_hold (original->words);
     zf_run_t **list = NULL; /* HELD runs are single records and never split */
     if (original->state == ZF_RUN_LEASED)
         list = &original->consumer->runs;
@@ -158,6 +160,9 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
     zf_chunk_t *chunk = run->chunk;
     if (chunk->notes != NULL)
         zf_notes_drop (queue, run);
+    if (run->words != NULL)
+        zf_frame_drop (run->words);
+    run->words = NULL;
     zf_store_gone (queue, chunk, run->at, run->count);
     queue->length -= run->count;
     zf_queue_discharge (queue, run->count, bytes, chunk->logged);
@@ -202,6 +207,10 @@ void zf_run_line_up (zf_queue_t *queue, zf_run_t *run, bool first)
 void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
 {
     zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    if (run->sentence != 0) {
+        zf_run_execute (queue, run);
+        return;
+    }
     if (zf_run_is_over (queue, run)) {
         zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
         return;
@@ -222,7 +231,7 @@ void zf_run_return (zf_queue_t *queue, zf_run_t *run, bool counted)
     run->due_ms = 0;
     if (!counted && run->attempts > 0) {
         run->attempts--;
-        zf_store_state (queue, run, 0);
+        zf_store_state (queue, run, due_ms > queue->engine->now_ms ? due_ms : 0);
     }
     if (counted && queue->policy.max_attempts != 0 && run->attempts >= queue->policy.max_attempts)
         zf_run_bury (queue, run, ZF_E_DEAD, zf_bytes_of ("attempts"));
@@ -261,6 +270,11 @@ static zf_run_t *take_ready (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
         zf_run_t *run = lane->group.ready;
         if (!zf_chunk_here (queue, run->chunk) || waits_for_disk (lane, zf_run_first (run)))
             return NULL;
+        if (run->sentence != 0) {
+            zf_run_unlink (queue, run);
+            zf_run_execute (queue, run);
+            continue;
+        }
         if (zf_run_is_over (queue, run)) {
             zf_run_unlink (queue, run);
             zf_run_bury (queue, run, ZF_E_EXPIRED, zf_bytes_of ("expired"));
@@ -283,13 +297,12 @@ static uint32_t kind_of (const zf_note_t *note)
                         : 0;
 }
 
-/* How many of the n records at the cursor have no ordering key and are alike. */
-static uint32_t alike (const zf_group_t *group, uint32_t n)
+uint32_t zf_chunk_alike (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
 {
-    uint32_t kind = kind_of (zf_chunk_note (group->chunk, group->at));
+    uint32_t kind = kind_of (zf_chunk_note (chunk, at));
     uint32_t i = 0;
     while (i < n) {
-        const zf_note_t *note = zf_chunk_note (group->chunk, group->at + i);
+        const zf_note_t *note = zf_chunk_note (chunk, at + i);
         if ((note != NULL && note->key != NULL) || kind_of (note) != kind)
             break;
         i++;
@@ -314,7 +327,7 @@ static zf_run_t *take_fresh (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
         if (n > max)
             n = max;
         if (group->chunk->notes != NULL)
-            n = alike (group, n);
+            n = zf_chunk_alike (group->chunk, group->at, n);
         zf_run_t *run = zf_group_pass (group, n > 0 ? n : 1, ZF_RUN_LEASED);
         if (run == NULL)
             break; /* no memory: it is tried again */

@@ -157,9 +157,18 @@ static zf_run_t *cut (zf_queue_t *queue, zf_run_t *run, zf_place_t place, uint64
     return run;
 }
 
-/* Fresh records, wherever they are. */
+static uint32_t least (uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Fresh records, wherever they are; one alone that has a key. */
 static zf_run_t *pass (zf_group_t *group, zf_place_t place, uint64_t id, uint32_t max)
 {
+    if (place.chunk->notes != NULL) {
+        uint32_t alike = zf_chunk_alike (place.chunk, place.at, least (max, place.chunk->count - place.at));
+        max = alike > 0 ? alike : 1;
+    }
     uint32_t fresh = zf_group_fresh (group);
     if (group->chunk == place.chunk && group->at == place.at)
         return zf_group_pass (group, fresh < max ? fresh : max, ZF_RUN_LEASED);

@@ -365,7 +365,7 @@ static void on_link (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 static void say_forgotten (zf_session_t *session, const zf_held_t *held)
 {
     zf_answer_t answer = {.number = held->first, .code = held->code, .fetched = true};
-    answer.reason = zf_bytes_of (held->code != 0 ? zf_strerror (held->code) : "");
+    answer.reason = zf_bytes_of (held->code != 0 ? zf_kept_words (held->code) : "");
     native_answer (session, &answer);
 }
 

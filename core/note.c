@@ -142,7 +142,8 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     bool keyed = props->key.size > 0 && queue->policy.ordered;
     if (asked && ttl_ms == 0) /* whoever asked is to be told on time */
         ttl_ms = queue->policy.ttl_ms;
-    bool keeps = props->keep_reply && props->id.size > 0 && !queue->is_dead;
+    bool keeps = props->keep_reply && props->id.size > 0 && !queue->is_dead &&
+                 (queue->holds_replies || !props->dead);
     if (!asked && ttl_ms == 0 && !keyed && !keeps)
         return 0;
     zf_note_t *note = calloc (1, sizeof *note);
@@ -187,8 +188,6 @@ void zf_notes_drop (zf_queue_t *queue, zf_run_t *run)
 static void keep_outcome (zf_note_t *note, const zf_run_t *run, int code, zf_bytes_t reason)
 {
     zf_record_t nothing = {{NULL, 0}, {NULL, 0}};
-    if (!zf_chunk_here (note->queue, note->chunk))
-        return; /* a purge: nobody can say any more what the id was */
     if (code == 0)
         zf_kept_answer (note, &nothing);
     else

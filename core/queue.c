@@ -128,6 +128,8 @@ static void free_lane (zf_queue_t *queue, zf_lane_t *lane)
     zf_run_t *run = zf_group_from (&lane->group, 0);
     for (; run != NULL; run = zf_group_next (&lane->group, run)) {
         zf_timers_cancel (&queue->engine->timers, &run->timer);
+        if (run->words != NULL)
+            zf_frame_drop (run->words);
         if (run->state == ZF_RUN_DELAYED || run->state == ZF_RUN_HELD)
             queue->engine->overhead -= run->count * sizeof *run;
     }

@@ -289,6 +289,10 @@ bool zf_run_wait (zf_queue_t *queue, zf_run_t *run, uint64_t due_ms);
 /* True if the time to live of the run's records is over. */
 bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run);
 
+/* How many of the chunk's n records from `at` on have no ordering key and are alike: they may be one
+ * run. 0: the first has a key, and is a run of its own. */
+uint32_t zf_chunk_alike (const zf_chunk_t *chunk, uint32_t at, uint32_t n);
+
 /* The queue of a run. */
 zf_queue_t *zf_run_queue (const zf_run_t *run);
 
@@ -371,6 +375,9 @@ void zf_dead_policy (zf_bytes_t name, zf_policy_t *policy);
 /* Gives up an unlinked run's records: dead letter, answer to who asked. The run is gone
  * afterwards. */
 void zf_run_bury (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason);
+
+/* The same, for a run that has its sentence. */
+void zf_run_execute (zf_queue_t *queue, zf_run_t *run);
 
 /* Drops an unlinked run's records, counted; who asked is answered with the code. */
 void zf_run_drop (zf_queue_t *queue, zf_run_t *run, int code);

@@ -3,26 +3,49 @@
 #include "core/engine.h"
 #include "core/info.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 #include <zferry/error.h>
 
+#define TIME_MAX (UINT64_C (1) << 48) /* ms: the year 10889 */
+
 typedef struct {
     zf_engine_t *engine;
     uint64_t lsn;
-    const uint8_t *start; /* of the entry's bytes */
-    uint64_t until_ms;    /* the time now: nothing is later */
-    int code;             /* why it can't go on: ZF_E_CORRUPT (the default), ZF_E_NOMEM */
+    const uint8_t *start; /* of the entry's bytes */int code;             /* why it can't go on: ZF_E_CORRUPT (the default), ZF_E_NOMEM */
 } replay_t;
 
+/* NULL: it is not known. Then what said so is lost (the journal was damaged, and repaired): what
+ * happened to its records means nothing. */
 static zf_queue_t *read_queue (replay_t *at, zf_reader_t *r)
 {
     uint64_t number = zf_mp_uint (r);
-    zf_queue_t *queue = NULL;
-    if (number <= UINT32_MAX)
-        queue = zf_engine_numbered (at->engine, (uint32_t) number);
-    if (queue == NULL)
+    if (number == 0 || number > UINT32_MAX)
         r->failed = true;
+    return r->failed ? NULL : zf_engine_numbered (at->engine, (uint32_t) number);
+}
+
+/* The same for records: those of a queue that is not known are kept under a name that says so. */
+static zf_queue_t *read_home (replay_t *at, zf_reader_t *r)
+{
+    zf_reader_t peek = *r;
+    uint64_t number = zf_mp_uint (&peek);
+    zf_queue_t *queue = read_queue (at, r);
+    if (queue != NULL || r->failed)
+        return queue;
+    char name[32];
+    zf_policy_t policy = at->engine->options.policy;
+    snprintf (name, sizeof name, "lost.%llu", (unsigned long long) number);
+    policy.priorities = ZF_PRIORITIES_MAX;
+    queue = zf_engine_adopt_queue (at->engine, zf_bytes_of (name), (uint32_t) number);
+    if (queue == NULL || zf_queue_set_policy (queue, &policy) != 0) {
+        at->code = ZF_E_NOMEM;
+        r->failed = true;
+        return NULL;
+    }
+    zf_notice (at->engine, ZF_EVENT_DISK,
+               "the journal does not say which queue some records are of: they are in %s", name);
     return queue;
 }
 
@@ -32,9 +55,15 @@ static zf_lane_t *lane_of (zf_queue_t *queue, uint64_t id)
     return lane < queue->policy.priorities ? &queue->lanes[lane] : NULL;
 }
 
+/* Our time never goes back: if the machine's clock did, we go on from where it was. */
 static void set_time (replay_t *at, uint64_t time_ms)
 {
-    at->engine->now_ms = time_ms < at->until_ms ? time_ms : at->until_ms;
+    zf_engine_t *engine = at->engine;
+    if (time_ms > TIME_MAX)
+        return; /* nobody's clock was there */
+    engine->now_ms = time_ms;
+    if (time_ms > engine->store.until_ms)
+        engine->store.until_ms = time_ms;
 }
 
 static bool no_memory (replay_t *at)
@@ -57,14 +86,19 @@ static bool on_queue (replay_t *at, zf_reader_t *r)
     zf_queue_t *queue = zf_engine_adopt_queue (at->engine, name, (uint32_t) number);
     if (queue == NULL)
         return zf_engine_find (at->engine, name) == NULL && no_memory (at);
+    if (queue->length > 0) { /* it was lost for a while: see read_home */
+        policy.priorities = queue->policy.priorities;
+        policy.ordered = queue->policy.ordered;
+    }
     if (zf_queue_set_policy (queue, &policy) != 0)
         return false;
     queue->declared = zf_mp_bool (r);
     queue->is_dead = zf_mp_bool (r);
     queue->lsn = at->lsn;
-    if (zf_mp_array (r) != policy.priorities)
+    uint32_t levels = zf_mp_array (r);
+    if (levels > policy.priorities)
         return false;
-    for (uint32_t i = 0; i < policy.priorities && !r->failed; i++) {
+    for (uint32_t i = 0; i < levels && !r->failed; i++) {
         uint64_t next = zf_mp_uint (r);
         if (next >> ZF_LANE_SHIFT != i)
             return false;
@@ -79,7 +113,7 @@ static bool on_forget (replay_t *at, zf_reader_t *r)
     zf_queue_t *queue = read_queue (at, r);
     if (queue != NULL)
         zf_engine_forget_queue (queue);
-    return queue != NULL;
+    return true;
 }
 
 static bool on_producer (replay_t *at, zf_reader_t *r)
@@ -88,7 +122,9 @@ static bool on_producer (replay_t *at, zf_reader_t *r)
     zf_reader_t peek = *r;
     if (zf_mp_uint (&peek) != 0) {
         zf_queue_t *queue = read_queue (at, r);
-        producers = queue != NULL ? &queue->producers : NULL;
+        if (queue == NULL)
+            return true;
+        producers = &queue->producers;
     } else {
         zf_mp_uint (r);
     }
@@ -96,7 +132,7 @@ static bool on_producer (replay_t *at, zf_reader_t *r)
     uint64_t last = zf_mp_uint (r);
     bool kept = zf_mp_bool (r);
     uint32_t n = zf_mp_array (r);
-    if (r->failed || producers == NULL || uuid.size != ZF_UUID_BYTES)
+    if (r->failed || uuid.size != ZF_UUID_BYTES)
         return false;
     zf_producer_t *producer = zf_producers_get (producers, uuid.data, at->engine->now_ms);
     if (producer == NULL)
@@ -124,6 +160,8 @@ static bool on_id (replay_t *at, zf_reader_t *r)
     uint64_t due_ms = zf_mp_uint (r);
     if (r->failed || hash.size != sizeof (XXH128_hash_t))
         return false;
+    if (queue == NULL)
+        return true;
     XXH128_hash_t value;
     memcpy (&value, hash.data, sizeof value);
     if (zf_dedup_put (&queue->ids, value, due_ms, at->lsn) == ZF_E_NOMEM)
@@ -146,7 +184,7 @@ static zf_lane_t *open_lane (zf_queue_t *queue, uint64_t first)
 
 static bool on_records (replay_t *at, zf_reader_t *r)
 {
-    zf_queue_t *queue = read_queue (at, r);
+    zf_queue_t *queue = read_home (at, r);
     uint64_t first = zf_mp_uint (r);
     uint64_t count = zf_mp_uint (r);
     set_time (at, zf_mp_uint (r));
@@ -253,7 +291,7 @@ static zf_chunk_t *take_batch (replay_t *at, zf_queue_t *queue, zf_lane_t *lane,
 
 static bool on_batch (replay_t *at, zf_reader_t *r)
 {
-    zf_queue_t *queue = read_queue (at, r);
+    zf_queue_t *queue = read_home (at, r);
     uint64_t first = zf_mp_uint (r);
     set_time (at, zf_mp_uint (r));
     zf_bytes_t bytes = zf_mp_bytes (r);
@@ -267,6 +305,13 @@ static bool on_batch (replay_t *at, zf_reader_t *r)
 }
 
 /* -- what became of records -------------------------------------------------------------------- */
+
+/* How many of the chunk's n records from `at` on may be one run. */
+static uint32_t as_one (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
+{
+    uint32_t alike = chunk->notes != NULL ? zf_chunk_alike (chunk, at, n) : n;
+    return alike > 0 ? alike : 1;
+}
 
 /* Up to n records from id on that are alive, as an unlinked run. *id goes behind what was looked at.
  * NULL: none there, or (failed) no memory. */
@@ -306,6 +351,7 @@ static zf_run_t *claim (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, uint64
         *id += n;
         return NULL;
     }
+    n = as_one (place.chunk, place.at, (uint32_t) n);
     if (*id == cursor)
         run = zf_group_pass (group, (uint32_t) (n < fresh ? n : fresh), ZF_RUN_GONE);
     else
@@ -322,8 +368,12 @@ typedef bool apply_fn (replay_t *at, zf_queue_t *queue, zf_run_t *run, const uin
 static bool each_run (replay_t *at, zf_reader_t *r, zf_queue_t *queue, apply_fn *apply,
                       uint64_t first, uint64_t count, const uint64_t *arguments)
 {
-    zf_lane_t *lane = r->failed ? NULL : lane_of (queue, first);
-    if (lane == NULL || count > UINT32_MAX)
+    if (r->failed || count > UINT32_MAX)
+        return false;
+    if (queue == NULL)
+        return true;
+    zf_lane_t *lane = lane_of (queue, first);
+    if (lane == NULL)
         return false;
     uint64_t id = first;
     while (id < first + count) {
@@ -375,7 +425,11 @@ static bool on_expires (replay_t *at, zf_reader_t *r)
     zf_queue_t *queue = read_queue (at, r);
     uint64_t id = zf_mp_uint (r);
     uint64_t due_ms = zf_mp_uint (r);
-    zf_lane_t *lane = r->failed ? NULL : lane_of (queue, id);
+    if (r->failed)
+        return false;
+    if (queue == NULL)
+        return true;
+    zf_lane_t *lane = lane_of (queue, id);
     zf_place_t place;
     uint64_t found = id;
     if (lane == NULL)
@@ -403,6 +457,8 @@ static bool place_runs (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, zf_chu
         uint32_t to = from + 1;
         while (to < chunk->count && ((chunk->offsets[to] & ZF_SETTLED) != 0) == settled)
             to++;
+        if (!settled)
+            to = from + as_one (chunk, from, to - from);
         if (!settled || chunk->first + from >= cursor) {
             zf_run_t *run = zf_group_place (group, chunk, from, to - from, ZF_RUN_GONE);
             if (run == NULL || (!settled && !zf_run_wait (queue, run, 0)))
@@ -457,9 +513,24 @@ static bool read_alive (zf_reader_t *r, uint32_t end, zf_alive_t *alive, uint32_
     return numbers > 0 && numbers % 2 == 0;
 }
 
+/* Behind the last record below `end` (an index) that is alive: what is dead at the end may be in
+ * another chunk. */
+static uint32_t end_of_live (const zf_alive_t *alive, uint32_t end)
+{
+    zf_reader_t r = alive->pairs;
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < alive->pair_count; i++) {
+        uint32_t from = (uint32_t) zf_mp_uint (&r);
+        uint32_t to = (uint32_t) zf_mp_uint (&r);
+        if (from < end)
+            last = to < end ? to : end;
+    }
+    return last;
+}
+
 static bool on_carry (replay_t *at, zf_reader_t *r)
 {
-    zf_queue_t *queue = read_queue (at, r);
+    zf_queue_t *queue = read_home (at, r);
     zf_alive_t alive = {.first = zf_mp_uint (r)};
     uint64_t count = zf_mp_uint (r);
     alive.oldest_ms = zf_mp_uint (r);
@@ -474,16 +545,23 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
     /* Those that came earlier in the log are as they are here; it may begin in the midst of them. */
     zf_chunk_t *before = NULL;
     uint32_t missing = zf_log_missing (&lane->log, alive.first, alive.count, &before);
-    alive.count = missing < alive.count ? missing : alive.count;
+    alive.count = end_of_live (&alive, missing < alive.count ? missing : alive.count);
     if (zf_alive_records (&alive) == 0)
         return true;
     set_time (at, alive.newest_ms);
     zf_chunk_t *chunk = take_batch (at, queue, lane, bytes, before, &alive);
-    return chunk != NULL && place_runs (at, queue, lane, chunk) &&
-           note_records (at, queue, chunk, bytes);
+    return chunk != NULL && note_records (at, queue, chunk, bytes) &&
+           place_runs (at, queue, lane, chunk);
 }
 
 /* -- an entry ---------------------------------------------------------------------------------- */
+
+static bool on_start (replay_t *at, zf_reader_t *r)
+{
+    set_time (at, zf_mp_uint (r));
+    zf_store_started (&at->engine->store, at->lsn);
+    return true;
+}
 
 typedef bool op_fn (replay_t *at, zf_reader_t *r);
 
@@ -491,30 +569,57 @@ static op_fn *const ops[] = {
     [ZF_OP_QUEUE] = on_queue,     [ZF_OP_FORGET] = on_forget,     [ZF_OP_RECORDS] = on_records,
     [ZF_OP_BATCH] = on_batch,     [ZF_OP_CARRY] = on_carry,       [ZF_OP_STATE] = on_state,
     [ZF_OP_GONE] = on_gone,       [ZF_OP_PRODUCER] = on_producer, [ZF_OP_ID] = on_id,
-    [ZF_OP_EXPIRES] = on_expires,
+    [ZF_OP_EXPIRES] = on_expires, [ZF_OP_START] = on_start,
 };
+
+/* One operation, cut out so that what is behind its last argument that we know is passed over. */
+static int replay_op (replay_t *at, zf_reader_t *r, zf_error_t *err)
+{
+    size_t offset = (size_t) (r->at - at->start);
+    zf_reader_t op = *r;
+    zf_mp_skip (r);
+    op.end = r->at;
+    uint32_t elements = zf_mp_array (&op);
+    uint64_t number = zf_mp_uint (&op);
+    bool is_op = !r->failed && !op.failed && elements > 0;
+    if (is_op && number > ZF_OP_START)
+        return zf_error_set (err, ZF_E_VERSION,
+                             "entry %llu holds operation %llu: written by a later version",
+                             (unsigned long long) at->lsn, (unsigned long long) number);
+    if (is_op && ops[number] != NULL && ops[number](at, &op) && !op.failed)
+        return 0;
+    return zf_error_set (err, at->code, "entry %llu, operation %llu at byte %zu: %s",
+                         (unsigned long long) at->lsn, (unsigned long long) number, offset,
+                         at->code == ZF_E_NOMEM ? "out of memory" : "makes no sense");
+}
 
 int zf_engine_replay (zf_engine_t *engine, uint64_t lsn, zf_bytes_t entry, zf_error_t *err)
 {
     zf_reader_t r = zf_reader (entry);
     engine->store.lsn = lsn;
-    replay_t at = {engine, lsn, entry.data, engine->store.until_ms, ZF_E_CORRUPT};
-    while (zf_reader_left (&r) > 0) {
-        size_t offset = (size_t) (r.at - at.start);
-        uint32_t elements = zf_mp_array (&r);
-        uint64_t op = zf_mp_uint (&r);
-        if (!r.failed && elements > 0 && op > ZF_OP_EXPIRES)
-            return zf_error_set (err, ZF_E_VERSION,
-                                 "entry %llu holds operation %llu: written by a later version",
-                                 (unsigned long long) lsn, (unsigned long long) op);
-        bool known = !r.failed && elements > 0 && op < sizeof ops / sizeof ops[0] &&
-                     ops[op] != NULL;
-        if (!known || !ops[op](&at, &r) || r.failed)
-            return zf_error_set (err, at.code, "entry %llu, operation %llu at byte %zu: %s",
-                                 (unsigned long long) lsn, (unsigned long long) op, offset,
-                                 at.code == ZF_E_NOMEM ? "out of memory" : "makes no sense");
-    }
-    return 0;
+    replay_t at = {engine, lsn, entry.data, ZF_E_CORRUPT};
+    int rc = 0;
+    while (rc == 0 && zf_reader_left (&r) > 0)
+        rc = replay_op (&at, &r, err);
+    return rc;
+}
+
+/* Who had it in its last attempt has not acknowledged it, and can't any more. */
+static void come_back (zf_queue_t *queue, zf_run_t *run)
+{
+    uint32_t most = queue->policy.max_attempts;
+    if (most != 0 && run->attempts >= most)
+        zf_run_bury (queue, run, ZF_E_DEAD, zf_bytes_of ("attempts"));
+    else
+        zf_run_ready (queue, run, false);
+}
+
+/* A record that is to be tried again keeps those of its key waiting. */
+static void keep_key (zf_run_t *run)
+{
+    zf_note_t *note = zf_chunk_note (run->chunk, run->at);
+    if (note != NULL && note->key != NULL)
+        run->fronts_key = zf_note_front (note);
 }
 
 /* Records that were at a worker, and those whose delay is over, are ready, in the order of ids. */
@@ -523,12 +628,14 @@ static void settle_down (zf_queue_t *queue, zf_group_t *group)
     uint64_t now = queue->engine->now_ms;
     zf_run_t *run = zf_group_from (group, 0);
     while (run != NULL) {
-        zf_run_t *next = zf_group_next (group, run);
+        uint64_t end = zf_run_end (run);
         if (run->state == ZF_RUN_DELAYED && run->timer.due_ms <= now) {
             zf_run_unlink (queue, run);
-            zf_run_ready (queue, run, false);
+            come_back (queue, run); /* which may end others with it */
+        } else if (run->state == ZF_RUN_DELAYED && run->attempts > 0) {
+            keep_key (run);
         }
-        run = next;
+        run = zf_group_from (group, end);
     }
 }
 
@@ -539,12 +646,15 @@ void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t nex
     engine->now_ms = store->until_ms;
     store->replaying = false;
     store->durable = store->lsn = next;
+    zf_producer_t *producer; /* they could not say anything meanwhile */
+    DL_FOREACH (engine->atomics.order, producer)
+        producer->seen_ms = engine->now_ms;
+    zf_engine_forget_atomics (engine);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         for (uint32_t i = 0; i < queue->policy.priorities; i++)
             settle_down (queue, &queue->lanes[i].group);
-        zf_producer_t *producer;
         DL_FOREACH (queue->producers.order, producer)
-            producer->seen_ms = engine->now_ms; /* it could not say anything meanwhile */
+            producer->seen_ms = engine->now_ms;
         zf_queue_expire (queue);
         zf_queue_chores (queue);
         zf_engine_touch (queue);

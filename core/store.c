@@ -568,12 +568,18 @@ static uint64_t less (uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+uint64_t zf_store_spare (const zf_engine_t *engine)
+{
+    const zf_store_t *store = &engine->store;
+    uint64_t taken = store->ops.size + store->cut_bytes;
+    return less (store->room, taken + zf_store_reserve (engine));
+}
+
 uint64_t zf_store_room (const zf_engine_t *engine)
 {
     const zf_store_t *store = &engine->store;
     uint64_t taken = store->ops.size + store->cut_bytes;
-    uint64_t reserve = zf_store_reserve (engine);
-    uint64_t room = less (store->room, taken + reserve);
+    uint64_t room = zf_store_spare (engine);
     uint64_t window = less (store->window, taken);
     room = room < window ? room : window;
     uint64_t most = zf_store_most (engine);

@@ -23,7 +23,9 @@
  *    7 GONE     q first count
  *    8 PRODUCER q uuid last kept [first, count, code...]  q 0: of atomic posts; refusals
  *    9 ID       q hash expires_ms                     in the dedup window
- *   10 EXPIRES  q id due_ms                           a record's own time to live */
+ *   10 EXPIRES  q id due_ms                           a record's own time to live
+ *   11 START    time_ms                               the log can begin with this entry: QUEUE for
+ *                                                     every queue that there is follows */
 #ifndef ZF_CORE_STORE_H
 #define ZF_CORE_STORE_H
 
@@ -49,7 +51,8 @@ enum {
     ZF_OP_GONE = 7,
     ZF_OP_PRODUCER = 8,
     ZF_OP_ID = 9,
-    ZF_OP_EXPIRES = 10
+    ZF_OP_EXPIRES = 10,
+    ZF_OP_START = 11
 };
 
 /* Something to say to a session when the log is durable behind lsn. code: as decided, or why it did
@@ -131,7 +134,7 @@ typedef struct {
     zf_reading_t loads[ZF_LOADS_MAX];
     uint32_t loads_busy;
     bool loads_short;  /* somebody found no slot */
-    uint64_t until_ms; /* of a replay: nothing is later */
+    uint64_t until_ms; /* of a replay: the time now, or the latest that was read */
     uint64_t loaded, spilled, carried; /* chunks, since the start */
 } zf_store_t;
 
@@ -173,6 +176,9 @@ void zf_store_drop_queue (zf_engine_t *engine, const zf_queue_t *queue);
 /* Bytes of records that may still be taken. */
 uint64_t zf_store_room (const zf_engine_t *engine);
 
+/* Bytes that may be written again now, so that something can be trimmed or let go of. */
+uint64_t zf_store_spare (const zf_engine_t *engine);
+
 /* The most that could ever be. */
 uint64_t zf_store_most (const zf_engine_t *engine);
 
@@ -208,12 +214,16 @@ void zf_store_unlink (zf_engine_t *engine, zf_chunk_t *chunk);
 
 /* -- carry.c ----------------------------------------------------------------------------------- */
 
-/* Writes the chunk's records down again. Returns 0, ZF_E_NOMEM, ZF_E_AGAIN (not in memory). */
+/* Writes the chunk's records down again. Returns 0, ZF_E_NOMEM, ZF_E_AGAIN (not in memory), ZF_E_FULL
+ * (the log has no room for that). */
 int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk);
 
 /* Makes this turn's entry one that the log can begin with, if it is time for one. Nothing was written
  * down in this turn yet. */
 void zf_store_start (zf_engine_t *engine);
+
+/* The entry at lsn was read, and is such a one. */
+void zf_store_started (zf_store_t *store, uint64_t lsn);
 
 /* Carries what lies furthest back, a bounded number of bytes, if the log is too long for what is in
  * it. Returns true if there is more to do. */

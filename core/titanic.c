@@ -128,19 +128,35 @@ static int put (zf_session_t *session, zf_queue_t *queue, zf_bytes_t id, const z
     return rc;
 }
 
+/* The frames behind the service's name. Returns 0, ZF_E_INVAL, ZF_E_TOO_BIG. */
+static int read_body (const zf_engine_t *engine, zf_frame_t **body, size_t count,
+                      zf_bytes_t *frames)
+{
+    uint64_t left = engine->options.max_message_bytes;
+    if (count == 0 || count > ZF_FRAMES_MAX)
+        return ZF_E_INVAL;
+    for (size_t i = 0; i < count; i++) {
+        if (body[i]->size > left)
+            return ZF_E_TOO_BIG;
+        left -= body[i]->size;
+        frames[i] = frame_bytes (body[i]);
+    }
+    return 0;
+}
+
 static void on_request (zf_session_t *session, zf_frame_t **body, size_t count)
 {
     zf_engine_t *engine = session->engine;
     zf_bytes_t frames[ZF_FRAMES_MAX];
-    int code = 0;
-    zf_queue_t *queue = zf_engine_queue (engine, frame_bytes (body[0]), &code);
-    XXH128_hash_t hash = new_uuid (engine);
-    zf_held_t held = {.say = say_taken, .first = hash.low64, .count = hash.high64, .code = code};
     char uuid[UUID_DIGITS];
-    if (count < 2 || count - 1 > ZF_FRAMES_MAX)
+    XXH128_hash_t hash = new_uuid (engine);
+    zf_held_t held = {.say = say_taken, .first = hash.low64, .count = hash.high64};
+    zf_queue_t *queue = NULL;
+    held.code = read_body (engine, body + 1, count - 1, frames);
+    if (held.code == 0)
+        queue = zf_engine_queue (engine, frame_bytes (body[0]), &held.code);
+    if (queue != NULL && queue->holds_replies)
         held.code = ZF_E_INVAL;
-    for (size_t i = 1; i < count && held.code == 0; i++)
-        frames[i - 1] = frame_bytes (body[i]);
     write_uuid (hash, uuid);
     if (held.code == 0)
         held.code = put (session, queue, zf_bytes (uuid, sizeof uuid), frames, count - 1);
@@ -149,25 +165,29 @@ static void on_request (zf_session_t *session, zf_frame_t **body, size_t count)
 
 /* -- titanic.reply and titanic.close ----------------------------------------------------------- */
 
+/* What was answered, as frames; returns how many. */
+static size_t answer_frames (const zf_answer_t *answer, zf_bytes_t frames[1 + ZF_FRAMES_MAX])
+{
+    zf_props_view_t view;
+    zf_props_decode (answer->record.props, answer->record.body.size, &view);
+    size_t parts = view.framed ? view.frame_count : 1;
+    bool failed = answer->code != 0 || parts == ZF_FRAMES_MAX; /* the code is a frame, too */
+    frames[0] = zf_bytes_of (code_of (failed ? ZF_E_DEAD : 0));
+    frames[1] = answer->code != 0 ? answer->reason : zf_bytes_of ("the answer has too many frames");
+    for (size_t i = 0; !failed && i < parts; i++)
+        frames[1 + i] = zf_props_frame (&view, answer->record.body, i);
+    return failed ? 2 : 1 + parts;
+}
+
 static void on_reply (zf_session_t *session, zf_bytes_t id)
 {
     zf_answer_t answer;
-    zf_props_view_t view;
     zf_bytes_t frames[1 + ZF_FRAMES_MAX];
     int rc = zf_kept_look (session->engine, id, &answer);
-    if (rc != 0) {
+    if (rc != 0)
         say_code (session, "titanic.reply", code_of (rc));
-        return;
-    }
-    size_t count = 1;
-    frames[0] = zf_bytes_of (code_of (answer.code == 0 ? 0 : ZF_E_DEAD));
-    zf_props_decode (answer.record.props, answer.record.body.size, &view);
-    size_t parts = view.framed ? view.frame_count : 1;
-    if (answer.code != 0)
-        frames[count++] = answer.reason;
-    for (size_t i = 0; answer.code == 0 && i < parts && count < ZF_FRAMES_MAX; i++)
-        frames[count++] = zf_props_frame (&view, answer.record.body, i);
-    say (session, "titanic.reply", frames, count);
+    else
+        say (session, "titanic.reply", frames, answer_frames (&answer, frames));
 }
 
 static void say_closed (zf_session_t *session, const zf_held_t *held)

@@ -5,6 +5,9 @@
 
 #define UNDER_WAY_MAX (UINT64_C (64) << 20)  /* bytes that are not durable yet */
 #define RESERVE_STEP  (UINT64_C (8) << 20)   /* less is not worth telling the log */
+#define SEGMENT_BYTES (UINT64_C (64) << 20)
+#define SEGMENT_STEP  (UINT64_C (1) << 20)
+#define SEGMENT_SHARE 4 /* of a segment a message may be */
 #define SLACK_BYTES   (UINT64_C (128) << 20) /* of dead entries in a log without a cap, */
 #define SLACK_SHARE   8                      /* or this share of the cap */
 
@@ -22,6 +25,14 @@ static zf_wal_sync_t sync_of (zf_sync_t sync)
     return ZF_WAL_SYNC_ALWAYS;
 }
 
+/* A message must be far smaller than a segment. */
+static uint64_t segment_for (const zf_commit_options_t *options)
+{
+    uint64_t bytes = SEGMENT_SHARE * options->max_message_bytes;
+    bytes = (bytes + SEGMENT_STEP - 1) / SEGMENT_STEP * SEGMENT_STEP;
+    return bytes > SEGMENT_BYTES ? bytes : SEGMENT_BYTES;
+}
+
 static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *err)
 {
     return zf_engine_replay (arg, position, data, err);
@@ -30,7 +41,7 @@ static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *er
 int zf_commit_open (zf_commit_t *self, zf_engine_t *engine, const zf_commit_options_t *options,
                     uint64_t now_ms, zf_error_t *err)
 {
-    *self = (zf_commit_t){.engine = engine};
+    *self = (zf_commit_t){.engine = engine, .segment_bytes = segment_for (options)};
     if (options->journal == NULL)
         return 0;
     uint64_t cap = options->disk_bytes;
@@ -42,6 +53,7 @@ int zf_commit_open (zf_commit_t *self, zf_engine_t *engine, const zf_commit_opti
                             .sync = sync_of (options->sync),
                             .interval_ms = options->interval_ms,
                             .disk_bytes = cap,
+                            .segment_bytes = self->segment_bytes,
                             .replay = replay,
                             .arg = engine};
     int rc = zf_wal_file_open (&self->wal, &wal, err);
@@ -97,11 +109,16 @@ static void take (zf_commit_t *self, zf_wal_event_t *event)
     }
 }
 
-static uint64_t room (const zf_wal_stats_t *stats)
+static uint64_t less (uint64_t a, uint64_t b)
 {
-    uint64_t under_way = stats->next - stats->durable;
-    uint64_t left = under_way < UNDER_WAY_MAX ? UNDER_WAY_MAX - under_way : 0;
-    return left;
+    return a > b ? a - b : 0;
+}
+
+/* No entry lies in two segments, so the end of each may stay unused. */
+static uint64_t room_in (const zf_commit_t *self, const zf_wal_stats_t *stats)
+{
+    uint64_t segments = stats->room / self->segment_bytes + 1;
+    return less (stats->room, segments * self->largest);
 }
 
 void zf_commit_collect (zf_commit_t *self)
@@ -113,7 +130,9 @@ void zf_commit_collect (zf_commit_t *self)
         take (self, &event);
     zf_wal_stats_t stats;
     self->wal->stats (self->wal, &stats);
-    zf_engine_log_at (self->engine, stats.next, stats.lowest, stats.room, room (&stats));
+    uint64_t under_way = stats.next - stats.durable;
+    zf_engine_log_at (self->engine, stats.next, stats.lowest, room_in (self, &stats),
+                      less (UNDER_WAY_MAX, under_way));
 }
 
 /* -- what the engine says ---------------------------------------------------------------------- */
@@ -127,6 +146,14 @@ static void reserve (zf_commit_t *self)
     self->wal->reserve (self->wal, bytes);
 }
 
+static uint64_t sum (const zf_part_t *parts, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].bytes.size;
+    return bytes;
+}
+
 void zf_commit_run (zf_commit_t *self)
 {
     if (self->wal == NULL)
@@ -135,6 +162,8 @@ void zf_commit_run (zf_commit_t *self)
     size_t count = zf_engine_entry (self->engine, &parts);
     if (count > 0)
         self->wal->append (self->wal, parts, count);
+    uint64_t size = zf_journal_extent (sum (parts, count));
+    self->largest = count > 0 && size > self->largest ? size : self->largest;
     free (parts);
     zf_engine_committed (self->engine);
     uint64_t lsn;

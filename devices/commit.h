@@ -11,6 +11,8 @@
 typedef struct {
     zf_engine_t *engine;
     zf_wal_t *wal;     /* NULL: nothing is durable */
+    uint64_t segment_bytes; /* an entry lies in one segment of the journal */
+    uint64_t largest;  /* entry so far */
     uint64_t reserved; /* bytes that the log was asked to keep free */
     bool full;         /* people were told that the disk is */
 } zf_commit_t;
@@ -20,6 +22,7 @@ typedef struct {
     zf_sync_t sync;
     uint32_t interval_ms;
     uint64_t disk_bytes;
+    uint64_t max_message_bytes; /* an entry may be larger by what else a turn takes */
 } zf_commit_options_t;
 
 /* Opens the journal and replays it into the engine. Errors as zf_journal_open. */

@@ -233,6 +233,9 @@ static int recover (shell_t *self, const zf_shell_options_t *options, zf_error_t
     int rc = zf_commit_open (&self->commit, self->engine, &options->commit, clock_now (self), err);
     if (rc != 0 || options->commit.journal == NULL)
         return rc;
+    uint64_t now = clock_now (self);
+    if (self->engine->now_ms > now) /* the machine's clock was set back: ours is not */
+        self->epoch_ms += self->engine->now_ms - now;
     char text[200];
     snprintf (text, sizeof text, "%llu durable records in %u queues from %s in %llu ms",
               (unsigned long long) self->engine->store.records,

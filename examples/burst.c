@@ -118,6 +118,6 @@ int main (int argc, char **argv)
     pthread_join (producer, NULL);
     pthread_join (worker, NULL);
     zf_device_stop (&broker);
-    printf ("done: %u of %u\n", atomic_load (&done), RECORDS);
+    printf ("done: %u of %d\n", atomic_load (&done), RECORDS);
     return atomic_load (&done) != RECORDS;
 }

@@ -232,8 +232,10 @@ static int start (zf_link_t *self, zf_error_t *err)
         return zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
     self->running = true;
     int error = pthread_create (&self->thread, NULL, run, self);
-    self->running = error == 0;
-    return error == 0 ? 0 : zf_error_set (err, ZF_E_NOMEM, "a thread: %s", strerror (error));
+    if (error == 0)
+        return 0;
+    self->running = false;
+    return zf_error_set (err, ZF_E_NOMEM, "a thread: %s", strerror (error));
 }
 
 int zf_link_open (zf_link_t **link, const zf_link_options_t *options, const char *label,

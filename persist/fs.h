@@ -37,8 +37,7 @@ struct zf_fs {
     int (*unlink) (zf_fs_t *fs, const char *path);
     int (*syncdir) (zf_fs_t *fs, const char *path);       /* names in it are durable */
     int (*random) (zf_fs_t *fs, void *data, size_t size); /* unpredictable bytes */
-    bool
-        synchronous; /* no thread of our own: segments are prepared inside the calls that need them */
+    bool synchronous; /* no thread of our own: what it would do is done inside the calls */
 };
 
 /* The operating system's. */

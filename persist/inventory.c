@@ -23,7 +23,7 @@ void zf_recovery_free (zf_recovery_t *r)
     free (r->heads);
 }
 
-/* -- What is there --------------------------------------------------------------------------------- */
+/* -- What is there ----------------------------------------------------------------------------- */
 
 typedef struct {
     zf_segments_t *segments; /* gets one for each file */
@@ -90,7 +90,7 @@ static int check_head (zf_recovery_t *r, size_t i, const uint8_t *bytes, zf_erro
 
 int zf_recovery_read_head (zf_recovery_t *r, size_t i, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     uint8_t bytes[ZF_SEGMENT_HEADER] = {0};
     size_t got;
     zf_segment_t *segment = r->journal->segments.at[i];
@@ -119,7 +119,7 @@ int zf_recovery_read_heads (zf_recovery_t *r, zf_error_t *err)
     return 0;
 }
 
-/* -- The last trim ---------------------------------------------------------------------------------- */
+/* -- The last trim ----------------------------------------------------------------------------- */
 
 /* Looks for the last trim among a segment's entries: through their headers only, or so that it is
  * certain that each of them is valid, from the first one on. */
@@ -149,11 +149,11 @@ static int scan_for_trim (zf_recovery_t *r, size_t i, const zf_file_t *file, boo
     return rc;
 }
 
-/* A trim behind a torn entry is not to be heeded: what it relies on may be what was torn. All before
- * this segment is durable. */
+/* A trim behind a torn entry is not to be heeded: what it relies on may be what was torn. All
+ * before this segment is durable. */
 static int find_trim_in (zf_recovery_t *r, size_t i, bool *found, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     bool seen = false;
     int rc = zf_recovery_open (r, i, &file, err);
     if (rc != 0)

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define BLOCK       UINT64_C (4096) /* files are multiples of it */
+#define BLOCK UINT64_C (4096) /* files are multiples of it */
 
-/* -- Options --------------------------------------------------------------------------------------- */
+/* -- Options ----------------------------------------------------------------------------------- */
 
 void zf_journal_defaults_sized (zf_journal_options_t *options, size_t size)
 {
@@ -38,7 +38,7 @@ static uint64_t to_blocks (uint64_t size)
     return (size + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-/* -- Open and close -------------------------------------------------------------------------------- */
+/* -- Open and close ---------------------------------------------------------------------------- */
 
 static void release (zf_journal_t *journal)
 {
@@ -130,7 +130,7 @@ int zf_journal_open (zf_journal_t **journal, const zf_journal_options_t *options
     return zf_journal_open_on (journal, zf_fs_system (), options, err);
 }
 
-/* -- Writing --------------------------------------------------------------------------------------- */
+/* -- Writing ----------------------------------------------------------------------------------- */
 
 /* After this nothing more goes to the disk: what it holds is not known any more. */
 static int poison (zf_journal_t *journal, zf_error_t *err)
@@ -393,7 +393,7 @@ int zf_journal_close (zf_journal_t **journal)
     return rc;
 }
 
-/* -- What it says of itself ------------------------------------------------------------------------ */
+/* -- What it says of itself -------------------------------------------------------------------- */
 
 uint64_t zf_journal_next (const zf_journal_t *journal)
 {

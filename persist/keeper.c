@@ -214,8 +214,8 @@ static void retire (zf_journal_t *journal)
         give_up (journal, rc, &why, journal->refused);
 }
 
-/* The oldest segment is not needed: all of it was trimmed, and the next one has something durable in
- * it. (An empty first one has nothing to trim, but says which journal it is.) */
+/* The oldest segment is not needed: all of it was trimmed, and the next one has something durable
+ * in it. (An empty first one has nothing to trim, but says which journal it is.) */
 static bool may_retire (const zf_journal_t *journal)
 {
     const zf_segments_t *segments = &journal->segments;

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* -- Where to begin -------------------------------------------------------------------------------- */
+/* -- Where to begin ---------------------------------------------------------------------------- */
 
 static int missing (uint64_t number, zf_error_t *err)
 {
@@ -39,7 +39,7 @@ static int find_start (zf_recovery_t *r, zf_error_t *err)
     return 0;
 }
 
-/* -- The walk -------------------------------------------------------------------------------------- */
+/* -- The walk ---------------------------------------------------------------------------------- */
 
 static int take (zf_recovery_t *r, const zf_read_entry_t *entry, zf_error_t *err)
 {
@@ -72,7 +72,7 @@ static const char *check_chain (const zf_recovery_t *r, const zf_read_entry_t *e
 
 static int walk_segment (zf_recovery_t *r, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     int rc = zf_recovery_open (r, r->at, &file, err);
     if (rc != 0)
         return rc;
@@ -113,17 +113,22 @@ static int walk (zf_recovery_t *r, zf_error_t *err)
 static int walk_and_judge (zf_recovery_t *r, zf_error_t *err)
 {
     int rc;
+    int idle = 0; /* rounds that led no further */
     do {
+        uint64_t before = r->next;
         rc = walk (r, err);
         if (rc == 0)
             rc = zf_tail_judge (r, err);
-    } while (rc == ZF_E_AGAIN);
+        idle += r->next == before;
+    } while (rc == ZF_E_AGAIN && idle < 3);
+    if (rc == ZF_E_AGAIN)
+        return zf_error_set (err, ZF_E_STALE, "it changes while it is read");
     if (rc == 0 && r->trimmed < r->heads[r->start].head.base)
         return missing (r->journal->segments.at[r->start]->number - 1, err);
     return rc;
 }
 
-/* -- Going on from there --------------------------------------------------------------------------- */
+/* -- Going on from there ----------------------------------------------------------------------- */
 
 static void drop (zf_recovery_t *r, size_t i)
 {
@@ -202,7 +207,7 @@ static int write_again (zf_recovery_t *r, const zf_file_t *file, zf_error_t *err
 /* A process that was killed leaves entries and names that are there but not durable. */
 static int make_durable (zf_recovery_t *r, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     int rc = zf_recovery_open (r, r->home, &file, err);
     if (rc != 0)
         return rc;
@@ -241,7 +246,7 @@ static int settle (zf_recovery_t *r, zf_error_t *err)
     return journal->read_only ? 0 : open_for_writing (journal, err);
 }
 
-/* -- A new journal --------------------------------------------------------------------------------- */
+/* -- A new journal ----------------------------------------------------------------------------- */
 
 /* Its first segment has its header before it has its name: a journal knows who it is. */
 static int create (zf_journal_t *journal, zf_error_t *err)

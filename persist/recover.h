@@ -4,7 +4,7 @@
  * were never synced: a torn end, which is cut off. Or there is evidence that what lies at the end
  * had been durable: then it was damaged, and nothing is touched. Evidence is a valid entry that
  * says that everything up to beyond the end was durable when it was written, or the header of a
- * segment that was begun further on, which happens only after the one before was synced. */
+ * later segment, which is written only after the one before was synced. */
 #ifndef ZF_PERSIST_RECOVER_H
 #define ZF_PERSIST_RECOVER_H
 
@@ -38,7 +38,7 @@ typedef struct {
     bool dirty;                /* something was erased in the file that is open */
 } zf_recovery_t;
 
-/* -- inventory.c: what files there are ------------------------------------------------------------- */
+/* -- inventory.c: what files there are --------------------------------------------------------- */
 
 void zf_recovery_init (zf_recovery_t *r, zf_journal_t *journal);
 void zf_recovery_free (zf_recovery_t *r);
@@ -53,12 +53,12 @@ int zf_recovery_find_trim (zf_recovery_t *r, zf_error_t *err);
 int zf_recovery_open (zf_recovery_t *r, size_t i, zf_file_t *file, zf_error_t *err);
 int zf_recovery_read_head (zf_recovery_t *r, size_t i, zf_error_t *err);
 
-/* -- recover.c ------------------------------------------------------------------------------------- */
+/* -- recover.c --------------------------------------------------------------------------------- */
 
 /* Does segment i begin where the chain is now? */
 bool zf_recovery_continues (const zf_recovery_t *r, size_t i);
 
-/* -- tail.c: torn or damaged? ---------------------------------------------------------------------- */
+/* -- tail.c: torn or damaged? ------------------------------------------------------------------ */
 
 /* Called for each header of an entry at or beyond r->next. Anything but 0 ends the search with
  * that. */

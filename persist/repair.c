@@ -31,9 +31,15 @@ static int ignore_name (void *arg, const char *name)
     return 0;
 }
 
-static bool exists (const repair_t *self, const char *path)
+/* 0, or why it cannot be told. */
+static int exists (const repair_t *self, const char *path, bool *there)
 {
-    return self->old.fs->list (self->old.fs, path, ignore_name, NULL) != -ENOENT;
+    int sys;
+    do
+        sys = self->old.fs->list (self->old.fs, path, ignore_name, NULL);
+    while (sys == -EINTR);
+    *there = sys == 0;
+    return sys < 0 && sys != -ENOENT ? zf_folder_failed (self->err, sys, "list", path) : 0;
 }
 
 static int rename_dir (const repair_t *self, const char *from, const char *to)
@@ -55,7 +61,7 @@ static int take_lock (repair_t *self)
     return sys < 0 ? zf_folder_failed (self->err, sys, "lock", ZF_LOCK_NAME) : 0;
 }
 
-/* -- Building the new one -------------------------------------------------------------------------- */
+/* -- Building the new one ---------------------------------------------------------------------- */
 
 typedef struct {
     zf_folder_t folder; /* what a repair that did not come to its end left */
@@ -75,9 +81,11 @@ static int remove_name (void *arg, const char *name)
 static int remove_leftover (const repair_t *self)
 {
     leftover_t leftover = {.err = self->err};
-    if (!exists (self, self->fresh))
-        return 0;
-    int rc = zf_folder_init (&leftover.folder, self->old.fs, self->fresh, self->err);
+    bool there;
+    int rc = exists (self, self->fresh, &there);
+    if (rc != 0 || !there)
+        return rc;
+    rc = zf_folder_init (&leftover.folder, self->old.fs, self->fresh, self->err);
     if (rc == 0)
         rc = zf_folder_list (&leftover.folder, remove_name, &leftover, self->err);
     return rc != 0 ? rc : leftover.rc;
@@ -129,29 +137,40 @@ static int build (repair_t *self)
     return rc;
 }
 
-/* -- Putting it in place --------------------------------------------------------------------------- */
+/* -- Putting it in place ----------------------------------------------------------------------- */
 
 static int put_in_place (repair_t *self)
 {
     char aside[4096];
     int n = 1;
-    do
+    int rc;
+    bool there = false;
+    do {
         snprintf (aside, sizeof aside, "%s.damaged-%d", self->old.path, n++);
-    while (exists (self, aside));
-    int rc = rename_dir (self, self->old.path, aside);
+        rc = exists (self, aside, &there);
+    } while (rc == 0 && there);
+    if (rc == 0)
+        rc = rename_dir (self, self->old.path, aside);
     if (rc != 0)
         return rc;
     memcpy (self->summary->aside, aside, sizeof aside);
-    rc = rename_dir (self, self->fresh, self->old.path);
+    rc = zf_folder_sync_parent (&self->old, self->err); /* never may the new one replace it */
+    if (rc == 0)
+        rc = rename_dir (self, self->fresh, self->old.path);
     return rc != 0 ? rc : zf_folder_sync_parent (&self->old, self->err);
 }
 
 /* A repair was cut off between its two renames. */
 static int finish_earlier (repair_t *self)
 {
-    if (exists (self, self->old.path) || !exists (self, self->fresh))
-        return 0;
-    int rc = rename_dir (self, self->fresh, self->old.path);
+    bool old = true;
+    bool fresh = false;
+    int rc = exists (self, self->old.path, &old);
+    if (rc == 0 && !old)
+        rc = exists (self, self->fresh, &fresh);
+    if (rc != 0 || !fresh)
+        return rc;
+    rc = rename_dir (self, self->fresh, self->old.path);
     return rc != 0 ? rc : zf_folder_sync_parent (&self->old, self->err);
 }
 

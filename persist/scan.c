@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Two looks at all files. The first one learns below which position everything had been durable, and
- * to where the journal was trimmed; with that the second one can tell damage from a torn end, and
- * reports. What is missing shows as a gap in the positions of the valid entries. */
+/* Two looks at all files. The first one learns below which position everything had been durable,
+ * and to where the journal was trimmed; with that the second one can tell damage from a torn end,
+ * and reports. What is missing shows as a gap in the positions of the valid entries. */
 
 /* Where the chain of entries stopped. */
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 
 enum { GO_ON = 0, FOUND = 1 };
 
-/* -- Reporting ------------------------------------------------------------------------------------- */
+/* -- Reporting --------------------------------------------------------------------------------- */
 
 static int report (scan_t *s, const zf_scan_item_t *item)
 {
@@ -148,7 +148,7 @@ static int report_entry (scan_t *s, const zf_file_t *file, const zf_read_entry_t
     return report (s, &item);
 }
 
-/* -- Looking --------------------------------------------------------------------------------------- */
+/* -- Looking ----------------------------------------------------------------------------------- */
 
 /* Notes the first place at which the chain did not go on. */
 static void note_stop (scan_t *s, const char *file, uint64_t offset, const zf_read_entry_t *entry)
@@ -184,9 +184,9 @@ static int note_file (scan_t *s, uint64_t number, uint64_t offset, const char *w
 
 static bool is_in_place (const scan_t *s, uint64_t offset, const zf_entry_head_t *head)
 {
-    if (s->based)
-        return head->position == s->base + offset - ZF_SEGMENT_HEADER;
-    return head->position >= s->r.next;
+    if (head->position < s->r.next)
+        return false;
+    return !s->based || head->position == s->base + offset - ZF_SEGMENT_HEADER;
 }
 
 static int check_found (zf_recovery_t *r, const zf_file_t *file, uint64_t offset,
@@ -221,8 +221,8 @@ static int find_entry (scan_t *s, const zf_file_t *file, uint64_t offset, zf_rea
     return rc == FOUND ? zf_window_entry (&s->r.window, s->found, entry, err) : rc;
 }
 
-/* The journal goes on at that position: between where it stopped and there, something is missing, or
- * it is torn. */
+/* The journal goes on at that position: between where it stopped and there, something is missing,
+ * or it is torn. */
 static int reach (scan_t *s, uint64_t position)
 {
     int rc = 0;
@@ -305,7 +305,7 @@ static bool is_ours (const scan_t *s, size_t i)
 
 static int scan_file (scan_t *s, size_t i, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     const zf_known_head_t *known = &s->r.heads[i];
     int rc = zf_recovery_read_head (&s->r, i, err);
     if (rc == 0)
@@ -431,7 +431,7 @@ static int scan_twice (scan_t *s, zf_error_t *err)
     return rc == 0 && s->summary->damages == 0 ? ask_open (s, err) : rc;
 }
 
-/* -- The call -------------------------------------------------------------------------------------- */
+/* -- The call ---------------------------------------------------------------------------------- */
 
 static int scan_journal (zf_journal_t *journal, zf_scan_fn *fn, void *arg,
                          zf_scan_summary_t *summary, zf_error_t *err)

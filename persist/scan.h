@@ -5,7 +5,8 @@
 #include "persist/fs.h"
 #include <zferry/journal.h>
 
-/* As zf_journal_scan, on these files; summary must not be NULL. summary->first is right from the first call of fn on. */
+/* As zf_journal_scan, on these files; summary must not be NULL. summary->first is right from the
+ * first call of fn on. */
 int zf_journal_scan_on (zf_fs_t *fs, const char *dir, zf_scan_fn *fn, void *arg,
                         zf_scan_summary_t *summary, zf_error_t *err);
 

@@ -60,19 +60,19 @@ struct zf_journal {
     uint64_t asked;          /* how often a segment was asked for */
     uint64_t refused;        /* up to which of these there was no space */
     bool broken;             /* the keeper met an error that is not lack of space */
-    atomic_bool stopping;     /* the keeper is to end */
+    atomic_bool stopping;    /* the keeper is to end */
     zf_error_t keeper_error; /* why it is broken, or refused */
     pthread_t keeper;        /* the thread */
     bool keeper_runs;        /* there is one */
     zf_journal_watch_fn *watch; /* told of changes in room; NULL: nobody */
-    void *watch_arg;          /* for it */
+    void *watch_arg;            /* for it */
 
     /* Since open; not changed afterwards. */
     uint64_t replayed;
     uint64_t cut_bytes;
 };
 
-/* -- keeper.c -------------------------------------------------------------------------------------- */
+/* -- keeper.c ---------------------------------------------------------------------------------- */
 
 /* Makes a file of zeros that are on disk, with that header if it is not NULL. */
 int zf_spare_make (zf_journal_t *journal, zf_file_t *file, uint64_t capacity,
@@ -90,7 +90,7 @@ void zf_keeper_wake (zf_journal_t *journal);
 /* Waits for a segment that is ready and holds so many bytes. Returns 0, ZF_E_FULL, or ZF_E_IO. */
 int zf_keeper_obtain (zf_journal_t *journal, uint64_t capacity, zf_error_t *err);
 
-/* -- recover.c ------------------------------------------------------------------------------------- */
+/* -- recover.c --------------------------------------------------------------------------------- */
 
 /* Checks and replays what is there, cuts off a torn end, and leaves the journal ready to go on. */
 int zf_journal_recover (zf_journal_t *journal, zf_replay_fn *replay, void *arg, zf_error_t *err);

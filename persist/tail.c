@@ -59,7 +59,7 @@ static int find_base (zf_recovery_t *r, size_t i, zf_error_t *err)
 static int search_segment (zf_recovery_t *r, size_t i, header_fn *header, zf_found_fn *found,
                            zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     int rc = zf_recovery_open (r, i, &file, err);
     if (rc != 0)
         return rc;
@@ -85,7 +85,7 @@ static int search (zf_recovery_t *r, header_fn *header, zf_found_fn *found, zf_e
     return rc;
 }
 
-/* -- Torn or damaged? ------------------------------------------------------------------------------ */
+/* -- Torn or damaged? -------------------------------------------------------------------------- */
 
 static int evidence (const zf_recovery_t *r, const char *file, uint64_t offset, zf_error_t *err)
 {
@@ -98,10 +98,8 @@ static int evidence (const zf_recovery_t *r, const char *file, uint64_t offset, 
 
 static int judge_header (zf_recovery_t *r, const zf_file_t *file, size_t i, zf_error_t *err)
 {
-    const zf_segment_head_t *head = &r->heads[i].head;
-    if (head->base < r->next || zf_recovery_continues (r, i))
-        return GO_ON;
-    return evidence (r, file->name, 0, err);
+    bool torn = i == r->home + 1 && zf_recovery_continues (r, i); /* its first entry is not valid */
+    return torn ? GO_ON : evidence (r, file->name, 0, err);
 }
 
 static int judge_entry (zf_recovery_t *r, const zf_file_t *file, uint64_t offset,
@@ -121,13 +119,14 @@ static int judge_entry (zf_recovery_t *r, const zf_file_t *file, uint64_t offset
 /* Is there a valid entry now that continues the chain, in segment i at that offset? */
 static int is_valid_now (zf_recovery_t *r, size_t i, uint64_t offset, bool *valid, zf_error_t *err)
 {
-    zf_file_t file;
+    zf_file_t file = {.fd = -1};
     zf_read_entry_t entry;
+    uint64_t capacity = r->heads[i].valid ? r->heads[i].head.capacity : UINT64_MAX;
     *valid = false;
     int rc = zf_recovery_open (r, i, &file, err);
     if (rc != 0)
         return rc;
-    rc = zf_window_use (&r->probe, &file, UINT64_MAX, err);
+    rc = zf_window_use (&r->probe, &file, capacity, err);
     if (rc == 0)
         rc = zf_window_entry (&r->probe, offset, &entry, err);
     if (rc == 0 && entry.wrong == NULL)
@@ -181,7 +180,7 @@ int zf_tail_judge (zf_recovery_t *r, zf_error_t *err)
     return rc == 0 || rc == ZF_E_AGAIN ? rc : zf_error_set (err, rc, "%s", why.text);
 }
 
-/* -- Cutting off a torn end ------------------------------------------------------------------------ */
+/* -- Cutting off a torn end -------------------------------------------------------------------- */
 
 static int erase (zf_recovery_t *r, const zf_file_t *file, uint64_t offset, uint64_t size,
                   zf_error_t *err)

@@ -47,9 +47,11 @@ ZF_API void zf_journal_defaults_sized (zf_journal_options_t *options, size_t siz
 
 /* Opens or makes the journal, checks every entry and replays it. A torn end that was never synced
  * is cut off.
- * Returns 0, or ZF_E_INVAL, ZF_E_NOMEM, ZF_E_BUSY (another process has it), ZF_E_VERSION (written by
- * a later format), ZF_E_CORRUPT, ZF_E_FULL (no space for the first segment), ZF_E_IO, or what replay
- * answered. On failure *journal is NULL, nothing stays open, and no entry on disk was changed. */
+ * Returns 0, or ZF_E_INVAL, ZF_E_NOMEM, ZF_E_BUSY (another process has it), ZF_E_VERSION (written
+ * by a later format), ZF_E_CORRUPT, ZF_E_FULL (no space for the first segment), ZF_E_NOT_FOUND (no
+ * parent directory; read only: no journal), ZF_E_STALE (read only: its writer trimmed it while it
+ * was read, try again), ZF_E_IO, or what replay answered. On failure *journal is NULL, nothing
+ * stays open, and no entry on disk was changed. */
 ZF_API int zf_journal_open (zf_journal_t **journal, const zf_journal_options_t *options,
                             zf_error_t *err);
 
@@ -112,14 +114,14 @@ typedef struct {
 
 ZF_API void zf_journal_stats (zf_journal_t *journal, zf_journal_stats_t *stats);
 
-/* -- Looking into a journal ------------------------------------------------------------------------ */
+/* -- Looking into a journal -------------------------------------------------------------------- */
 
 typedef enum {
     ZF_SCAN_SEGMENT = 1, /* a file: position is that of its first entry, size that of the file */
     ZF_SCAN_DATA = 2,    /* an entry: data is what was appended */
     ZF_SCAN_TRIM = 3,    /* a trim entry: trim says to where */
     ZF_SCAN_CLOSE = 4,   /* the mark of an orderly close */
-    ZF_SCAN_DAMAGE = 5,  /* so many bytes of entries are lost here; 0: none, as far as can be told */
+    ZF_SCAN_DAMAGE = 5,  /* so many bytes of entries are lost here; 0: none that is known of */
     ZF_SCAN_TORN = 6     /* the remains of what was never synced: no damage */
 } zf_scan_what_t;
 
@@ -134,7 +136,7 @@ typedef struct {
     uint64_t entries;  /* of a segment: valid ones in it */
     zf_bytes_t data;   /* of a data entry */
     const char *text;  /* of a segment: "in use", "ready" or "trimmed"; of damage: what is wrong and
-                        * what it held, as far as headers still say */
+                          * what it held, as far as headers still say */
 } zf_scan_item_t;
 
 /* Called for what is found, in the order of the journal. The item and what it points to are valid
@@ -163,6 +165,12 @@ typedef struct {
  * while it was looked at: try again), ZF_E_NOMEM, ZF_E_IO, or what fn answered. */
 ZF_API int zf_journal_scan (const char *dir, zf_scan_fn *fn, void *arg, zf_scan_summary_t *summary,
                             zf_error_t *err);
+
+/* What a broker wrote into a data entry: calls fn for each operation (docs/format.md, section 10)
+ * with a line of words, "GONE queue 1 first 7 count 3". Returns 0, or ZF_E_CORRUPT when what
+ * follows is none: an entry of something else. */
+typedef void zf_entry_fn (void *arg, const char *operation);
+ZF_API int zf_entry_describe (zf_bytes_t entry, zf_entry_fn *fn, void *arg);
 
 typedef struct {
     zf_scan_summary_t found; /* what was there */

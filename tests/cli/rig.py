@@ -174,6 +174,13 @@ class Case(unittest.TestCase):
         self.endpoint = process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
         return process
 
+    def durable_broker(self, *args, **how):
+        """Starts a broker with the journal self.journal, which may be killed, where the last one was."""
+        endpoint = getattr(self, "endpoint", "tcp://127.0.0.1:*")
+        process = self.start("broker", "--bind", endpoint, "--journal", self.journal, *args, **how)
+        self.endpoint = process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
+        return process
+
     def zferry(self, *args, **how):
         """Runs a verb against the broker."""
         return run(*args, "--connect", self.endpoint, **how)

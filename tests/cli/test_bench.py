@@ -1,6 +1,7 @@
 """bench: what it prints, that its check finds mistakes, and that it leaves nothing behind."""
 
 import os
+import re
 
 import rig
 from rig import run
@@ -12,6 +13,14 @@ QUEUE = COMMON | {
 }
 REQUEST = COMMON | {
     "size", "count", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us", "ratio_p50", "ratio_p99",
+}
+LATENCY = COMMON | {
+    "size", "entry_size", "count", "sync", "confirm_p50_us", "confirm_p99_us", "disk_p50_us", "disk_p99_us",
+    "raw_p50_us", "raw_p99_us", "beyond_p50_us",
+}
+RECOVERY = COMMON | {
+    "size", "count", "sync", "memory_mb", "filled_per_s", "filled_rss_mb", "recovery_s", "broker_rss_mb",
+    "broker_peak_rss_mb", "drained_per_s", "lost", "duplicated", "damaged",
 }
 JOURNAL = {
     "bench", "zferry", "size", "batch", "count", "synced_mb_per_s", "syncs_per_s", "sync_p50_us", "sync_p99_us",
@@ -42,6 +51,38 @@ class Queue(BenchCase):
         self.assertEqual((row["transport"], row["size"]), ("tcp", 100))
         self.assertGreater(row["broker_cpu_us_per_msg"], 0)
         self.assertGreater(row["broker_peak_rss_mb"], 1)
+
+    def test_queue_with_a_journal_removes_it(self):
+        folder = self.folder()
+        for sync, name in (("always", "always"), ("interval=10ms", "interval"), ("never", "never")):
+            row = self.bench("queue", "--count", "20000", "--journal", folder, "--sync", sync)
+            self.check(row, 20000)
+            self.assertEqual(row["sync"], name)
+            self.assertGreater(row["journal_mb_per_s"], 0)
+            self.assertEqual(os.listdir(folder), [])
+        row = self.bench("queue", "--count", "100")
+        self.assertEqual((row["sync"], row["journal_mb_per_s"]), ("none", 0))
+
+    def test_queue_keeps_its_journal_when_asked_to(self):
+        folder = self.folder()
+        result = run("bench", "queue", "--count", "1000", "--journal", folder, "--keep")
+        self.assertEqual(result.code, 0, result.err)
+        kept = re.search(r"the journal is in (\S+)\n", result.err).group(1)
+        self.assertTrue(kept.startswith(folder + "/zferry-bench-"))
+        self.assertEqual(run("journal", "verify", kept).code, 0)
+
+    def test_latency_beside_disk_and_network(self):
+        folder = self.folder()
+        row = self.bench("queue", "--latency", "--count", "105", "--size", "200", "--journal", folder)
+        self.assertEqual(set(row), LATENCY)
+        self.assertEqual((row["count"], row["size"], row["sync"]), (105, 200, "always"))
+        self.assertGreater(row["entry_size"], 200)
+        for who in ("confirm", "disk", "raw"):
+            self.assertGreater(row[f"{who}_p50_us"], 0)
+            self.assertLessEqual(row[f"{who}_p50_us"], row[f"{who}_p99_us"])
+        rest = row["confirm_p50_us"] - row["disk_p50_us"] - row["raw_p50_us"]
+        self.assertAlmostEqual(row["beyond_p50_us"], rest, delta=0.3)
+        self.assertEqual(os.listdir(folder), [])
 
     def test_queue_over_ipc_removes_its_socket(self):
         folder = self.folder()
@@ -142,6 +183,23 @@ class Others(BenchCase):
         self.assertGreater(row["broker_rss_mb"], row["broker_rss_before_mb"])
         self.assertAlmostEqual(row["overhead_bytes_per_record"], row["overhead_mb"] * 1e6 / 20000, delta=6)
 
+    def test_recovery_finds_every_record(self):
+        folder = self.folder()
+        row = self.bench("recovery", "--records", "20000", "--size", "1KiB", "--memory", "4MiB", "--journal", folder)
+        self.assertEqual(set(row), RECOVERY)
+        self.assertEqual((row["count"], row["lost"], row["duplicated"], row["damaged"]), (20000, 0, 0, 0))
+        for figure in ("filled_per_s", "recovery_s", "broker_rss_mb", "drained_per_s"):
+            self.assertGreater(row[figure], 0, figure)
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_interrupted_recovery_leaves_nothing(self):
+        folder = self.folder()
+        process = self.start("bench", "recovery", "--records", "100000000", "--journal", folder, terminal="both")
+        process.out.wait_for(r"K[1-9]\d* of 100000000 records confirmed")
+        rig.interrupt(process)
+        self.assertEqual(process.wait(), 75)
+        self.assertEqual(os.listdir(folder), [])
+
     def test_journal_beside_the_disk(self):
         folder = self.folder()
         row = self.bench("journal", "--size", "50", "--batch", "20", "--count", "300", "--dir", folder)
@@ -179,6 +237,12 @@ class Others(BenchCase):
              "--transport inproc has its broker inside; leave --connect away"),
             (("request", "--transport", "inproc"), "--transport is tcp or ipc: it takes three processes"),
             (("queue", "--size", "15"), "--size is from 16 B to 8 MiB, not '15'"),
+            (("queue", "--latency"), "--latency is for a journal, over tcp: name its place with --journal"),
+            (("queue", "--keep"), "--keep is for a journal; name its place with --journal"),
+            (("queue", "--sync", "never"), "--sync is for a journal; name its directory with --journal"),
+            (("queue", "--journal", ".", "--transport", "inproc"),
+             "--journal takes a broker of its own process: without --connect, over tcp or ipc"),
+            (("recovery",), "name a place on a disk with --journal"),
             (("queue", "--producers", "65"), "--producers is from 1 to 64, not '65'"),
         ):
             verb = f"bench {args[0]}"

@@ -1,4 +1,4 @@
-"""demo: a worker is killed and no line is missing; and if one is, the demo says so."""
+"""demo: a worker and the broker are killed and no line is missing; and if one is, the demo says so."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import rig
 from rig import run
 
 FIELDS = {
-    "file", "lines", "workers", "killed", "posted", "confirmed", "processed", "redelivered", "repeated",
+    "file", "lines", "workers", "killed", "broker_killed", "posted", "confirmed", "processed", "redelivered", "repeated",
     "damaged", "dead", "lost", "records_per_s", "seconds",
 }
 QUICK = ("--seconds", "500ms", "--repeat", "10")
@@ -39,10 +39,21 @@ class Demo(rig.Case):
         path = self.file(b"".join(b"%d\n" % i for i in range(1000)))
         row, err = self.demo(path, "--seconds", "1", "--repeat", "20", "--workers", "3")
         self.check(row, 1000, 20000)
-        self.assertEqual((row["workers"], row["killed"]), (3, 1))
+        self.assertEqual((row["workers"], row["killed"], row["broker_killed"]), (3, 1, 1))
         self.assertGreater(row["redelivered"], 0)
         self.assertRegex(err, r"killed     worker 1 \(process \d+\) with SIGKILL after \d+ records\n")
-        self.assertIn("all 20000 records were processed, although a worker was killed\n", err)
+        broker = r"killed     the broker \(process (\d+)\) with SIGKILL, and the workers go on\n"
+        before = re.search(broker, err).group(1)
+        found = re.search(r"restarted  the broker \(process (\d+)\): (\d+) durable records in 1 queues", err)
+        self.assertNotEqual(found.group(1), before)
+        self.assertGreater(int(found.group(2)), 0)
+        self.assertIn("all 20000 records were processed, although a worker and the broker were killed\n", err)
+
+    def test_journal_is_removed(self):
+        folder = self.folder()
+        _, err = self.demo(self.file(b"a\n"), *QUICK, env=rig.environment(TMPDIR=folder))
+        self.assertIn(f", journal in {folder}/zferry-bench-", err)
+        self.assertEqual(os.listdir(folder), [])
 
     def test_any_lines_will_do(self):
         row, _ = self.demo(self.file(b"\n\n\xff\x00\xfe\nlong " + b"x" * 100_000 + b"\nno newline"), *QUICK)
@@ -56,8 +67,9 @@ class Demo(rig.Case):
     def test_single_worker_is_spared(self):
         row, err = self.demo(self.file(b"a\nb\n"), *QUICK, "--workers", "1")
         self.check(row, 2, 20)
-        self.assertEqual(row["killed"], 0)
-        self.assertNotIn("killed", err)
+        self.assertEqual((row["killed"], row["broker_killed"]), (0, 1))
+        self.assertNotIn("killed     worker", err)
+        self.assertIn("all 20 records were processed, although the broker was killed\n", err)
 
     def test_default_file(self):
         folder = self.folder()

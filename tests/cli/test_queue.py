@@ -30,8 +30,8 @@ class Queue(rig.Case):
         process = self.start("queue", "ls", "--no-color", "--connect", self.endpoint, terminal=True)
         self.assertEqual(process.wait(), 0)
         lines = process.out.text().split("\r\n")
-        self.assertRegex(lines[0], r"^queue +length +bytes +leased +delayed +workers +posted +acked +dead +oldest$")
-        self.assertRegex(lines[1], r"^alpha +2 +\d+ B +0 +0 +0 +2 +0 +0 +\d")
+        self.assertRegex(lines[0], r"^queue +length +bytes +leased +delayed +workers +posted +acked +dead +oldest +on disk +sync$")
+        self.assertRegex(lines[1], r"^alpha +2 +\d+ B +0 +0 +0 +2 +0 +0 +\d.* 0 B +none$")
         self.assertEqual(lines[0].index("length") + 6, lines[1].index(" 2 ") + 2)
 
     def test_colour_only_where_it_is_welcome(self):

@@ -1,5 +1,6 @@
 #include "tests/core/audit.h"
 
+#include "core/keep.h"
 #include "core/lru.h"
 
 #include <stdio.h>
@@ -312,6 +313,23 @@ static void audit_store (const zf_engine_t *engine, const logged_t *logged)
     CHECK (busy == store->loads_busy);
 }
 
+/* Requests and kept answers by id. Returns the overhead of these. */
+static uint64_t audit_kept (const zf_engine_t *engine)
+{
+    uint64_t overhead = 0;
+    for (const zf_kept_t *kept = engine->kept; kept != NULL; kept = kept->hh.next) {
+        CHECK (kept->request != NULL || kept->answer != NULL);
+        CHECK (kept->request == NULL || kept->request->kept == kept);
+        CHECK (kept->answer == NULL || kept->answer->kept == kept);
+        CHECK (kept->answer == NULL || kept->answer->queue->holds_replies);
+        const zf_fetch_t *fetch;
+        DL_FOREACH (kept->fetches, fetch)
+            CHECK (fetch->kept == kept && !fetch->session->gone);
+        overhead += sizeof *kept + kept->id_size;
+    }
+    return overhead;
+}
+
 void audit_engine (const zf_engine_t *engine)
 {
     logged_t logged = {0};
@@ -335,6 +353,7 @@ void audit_engine (const zf_engine_t *engine)
     CHECK (consumers == 0);
     CHECK (sessions == engine->counters.sessions);
     CHECK (bytes == engine->bytes && dead_bytes == engine->dead_bytes);
+    overhead += audit_kept (engine);
     CHECK (overhead == engine->overhead);
     audit_store (engine, &logged);
     const zf_queue_t *queue;

@@ -53,7 +53,7 @@ static void same_wait (const zf_queue_t *queue, const walk_t *live, const walk_t
     uint64_t now = queue->engine->now_ms;
     uint64_t due = due_of (live);
     uint64_t other = due_of (twin);
-    if (live->chunk->data == NULL) /* it may just wait for its bytes */
+    if (live->run != NULL && live->run->sentence != 0) /* it just waits for its bytes */
         return;
     if (due > now ? other != due : other > now)
         DIFFER ("%s: record %" PRIu64 " is due at %" PRIu64 ", not at %" PRIu64, queue->name,

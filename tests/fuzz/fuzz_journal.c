@@ -2,8 +2,8 @@
  * (below); then come up to FILES files, each as its length (u16le) and that many bytes, or as many
  * as there are.
  *
- * What opens must open again, with the same entries and one more. What is refused must not have been
- * changed, and can be repaired, after which it opens. */
+ * What opens must open again, with the same entries and one more. What is refused must be left as it
+ * was, and can be repaired, after which it opens. */
 #include "core/bytes.h"
 #include "persist/journal.h"
 #include "persist/scan.h"
@@ -51,7 +51,7 @@ static void must (bool holds, const char *what)
     abort ();
 }
 
-/* -- the files ---------------------------------------------------------------------------------- */
+/* -- the files --------------------------------------------------------------------------------- */
 
 static void fix_segment (uint8_t *bytes, size_t size, uint64_t number)
 {
@@ -114,7 +114,7 @@ static disk_t *disk_of_input (const uint8_t *data, size_t size)
     return disk;
 }
 
-/* -- the journal -------------------------------------------------------------------------------- */
+/* -- the journal ------------------------------------------------------------------------------- */
 
 static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *err)
 {

@@ -118,7 +118,7 @@ static bool try_subsets (place_of_t *at, driver_t *driver)
     return fine && (!deep || try_all_subsets (at, driver));
 }
 
-/* Only the process ended; the next one goes on with what was written and not synced, until the power
+/* Only the process ended; the next one goes on with what was written and not synced. Then the power
  * fails. */
 static bool try_kill (place_of_t *at, driver_t *driver)
 {
@@ -126,9 +126,9 @@ static bool try_kill (place_of_t *at, driver_t *driver)
     at->pick = at->end;
     driver_kill (driver);
     must_be_fine (driver, "opening after a kill", driver_open (driver));
-    if (driver->journal != NULL && at->end % 2 == 0)
-        must_be_fine (driver, "append", driver_append (driver, 700, 1));
-    if (driver->journal != NULL && at->end % 3 == 0)
+    for (uint64_t i = 0; driver->journal != NULL && i < at->end % 4; i++)
+        must_be_fine (driver, "append", driver_append (driver, 35000, 1)); /* up to a roll */
+    if (driver->journal != NULL && at->end % 3 != 0)
         must_be_fine (driver, "sync", driver_sync (driver));
     disk_t *after = disk_after_crash (driver->disk, DISK_KEEP_RANDOM, at->pick);
     bool fine = !is_wrong (at, driver) && recovers (at, after, &driver->ledger);
@@ -144,6 +144,7 @@ static bool end_work (place_of_t *at, uint64_t *calls)
     driver_init (&driver, disk, at->campaign->plant, at->campaign->seed, NULL);
     driver.stop_at = at->end;
     driver.part = at->end % 2 == 0 ? DISK_WHOLE : DISK_PART;
+    driver.first = at->campaign->first;
     must_be_fine (&driver, "working", driver_run (&driver, at->campaign->steps));
     *calls = disk_calls (disk);
     bool fine = !is_wrong (at, &driver);

@@ -8,6 +8,7 @@
 
 typedef struct {
     uint64_t seed;      /* of the work and of all that is random */
+    size_t first;       /* bytes of an entry that is appended before; 0: none */
     uint32_t steps;     /* how long the work is */
     uint32_t subsets;   /* random subsets of the unsynced that are tried at each end */
     uint32_t deep;      /* at each so many-th end all subsets are, if there are few, and the

@@ -1,11 +1,13 @@
 #include "tests/persist/damage.h"
 
+#include "core/bytes.h"
 #include "persist/journal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define DIR "/j"
 
@@ -29,9 +31,10 @@ typedef struct {
     disk_t *disk;
     plant_t plant;
     zf_journal_options_t options;
-    uint64_t replays; /* entries replayed */
-    bool skipped;     /* one was not, by plant */
-    bool extra;       /* an entry of our own is behind the golden ones */
+    uint64_t replays;     /* entries replayed */
+    bool skipped;         /* one was not, by plant */
+    const char *replayed; /* what is wrong with them, if the journal opens; NULL: nothing */
+    bool extra;           /* an entry of our own is behind the golden ones */
 } attempt_t;
 
 static bool wrong (attempt_t *attempt, const char *what, const char *detail)
@@ -44,7 +47,7 @@ static bool wrong (attempt_t *attempt, const char *what, const char *detail)
     return false;
 }
 
-/* -- what has to come --------------------------------------------------------------------------- */
+/* -- what has to come -------------------------------------------------------------------------- */
 
 /* Does something behind entry i say that it was durable? */
 static bool has_evidence (const golden_t *golden, size_t i)
@@ -106,7 +109,7 @@ static expected_t expect_length (const golden_t *golden, size_t file, size_t siz
     return e;
 }
 
-/* -- what comes --------------------------------------------------------------------------------- */
+/* -- what comes -------------------------------------------------------------------------------- */
 
 /* What was trimmed may be missing at the beginning. */
 static size_t first_kept (const golden_t *golden, uint64_t position)
@@ -139,13 +142,13 @@ static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *er
     const golden_entry_t *entry = &golden->entries[attempt->seen];
     if (attempt->seen >= attempt->expected->until) {
         if (!attempt->extra)
-            wrong (attempt, "more entries", "than there can be");
+            attempt->replayed = "more entries than there can be";
         attempt->extra = false;
     } else if (entry->position != position) {
-        wrong (attempt, "a hole", "before an entry");
+        attempt->replayed = "a hole before an entry";
     } else if (entry->size != data.size || (data.size > 0 && memcmp (golden_payload (golden, entry),
                                                                      data.data, data.size) != 0)) {
-        wrong (attempt, "an entry", "with other bytes");
+        attempt->replayed = "an entry with other bytes";
     }
     attempt->seen++;
     return 0;
@@ -156,6 +159,7 @@ static int open_it (attempt_t *attempt, zf_journal_t **journal, zf_error_t *err)
     attempt->seen = 0;
     attempt->replays = 0;
     attempt->skipped = false;
+    attempt->replayed = NULL;
     plant_init (&attempt->plant, disk_fs (attempt->disk), attempt->damage->plant);
     zf_journal_defaults (&attempt->options);
     attempt->options.dir = DIR;
@@ -202,11 +206,15 @@ static bool goes_on (attempt_t *attempt, zf_journal_t *journal)
     if (open_it (attempt, &journal, &err) != 0)
         return wrong (attempt, "open after recovery:", err.text);
     zf_journal_close (&journal);
+    if (attempt->replayed != NULL)
+        return wrong (attempt, "replayed after recovery:", attempt->replayed);
     return !attempt->extra || wrong (attempt, "what was appended after recovery", "is gone");
 }
 
 static bool went_on (attempt_t *attempt, zf_journal_t *journal)
 {
+    if (attempt->replayed != NULL)
+        wrong (attempt, "replayed:", attempt->replayed);
     bool fine = attempt->expected->may_go_on
                     ? is_complete (attempt) || wrong (attempt, "entries are missing", "at the end")
                     : wrong (attempt, "damage", "was not reported");
@@ -254,7 +262,7 @@ static bool attempt (damage_t *damage, disk_t *disk, const expected_t *expected)
     return fine && damage->wrong[0] == '\0';
 }
 
-/* -- all of it ---------------------------------------------------------------------------------- */
+/* -- all of it --------------------------------------------------------------------------------- */
 
 void damage_init (damage_t *damage, const char *name)
 {
@@ -303,5 +311,37 @@ bool damage_length (damage_t *damage, size_t file, size_t size)
     expected_t e = expect_length (&damage->golden, file, size);
     if (!damage->blind)
         disk_truncate (disk, path_of (damage, file, path, sizeof path), size);
+    return attempt (damage, disk, &e);
+}
+
+bool damage_missing (damage_t *damage, size_t file)
+{
+    char path[256];
+    disk_t *disk = healthy (damage);
+    expected_t e = expect_length (&damage->golden, file, 0);
+    e.shape = "missing";
+    disk_fs (disk)->unlink (disk_fs (disk), path_of (damage, file, path, sizeof path));
+    disk_t *settled = disk_after_crash (disk, DISK_KEEP_ALL, 0);
+    disk_free (&disk);
+    return attempt (damage, settled, &e);
+}
+
+bool damage_forged (damage_t *damage, size_t byte)
+{
+    char path[256];
+    uint8_t entry[256];
+    golden_t *golden = &damage->golden;
+    const golden_entry_t *last = &golden->entries[golden->entry_count - 1];
+    const golden_file_t *file = &golden->files[last->file];
+    expected_t e = expect_bits (golden, last->file, last->offset + byte);
+    e.shape = "forged";
+    memcpy (entry, file->bytes + last->offset, GOLDEN_HEAD + last->size);
+    entry[byte] ^= 8;
+    uint64_t seed = XXH3_64bits (entry, 32);
+    zf_store_u64le (entry + 32, XXH3_64bits_withSeed (entry + GOLDEN_HEAD, last->size, seed));
+    disk_t *disk = healthy (damage);
+    path_of (damage, last->file, path, sizeof path);
+    for (size_t i = 0; i < GOLDEN_HEAD; i++)
+        disk_flip (disk, path, last->offset + i, entry[i] ^ file->bytes[last->offset + i]);
     return attempt (damage, disk, &e);
 }

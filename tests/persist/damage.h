@@ -24,5 +24,10 @@ void damage_fini (damage_t *damage);
 bool damage_none (damage_t *damage);
 bool damage_bits (damage_t *damage, size_t file, size_t offset, uint8_t bits);
 bool damage_length (damage_t *damage, size_t file, size_t size);
+bool damage_missing (damage_t *damage, size_t file);
+
+/* A byte in the header of the last entry, the sum of which is put right: it is a valid entry, but
+ * none that follows the one before. */
+bool damage_forged (damage_t *damage, size_t byte);
 
 #endif

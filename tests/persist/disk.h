@@ -41,12 +41,12 @@ disk_t *disk_new (void);
 void disk_free (disk_t **disk);
 
 /* The calls; of one owner, as long as the disk. They are synchronous (no threads of the journal's),
- * which the caller may change. Its random bytes are 0, 1, 2 and so on, from the disk's making on. */
+ * which the caller may change. Its random bytes are 0, 1, 2 and so on since the disk was made. */
 zf_fs_t *disk_fs (disk_t *disk);
 
 const char *disk_call_name (disk_call_t call);
 
-/* -- the end of the process, and of the power --------------------------------------------------- */
+/* -- the end of the process, and of the power -------------------------------------------------- */
 
 /* The process ends at the n-th call from now on: that call and all later ones answer -EIO and
  * change nothing. But how much of that n-th call is done nevertheless, unseen: */
@@ -80,7 +80,7 @@ typedef enum {
 /* The disk after a power failure, with all that is on it synced; the one given is left as it is. */
 disk_t *disk_after_crash (const disk_t *disk, disk_keep_t keep, uint64_t pick);
 
-/* -- faults ------------------------------------------------------------------------------------- */
+/* -- faults ------------------------------------------------------------------------------------ */
 
 #define DISK_FOREVER UINT64_MAX
 
@@ -105,7 +105,7 @@ void disk_limit (disk_t *disk, uint64_t bytes);
  * runs. NULL: none. */
 void disk_watch (disk_t *disk, void (*watch) (bool inside));
 
-/* -- looking, and tampering --------------------------------------------------------------------- */
+/* -- looking, and tampering -------------------------------------------------------------------- */
 
 uint64_t disk_calls (const disk_t *disk);                      /* so far, of all kinds */
 uint64_t disk_calls_of (const disk_t *disk, disk_call_t call); /* so far, of this kind */

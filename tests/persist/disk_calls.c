@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- each call ---------------------------------------------------------------------------------- */
+/* -- each call --------------------------------------------------------------------------------- */
 
 /* Is there still something to do in the call that the process ends in? */
 static bool dies_later (disk_t *disk, disk_call_t call)
@@ -73,7 +73,7 @@ static node_t *node_of (disk_t *disk, int fd)
     return &disk->nodes[disk->handles[fd].node];
 }
 
-/* -- opening and closing ------------------------------------------------------------------------ */
+/* -- opening and closing ----------------------------------------------------------------------- */
 
 static int add_file (disk_t *disk, const place_t *place)
 {
@@ -171,7 +171,7 @@ static int64_t fs_size (zf_fs_t *fs, int fd)
     return leave (disk, rc);
 }
 
-/* -- reading and writing ------------------------------------------------------------------------ */
+/* -- reading and writing ----------------------------------------------------------------------- */
 
 static size_t shortened (disk_t *disk, size_t size)
 {
@@ -301,7 +301,7 @@ static int fs_datasync (zf_fs_t *fs, int fd)
     return (int) leave (disk, rc);
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 static int do_mkdir (disk_t *disk, const char *path)
 {

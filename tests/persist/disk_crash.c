@@ -39,7 +39,7 @@ static bool survives (picker_t *self)
     return rand_below (&self->bits, 16) < self->chance;
 }
 
-/* -- which files can be there ------------------------------------------------------------------- */
+/* -- which files can be there ------------------------------------------------------------------ */
 
 static void mark_names (bool *marks, const names_t *names)
 {
@@ -62,7 +62,7 @@ static bool *named (const disk_t *disk)
     return marks;
 }
 
-/* -- files -------------------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------------------- */
 
 static bool differs (const node_t *file, size_t i)
 {
@@ -130,7 +130,7 @@ uint64_t disk_doubts (const disk_t *disk)
     return count;
 }
 
-/* -- directories -------------------------------------------------------------------------------- */
+/* -- directories ------------------------------------------------------------------------------- */
 
 static void crash_directory (disk_t *disk, size_t i, const node_t *from, picker_t *picker)
 {

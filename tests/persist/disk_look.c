@@ -47,7 +47,7 @@ size_t disk_read (const disk_t *disk, const char *path, uint64_t offset, void *d
     return n;
 }
 
-/* -- tampering ---------------------------------------------------------------------------------- */
+/* -- tampering --------------------------------------------------------------------------------- */
 
 /* What programs see becomes what is durable. */
 static void settle (node_t *file)
@@ -113,7 +113,7 @@ void disk_truncate (disk_t *disk, const char *path, uint64_t size)
     settle (file);
 }
 
-/* -- comparing ---------------------------------------------------------------------------------- */
+/* -- comparing --------------------------------------------------------------------------------- */
 
 static int compare_names (const void *a, const void *b)
 {

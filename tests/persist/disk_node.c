@@ -7,7 +7,7 @@
 
 void *disk_memory (void *block, size_t size)
 {
-    void *moved = realloc (block, size);
+    void *moved = realloc (block, size > 0 ? size : 1);
     if (moved == NULL)
         abort ();
     return moved;
@@ -18,7 +18,7 @@ uint64_t disk_rounded (uint64_t size)
     return (size + DISK_SECTOR - 1) / DISK_SECTOR * DISK_SECTOR;
 }
 
-/* -- bytes -------------------------------------------------------------------------------------- */
+/* -- bytes ------------------------------------------------------------------------------------- */
 
 blob_t *blob_share (blob_t *blob)
 {
@@ -64,7 +64,7 @@ const uint8_t *blob_sector (const blob_t *blob, uint64_t i)
                                                                : zeros;
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 static entry_t *names_entry (const names_t *names, const char *name)
 {
@@ -133,7 +133,7 @@ void directory_change (disk_t *disk, int parent, const change_t *change)
     directory->changes[directory->change_count++] = *change;
 }
 
-/* -- nodes -------------------------------------------------------------------------------------- */
+/* -- nodes ------------------------------------------------------------------------------------- */
 
 int node_new (disk_t *disk, bool directory)
 {

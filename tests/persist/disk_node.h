@@ -95,7 +95,7 @@ typedef struct {
     char name[DISK_NAME]; /* in the parent */
 } place_t;
 
-/* -- disk_node.c -------------------------------------------------------------------------------- */
+/* -- disk_node.c ------------------------------------------------------------------------------- */
 
 void *disk_memory (void *block, size_t size); /* realloc that ends the program when it fails */
 blob_t *blob_share (blob_t *blob);
@@ -118,7 +118,7 @@ uint64_t disk_rounded (uint64_t size);                    /* up to whole sectors
 void directory_change (disk_t *disk, int parent, const change_t *change);
 void change_apply (names_t *names, const change_t *change); /* if it still can be */
 
-/* -- disk_calls.c ------------------------------------------------------------------------------- */
+/* -- disk_calls.c ------------------------------------------------------------------------------ */
 
 extern const zf_fs_t disk_calls_table;
 

@@ -50,7 +50,7 @@ void driver_fini (driver_t *driver)
     ledger_free (&driver->ledger);
 }
 
-/* -- calls -------------------------------------------------------------------------------------- */
+/* -- calls ------------------------------------------------------------------------------------- */
 
 /* Around each call of the journal. */
 static void begin (driver_t *driver, phase_t phase)
@@ -225,7 +225,7 @@ int driver_close (driver_t *driver)
     return answered (driver, rc);
 }
 
-/* -- steps -------------------------------------------------------------------------------------- */
+/* -- steps ------------------------------------------------------------------------------------- */
 
 /* A size that ends at the end of the segment, or a little before, so that what is left is too
  * little for a header, or is just enough for one. */
@@ -291,6 +291,8 @@ int driver_run (driver_t *driver, uint32_t steps)
 {
     arm (driver);
     int rc = driver_open (driver);
+    if (rc == 0 && driver->first > 0)
+        rc = driver_append (driver, driver->first, 1);
     for (uint32_t i = 0; i < steps && rc == 0; i++)
         rc = driver_step (driver);
     if (driver->journal == NULL)

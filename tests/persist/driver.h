@@ -16,6 +16,7 @@ typedef struct {
     zf_journal_t *journal; /* NULL: not open */
     zf_journal_options_t options;
     ledger_t ledger;
+    size_t first;     /* bytes of an entry that driver_run begins with; 0: none */
     uint64_t seed;    /* of the next step */
     uint64_t stop_at; /* in calls of the disk: the process ends for good; 0: never */
     disk_part_t part; /* see disk_stop_at */
@@ -47,8 +48,8 @@ int driver_close (driver_t *driver);
  * opened again, reading. */
 int driver_step (driver_t *driver);
 
-/* Opens and takes so many steps, as long as it works, and closes. Returns 0 or the first answer that
- * was not. */
+/* Opens, appends the first entry, takes so many steps, as long as it works, and closes. Returns 0
+ * or the first answer that was not. */
 int driver_run (driver_t *driver, uint32_t steps);
 
 #endif

@@ -33,7 +33,7 @@ static bool is_wrong (faults_t *faults, uint64_t n, const driver_t *driver)
     return faults->wrong[0] != '\0';
 }
 
-/* -- while it fails ----------------------------------------------------------------------------- */
+/* -- while it fails ---------------------------------------------------------------------------- */
 
 static void check_answer (const faults_t *faults, driver_t *driver, int rc, bool fired)
 {
@@ -86,7 +86,7 @@ static void work (faults_t *faults, driver_t *driver)
     faults->poisoned += driver->poisoned;
 }
 
-/* -- when it is over ---------------------------------------------------------------------------- */
+/* -- when it is over --------------------------------------------------------------------------- */
 
 static void must_open (driver_t *driver)
 {

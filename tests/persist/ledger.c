@@ -78,7 +78,7 @@ void ledger_fill (uint64_t serial, void *data, size_t size)
         fill_random (serial, data, size);
 }
 
-/* -- writing ------------------------------------------------------------------------------------ */
+/* -- writing ----------------------------------------------------------------------------------- */
 
 uint64_t ledger_append (ledger_t *ledger, uint64_t position, size_t size)
 {
@@ -105,7 +105,7 @@ void ledger_trim (ledger_t *ledger, uint64_t position)
         ledger->trimmed = position;
 }
 
-/* -- replaying ---------------------------------------------------------------------------------- */
+/* -- replaying --------------------------------------------------------------------------------- */
 
 /* Index of the first entry at or behind a position. */
 static size_t index_at (const ledger_t *ledger, uint64_t position)
@@ -204,7 +204,7 @@ void ledger_end (ledger_t *ledger, zf_journal_t *journal)
     take_trim (ledger, journal);
 }
 
-/* -- reading ------------------------------------------------------------------------------------ */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 static int read_entry (ledger_t *ledger, zf_journal_t *journal, const ledger_entry_t *entry,
                        zf_error_t *err)

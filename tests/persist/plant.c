@@ -39,7 +39,7 @@ static bool is_segment (const char *path)
     return size > 4 && strcmp (path + size - 4, ".zfj") == 0;
 }
 
-/* -- calls that may go wrong -------------------------------------------------------------------- */
+/* -- calls that may go wrong ------------------------------------------------------------------- */
 
 static int fs_open (zf_fs_t *fs, const char *path, int flags)
 {
@@ -152,7 +152,7 @@ static int fs_list (zf_fs_t *fs, const char *path, zf_fs_name_fn *fn, void *arg)
     return self->under->list (self->under, path, fn, arg);
 }
 
-/* -- calls that go right ------------------------------------------------------------------------ */
+/* -- calls that go right ----------------------------------------------------------------------- */
 
 static int fs_close (zf_fs_t *fs, int fd)
 {

@@ -65,6 +65,31 @@ static void cut_closed_journal_is_prefix_or_reported (void **state)
     cut_everywhere ("closed", false);
 }
 
+static void segment_missing_is_prefix_or_reported (void **state)
+{
+    damage_t damage;
+    damage_init (&damage, "killed");
+    bool fine = true;
+    for (size_t file = 0; file < damage.golden.file_count && fine; file++)
+        fine = damage_missing (&damage, file);
+    show (&damage, "killed");
+}
+
+/* Positions and sums of entries before are what ties an entry to its place. */
+static void entry_valid_by_itself_that_does_not_follow_is_not_taken (void **state)
+{
+    damage_t damage;
+    damage_init (&damage, "killed");
+    bool fine = true;
+    for (size_t byte = 8; byte < 32 && fine; byte++)
+        if (byte < 16 || byte >= 24) /* position and sum of the entry before */
+            fine = damage_forged (&damage, byte);
+    assert_int_equal (damage.tried, fine ? 16 : damage.tried);
+    if (!fine)
+        fail_msg ("%s", damage.wrong);
+    damage_fini (&damage);
+}
+
 /* Bytes that are not payload are few: all of them are damaged; of the others some. */
 static bool is_chosen (const golden_t *golden, size_t file, size_t offset)
 {
@@ -108,6 +133,8 @@ int main (void)
         cmocka_unit_test (flip_in_closed_journal_is_prefix_or_reported),
         cmocka_unit_test (cut_killed_journal_is_prefix_or_reported),
         cmocka_unit_test (cut_closed_journal_is_prefix_or_reported),
+        cmocka_unit_test (segment_missing_is_prefix_or_reported),
+        cmocka_unit_test (entry_valid_by_itself_that_does_not_follow_is_not_taken),
         cmocka_unit_test (flip_in_ordinary_segments_is_prefix_or_reported),
         cmocka_unit_test (cut_ordinary_segments_is_prefix_or_reported),
     };

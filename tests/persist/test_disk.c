@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ static ssize_t write_at (disk_t *disk, int fd, uint64_t offset, const char *text
     zf_fs_t *fs = disk_fs (disk);
     char copy[64];
     size_t size = strlen (text);
-    memcpy (copy, text, size);
+    snprintf (copy, sizeof copy, "%s", text);
     struct iovec parts[] = {{.iov_base = copy, .iov_len = size / 2},
                             {.iov_base = copy + size / 2, .iov_len = size - size / 2}};
     return fs->pwritev (fs, fd, parts, 2, offset);
@@ -68,7 +69,7 @@ static void assert_text (const disk_t *disk, const char *path, uint64_t offset, 
     assert_string_equal (found, text);
 }
 
-/* -- what survives ------------------------------------------------------------------------------ */
+/* -- what survives ----------------------------------------------------------------------------- */
 
 static void write_read_again_is_there (void **state)
 {
@@ -211,7 +212,7 @@ static void random_subset_is_the_same_for_a_seed_and_differs_between (void **sta
     disk_free (&first);
 }
 
-/* -- the end of the process --------------------------------------------------------------------- */
+/* -- the end of the process -------------------------------------------------------------------- */
 
 static void stop_refuses_that_call_and_all_later_ones (void **state)
 {
@@ -261,7 +262,7 @@ static void lock_is_held_until_closed_or_the_process_ends (void **state)
     assert_int_equal (fs->lock (fs, one), 0);
 }
 
-/* -- faults ------------------------------------------------------------------------------------- */
+/* -- faults ------------------------------------------------------------------------------------ */
 
 static void fault_hits_the_calls_it_is_for (void **state)
 {
@@ -331,7 +332,7 @@ static void calls_can_be_short_and_interrupted (void **state)
     assert_int_equal (write_at (disk, fd, 0, "12345678"), -EINTR);
 }
 
-/* -- looking ------------------------------------------------------------------------------------ */
+/* -- looking ----------------------------------------------------------------------------------- */
 
 static int count_name (void *arg, const char *name)
 {

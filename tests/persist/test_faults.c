@@ -42,7 +42,7 @@ static uint64_t play (const faults_t *like)
     return poisoned;
 }
 
-/* -- calls that fail ---------------------------------------------------------------------------- */
+/* -- calls that fail --------------------------------------------------------------------------- */
 
 #define IO   FAULTS_ANSWER (ZF_E_IO)
 #define FULL FAULTS_ANSWER (ZF_E_FULL)
@@ -86,7 +86,7 @@ static void open_that_fails_for_a_while_loses_nothing (void **state)
                           .allowed = IO | FAULTS_ANSWER (ZF_E_NOMEM)});
 }
 
-/* -- memory that runs out ----------------------------------------------------------------------- */
+/* -- memory that runs out ---------------------------------------------------------------------- */
 
 static void watch_journal (bool inside)
 {
@@ -119,7 +119,7 @@ static void any_allocation_that_fails_loses_nothing (void **state)
     assert_int_equal (play (&faults), 0);
 }
 
-/* -- calls that do less than was asked ---------------------------------------------------------- */
+/* -- calls that do less than was asked --------------------------------------------------------- */
 
 static void assert_fine (driver_t *driver, int rc)
 {
@@ -161,7 +161,7 @@ static void calls_that_are_short_are_continued (void **state)
         work_on (700 + i, 3, bytes[i]);
 }
 
-/* -- a disk that is full ------------------------------------------------------------------------ */
+/* -- a disk that is full ----------------------------------------------------------------------- */
 
 typedef struct {
     disk_t *disk;

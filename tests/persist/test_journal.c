@@ -136,7 +136,7 @@ static void assert_replayed (rig_t *rig, uint32_t from, uint32_t count)
         assert_int_equal (rig->numbers[i], from + i);
 }
 
-/* -- Appending and replaying ----------------------------------------------------------------------- */
+/* -- Appending and replaying ------------------------------------------------------------------- */
 
 static void new_journal_is_empty (void **state)
 {
@@ -248,7 +248,7 @@ static void replay_refuses_open_fails (void **state)
     assert_replayed (rig, 1, 3);
 }
 
-/* -- Segments -------------------------------------------------------------------------------------- */
+/* -- Segments ---------------------------------------------------------------------------------- */
 
 static void entries_roll_over_many_segments (void **state)
 {
@@ -326,7 +326,7 @@ static void many_segments_keep_few_files_open (void **state)
     assert_int_equal (count_descriptors (), before);
 }
 
-/* -- Reading --------------------------------------------------------------------------------------- */
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 static void entries_are_read_before_they_are_synced (void **state)
 {
@@ -382,7 +382,7 @@ static void fetch_of_a_damaged_entry_names_file_and_offset (void **state)
     assert_non_null (strstr (rig->err.text, "segment 0000000000000001.zfj at byte 208"));
 }
 
-/* -- Trimming -------------------------------------------------------------------------------------- */
+/* -- Trimming ---------------------------------------------------------------------------------- */
 
 static void trimmed_segments_are_used_again (void **state)
 {
@@ -461,7 +461,7 @@ static void read_skips_what_is_no_data (void **state)
     assert_int_equal (position, zf_journal_next (rig->journal));
 }
 
-/* -- No space -------------------------------------------------------------------------------------- */
+/* -- No space ---------------------------------------------------------------------------------- */
 
 static uint32_t append_until_full (rig_t *rig, uint32_t number)
 {
@@ -517,7 +517,7 @@ static void entry_larger_than_the_cap_is_refused (void **state)
     assert_replayed (rig, 1, 10);
 }
 
-/* -- Torn and damaged ends ------------------------------------------------------------------------- */
+/* -- Torn and damaged ends --------------------------------------------------------------------- */
 
 static void torn_end_is_cut_off (void **state)
 {
@@ -625,7 +625,7 @@ static void segment_of_another_journal_is_reported (void **state)
     assert_non_null (strstr (rig->err.text, "another journal"));
 }
 
-/* -- Who may open it ------------------------------------------------------------------------------- */
+/* -- Who may open it --------------------------------------------------------------------------- */
 
 static void second_opener_is_refused (void **state)
 {

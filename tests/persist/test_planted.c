@@ -43,11 +43,6 @@ static void crashes_find_what_is_lost_or_wrong (void **state)
     assert_true (found_by_crashes (PLANT_DURABLE_EARLY));
 }
 
-static void crashes_find_nothing_where_nothing_is_planted (void **state)
-{
-    assert_false (found_by_crashes (PLANT_NONE));
-}
-
 static bool found_by_faults (plant_kind_t plant, disk_call_t call, int error)
 {
     for (uint64_t i = 0; i < SEEDS; i++) {
@@ -121,7 +116,6 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (crashes_find_what_was_not_synced),
         cmocka_unit_test (crashes_find_what_is_lost_or_wrong),
-        cmocka_unit_test (crashes_find_nothing_where_nothing_is_planted),
         cmocka_unit_test (faults_find_what_was_not_noticed),
         cmocka_unit_test (short_writes_are_found),
         cmocka_unit_test (damage_finds_what_is_answered_wrongly),

@@ -182,7 +182,7 @@ static void damaged_anywhere_is_repaired_with_all_that_is_whole (void **state)
     damage_every_byte ("closed");
 }
 
-/* -- a repair that does not come to its end ----------------------------------------------------- */
+/* -- a repair that does not come to its end ---------------------------------------------------- */
 
 static void repair_again (rig_t *rig, disk_t *disk)
 {

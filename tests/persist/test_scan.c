@@ -326,7 +326,7 @@ static void segment_of_another_journal_is_damage (void **state)
     }
 }
 
-/* -- Repair ---------------------------------------------------------------------------------------- */
+/* -- Repair ------------------------------------------------------------------------------------ */
 
 static zf_repair_summary_t repair (rig_t *rig)
 {

@@ -10,8 +10,8 @@ import zmq
 DEADLINE_MS = 60000  # generous: sanitizer builds on a busy machine
 
 HELLO, WELCOME, PING, PONG, BYE, RESET, ERROR = 1, 2, 3, 4, 5, 6, 7
-POST, CONFIRM, POST_MANY, DONE = 10, 11, 12, 13
-REQUEST, REPLY = 20, 21
+POST, CONFIRM, POST_MANY, DONE, LINK, LINKED = 10, 11, 12, 13, 14, 15
+REQUEST, REPLY, FETCH = 20, 21, 22
 CONSUME, DELIVER, ACK, NACK, REJECT, RELEASE, EXTEND, ANSWER = 30, 31, 32, 33, 34, 35, 36, 37
 ADMIN, RESULT = 40, 41
 
@@ -245,9 +245,9 @@ class Producer(Peer):
 class Worker(Peer):
     """Takes records (8)."""
 
-    def consume(self, queue, limit):
+    def consume(self, queue, limit, *flags):
         self.queue = queue
-        self.say(CONSUME, queue, limit)
+        self.say(CONSUME, queue, limit, *flags)
         return self
 
     def take(self):

@@ -118,8 +118,9 @@ The second 60000 do not fit into the first segment any more.""")
 def small(closed):
     j = Journal("""
 Small segments, for reading only; the second has no room left for a header.
-""" + ("It was closed." if closed else "The process was killed. Of the last segment's entries, the last "
-       "one says that the first\none was durable; nothing says it of the others."))
+""" + ("It was closed." if closed else
+       "The process was killed. Of the last segment's entries, the last one says that the first\n"
+       "one was durable; nothing says it of the others."))
     j.segment(376)
     j.entry(b"alpha")
     j.entry(bytes(range(20)))
