@@ -268,6 +268,7 @@ static const cli_option_t recovery_options[] = {
     JOURNAL_OPTION,
     DURABLE_SYNC_OPTION,
     KEEP_OPTION,
+    {.name = "plant", .kind = CLI_TEXT, .value = "MISTAKES"},
     {.name = NULL},
 };
 

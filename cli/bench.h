@@ -19,6 +19,9 @@ int bench_latency (const cli_t *cli, bench_store_t *store);
 /* The transport that --transport names, or tcp. Returns 0, or an exit code, having said why. */
 int bench_transport (const cli_t *cli, bench_transport_t *transport);
 
+/* What a worker is told to do wrong: --plant, which is not shown to people. */
+uint32_t bench_plant (const cli_t *cli);
+
 /* A row with what all benches have in common. */
 json_t *bench_row (const char *bench, bench_transport_t transport);
 

@@ -61,8 +61,9 @@ static const cli_column_t columns[] = {
 
 /* -- the order --------------------------------------------------------------------------------- */
 
-static uint32_t plant_of (const char *text)
+uint32_t bench_plant (const cli_t *cli)
 {
+    const char *text = cli_text (cli, "plant", "");
     uint32_t plant = 0;
     plant |= strstr (text, "lost") != NULL ? BENCH_PLANT_LOST : 0;
     plant |= strstr (text, "duplicated") != NULL ? BENCH_PLANT_DUPLICATED : 0;
@@ -80,7 +81,7 @@ static bench_order_t order_of (const cli_t *cli, uint64_t size, uint64_t count)
         .sample_every = rate > 0 ? 1 : SAMPLE_EVERY,
         .producers = (uint32_t) cli_number (cli, "producers", 1),
         .workers = (uint32_t) cli_number (cli, "workers", 1),
-        .plant = plant_of (cli_text (cli, "plant", "")),
+        .plant = bench_plant (cli),
     };
 }
 

@@ -171,7 +171,7 @@ void bench_raw_worker_run (bench_board_t *board, uint32_t index)
     bench_slot_fail (slot, "raw worker: %s", zmq_strerror (errno));
 }
 
-/* -- echo: half of the way ---------------------------------------------------------------------- */
+/* -- echo: half of the way -------------------------------------------------------------------- */
 
 /* Sends back what comes, for a client that wants to know what two hops cost: a ROUTER's frames are
  * identity and body, and so are those that it sends. The parent ends this process with a signal. */

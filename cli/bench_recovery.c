@@ -207,7 +207,8 @@ int bench_recovery (const cli_t *cli)
                            .count = cli_number (cli, "records", COUNT),
                            .sample_every = 1024,
                            .producers = 1,
-                           .workers = 1};
+                           .workers = 1,
+                           .plant = bench_plant (cli)};
     if (!cli_has (cli, "journal"))
         return cli_misuse (cli, "name a place on a disk with --journal");
     snprintf (memory_text, sizeof memory_text, "%" PRIu64, memory);

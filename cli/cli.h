@@ -71,6 +71,8 @@ extern const cli_verb_t verbs_post[];
 extern const cli_verb_t verbs_work[];
 extern const cli_verb_t verbs_request[];
 extern const cli_verb_t verbs_serve[];
+extern const cli_verb_t verbs_submit[];
+extern const cli_verb_t verbs_fetch[];
 extern const cli_verb_t verbs_queue[];
 extern const cli_verb_t verbs_dead[];
 extern const cli_verb_t verbs_link[];

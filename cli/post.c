@@ -121,6 +121,11 @@ static uint64_t backlog_of (zf_client_t *client)
     return stats.backlog;
 }
 
+static const char *wait_text (uint64_t count)
+{
+    return count == 1 ? " waits" : "s wait";
+}
+
 /* With --flush, waits until the broker has all. Returns 0 or an exit code, having said why. */
 static int empty_outbox (const cli_t *cli, zf_client_t *client)
 {
@@ -129,19 +134,19 @@ static int empty_outbox (const cli_t *cli, zf_client_t *client)
     uint64_t backlog = outbox != NULL ? backlog_of (client) : 0;
     struct pollfd stop = {.fd = cli_stop_fd (), .events = POLLIN};
     if (backlog > 0 && !cli_has (cli, "flush"))
-        cli_note (cli, "%" PRIu64 " records wait in %s", backlog, outbox);
+        cli_note (cli, "%" PRIu64 " record%s in %s", backlog, wait_text (backlog), outbox);
     if (!cli_has (cli, "flush"))
         return 0;
     while (backlog > 0 && cli_stopped () == 0 && cli_now_ms () < end_ms) {
-        cli_progress (cli, "%" PRIu64 " records wait in %s", backlog, outbox);
+        cli_progress (cli, "%" PRIu64 " record%s in %s", backlog, wait_text (backlog), outbox);
         poll (&stop, 1, LOOK_MS);
         backlog = backlog_of (client);
     }
     if (backlog == 0 || cli_stopped () != 0)
         return backlog == 0 ? 0 : 128 + cli_stopped ();
     return cli_fail (cli, EX_TEMPFAIL,
-                     "%" PRIu64 " records wait in %s; zferry link --from %s takes them on later",
-                     backlog, outbox, outbox);
+                     "%" PRIu64 " record%s in %s; zferry link --from %s takes them on later",
+                     backlog, wait_text (backlog), outbox, outbox);
 }
 
 static int check_outbox (const cli_t *cli)

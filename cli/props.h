@@ -1,18 +1,21 @@
-/* The options that say something about a record, shared by post and request. */
+/* The options that say something about a record, shared by post, request and submit. */
 #ifndef ZFERRY_PROPS_H
 #define ZFERRY_PROPS_H
 
 #include "cli.h"
 
-#define PROPS_OPTIONS                                                                             \
-    {.name = "id",                                                                                \
+#define PROPS_OPTIONS                                                  \
+    {.name = "id",                                                     \
+     .kind = CLI_TEXT,                                                 \
+     .value = "ID",                                                    \
+     .help = "refused a second time inside the queue's dedup window"}, \
+        PROPS_OPTIONS_BUT_ID
+
+#define PROPS_OPTIONS_BUT_ID                                                                      \
+    {.name = "key",                                                                               \
      .kind = CLI_TEXT,                                                                            \
-     .value = "ID",                                                                               \
-     .help = "refused a second time inside the queue's dedup window"},                            \
-        {.name = "key",                                                                           \
-         .kind = CLI_TEXT,                                                                        \
-         .value = "KEY",                                                                          \
-         .help = "ordering key, for queues declared --ordered"},                                  \
+     .value = "KEY",                                                                              \
+     .help = "ordering key, for queues declared --ordered"},                                      \
         {.name = "priority",                                                                      \
          .kind = CLI_COUNT,                                                                       \
          .value = "N",                                                                            \

@@ -14,7 +14,9 @@
 #define TRIM_SHARE  4          /* less than this share of the slack is not worth trimming */
 #define START_SHARE 8          /* starts lie this share of the slack apart, */
 #define START_COST  16         /* and so many times what the last one took */
-#define QUEUE_BYTES 1024       /* an operation QUEUE has at most so many */
+#define QUEUE_BYTES 1024       /* an operation QUEUE has at most so many, */
+#define ID_BYTES    34         /* an ID, */
+#define PRODUCER_BYTES 64      /* and a PRODUCER mostly */
 
 /* Which of the chunk's records are alive, as [from, to[ pairs. */
 static uint32_t put_alive (zf_writer_t *w, const zf_chunk_t *chunk)
@@ -50,7 +52,7 @@ static void put_states (zf_queue_t *queue, zf_chunk_t *chunk)
     }
     for (uint32_t at = 0; chunk->notes != NULL && at < chunk->count; at++) {
         const zf_note_t *note = chunk->notes[at];
-        if (note != NULL && note->own_ttl && note->timer.slot != 0)
+        if (note != NULL && note->own_ttl && (note->timer.slot != 0 || note->expired))
             zf_store_expires (queue, chunk->first + at, note->timer.due_ms);
     }
 }
@@ -95,25 +97,63 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
 
 /* -- trimming ---------------------------------------------------------------------------------- */
 
-static void carry_producers (zf_engine_t *engine, zf_queue_t *queue, zf_producers_t *producers,
-                             uint64_t to)
+/* What is written again of ids and producers. */
+typedef struct {
+    uint64_t below; /* all that lies below this lsn */
+    bool count;     /* is only counted, not written */
+    uint64_t rest;  /* bytes of all there are */
+    uint64_t bytes; /* of those below */
+} sweep_t;
+
+/* False: enough for this turn. */
+static bool goes_on (const zf_engine_t *engine, const sweep_t *sweep)
+{
+    return sweep->count || zf_store_entry_bytes (engine) < ZF_ENTRY_ENOUGH;
+}
+
+static bool sweep_producers (zf_engine_t *engine, zf_queue_t *queue, zf_producers_t *producers,
+                             sweep_t *sweep)
 {
     zf_producer_t *producer;
     DL_FOREACH (producers->order, producer) {
-        if (producer->lsn < to)
+        sweep->rest += PRODUCER_BYTES;
+        if (producer->lsn >= sweep->below)
+            continue;
+        sweep->bytes += PRODUCER_BYTES;
+        if (!goes_on (engine, sweep))
+            return false;
+        if (!sweep->count)
             zf_store_producer (engine, queue, producer);
     }
+    return true;
 }
 
-static void carry_queue (zf_queue_t *queue, uint64_t to)
+static bool sweep_ids (zf_queue_t *queue, sweep_t *sweep)
 {
-    if (!queue->is_durable)
-        return;
-    carry_producers (queue->engine, queue, &queue->producers, to);
     for (zf_dedup_entry_t *entry = queue->ids.order; entry != NULL; entry = entry->next) {
-        if (entry->lsn < to)
+        sweep->rest += ID_BYTES;
+        if (entry->lsn >= sweep->below)
+            continue;
+        sweep->bytes += ID_BYTES;
+        if (!goes_on (queue->engine, sweep))
+            return false;
+        if (!sweep->count)
             zf_store_id (queue, entry);
     }
+    return true;
+}
+
+/* Returns true if it went through all. */
+static bool sweep_all (zf_engine_t *engine, sweep_t *sweep)
+{
+    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        if (!queue->is_durable)
+            continue;
+        if (!sweep_producers (engine, queue, &queue->producers, sweep) ||
+            !sweep_ids (queue, sweep))
+            return false;
+    }
+    return sweep_producers (engine, NULL, &engine->atomics, sweep);
 }
 
 /* Writes down all queues. Returns false if there is no memory for that. */
@@ -121,7 +161,9 @@ static bool put_queues (zf_engine_t *engine)
 {
     if (!zf_store_ready (engine, 0))
         return false;
-    zf_mp_put_uint (zf_store_begin (engine, ZF_OP_START, 2), engine->now_ms);
+    zf_writer_t *w = zf_store_begin (engine, ZF_OP_START, 3);
+    zf_mp_put_uint (w, engine->now_ms);
+    zf_mp_put_uint (w, (uint64_t) engine->store.sync);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!zf_store_ready (engine, QUEUE_BYTES))
             return false;
@@ -155,41 +197,38 @@ void zf_store_start (zf_engine_t *engine)
     zf_store_t *store = &engine->store;
     size_t n = store->start_count;
     uint64_t last = n > 0 ? store->starts[n - 1] : store->lowest;
-    if (!store->on || store->failed || store->ops.size > 0 || store->lsn < last ||
-        store->lsn - last < start_distance (store))
+    bool due = store->lsn >= last && store->lsn - last >= start_distance (store);
+    bool changed = store->sync != store->last_sync; /* the next run has to know */
+    if (!store->on || store->failed || store->ops.size > 0 || (!due && !changed))
         return;
     zf_store_mark_t mark = zf_store_mark (engine);
     if (!put_queues (engine)) {
         zf_store_take_back (engine, mark); /* the next turn */
         return;
     }
+    store->last_sync = store->sync;
     store->start_bytes = store->ops.size;
     zf_store_started (store, store->lsn);
 }
 
-/* The last start at or below `to`, which the log is to begin with; those before it are forgotten. 0:
- * there is none. */
-static uint64_t pick_start (zf_store_t *store, uint64_t to)
+/* The last start at or below `to`, which the log is to begin with. 0: there is none. */
+static uint64_t pick_start (const zf_store_t *store, uint64_t to)
 {
     size_t n = store->start_count;
     while (n > 0 && store->starts[n - 1] > to)
         n--;
     if (n == 0 || store->starts[n - 1] - store->trimmed < store->slack / TRIM_SHARE)
         return 0;
-    uint64_t start = store->starts[n - 1];
-    store->start_count -= n;
-    memmove (store->starts, store->starts + n, store->start_count * sizeof *store->starts);
-    return start;
+    return store->starts[n - 1];
 }
 
-/* Everything below `to` that is not a record or a queue is written again, so that all below can
- * go. */
-static void trim (zf_engine_t *engine, uint64_t to)
+static void forget_starts (zf_store_t *store, uint64_t to)
 {
-    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next)
-        carry_queue (queue, to);
-    carry_producers (engine, NULL, &engine->atomics, to);
-    engine->store.trim_to = to;
+    size_t n = 0;
+    while (n < store->start_count && store->starts[n] <= to)
+        n++;
+    store->start_count -= n;
+    memmove (store->starts, store->starts + n, store->start_count * sizeof *store->starts);
 }
 
 /* Up to where the log is not needed for records. */
@@ -198,15 +237,67 @@ static uint64_t needed_from (const zf_store_t *store)
     return store->logged != NULL ? store->logged->lsn : store->lsn;
 }
 
+/* Whether trimming up to there is worth what has to be written again for it. If not, it is looked at
+ * again when the log has grown. */
+static bool is_worth (zf_engine_t *engine, uint64_t to)
+{
+    zf_store_t *store = &engine->store;
+    sweep_t sweep = {.below = to, .count = true};
+    if (store->lsn < store->trim_look)
+        return false;
+    sweep_all (engine, &sweep);
+    store->trim_look = store->lsn + store->slack / START_SHARE;
+    store->rest_bytes = sweep.rest;
+    return 2 * sweep.bytes <= to - store->trimmed && sweep.bytes < zf_store_spare (engine);
+}
+
+/* What is not a record or a queue and lies below the goal is written again, a bounded number of bytes
+ * in a turn; then all below can go. Returns true if there is more to do. */
+static bool trim (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    if (store->trim_goal == 0) {
+        uint64_t to = pick_start (store, needed_from (store));
+        if (to == 0 || !is_worth (engine, to))
+            return false;
+        store->trim_goal = to;
+    }
+    sweep_t sweep = {.below = store->trim_goal};
+    if (!sweep_all (engine, &sweep))
+        return true;
+    forget_starts (store, store->trim_goal);
+    store->trim_to = store->trim_goal;
+    store->trim_goal = 0;
+    return false;
+}
+
 static bool is_too_long (const zf_engine_t *engine)
 {
     const zf_store_t *store = &engine->store;
-    uint64_t live = store->bytes + engine->dead_bytes;
+    uint64_t live = store->bytes + engine->dead_bytes + store->rest_bytes;
     uint64_t span = store->lsn - store->lowest;
     if (span > LONG_FACTOR * live + store->slack)
         return true;
-    uint64_t most = zf_store_most (engine);
-    return span > most && span > live + live / 8 + store->slack / 4;
+    return zf_store_is_short (engine) && span > live + live / 8 + store->slack / 4;
+}
+
+/* Carries from the start of the log, in proportion to what comes in at its end. Returns true if there
+ * is more to do at once. */
+static bool carry_some (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    uint64_t most = 2 * zf_store_entry_bytes (engine);
+    uint64_t bytes = 0;
+    most = most > CARRY_BYTES ? most : CARRY_BYTES;
+    while (bytes < most) {
+        zf_chunk_t *chunk = store->logged;
+        if (chunk == NULL || chunk->newest_lsn >= store->durable)
+            return false; /* nothing left, or all of it is new */
+        bytes += chunk->size;
+        if (zf_store_carry (engine, chunk) != 0)
+            return false; /* it is on its way into memory, or there is no room */
+    }
+    return true;
 }
 
 bool zf_store_clean (zf_engine_t *engine)
@@ -214,18 +305,6 @@ bool zf_store_clean (zf_engine_t *engine)
     zf_store_t *store = &engine->store;
     if (!store->on || store->failed || store->replaying)
         return false;
-    bool more = is_too_long (engine);
-    uint64_t bytes = 0;
-    while (more && bytes < CARRY_BYTES) {
-        zf_chunk_t *chunk = store->logged;
-        if (chunk == NULL || chunk->newest_lsn >= store->durable)
-            break; /* nothing left, or all of it is new */
-        bytes += chunk->size;
-        if (zf_store_carry (engine, chunk) != 0)
-            break; /* it is on its way into memory, or there is none */
-    }
-    uint64_t to = pick_start (store, needed_from (store));
-    if (to != 0)
-        trim (engine, to);
-    return more && bytes >= CARRY_BYTES;
+    bool more = is_too_long (engine) && carry_some (engine);
+    return trim (engine) || more;
 }

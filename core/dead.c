@@ -207,7 +207,7 @@ void zf_queue_expire (zf_queue_t *queue)
     uint64_t due = ZF_NEVER;
     for (uint32_t i = 0; ttl > 0 && i < queue->policy.priorities; i++) {
         zf_lane_t *lane = &queue->lanes[i];
-        while (pass_stale (queue, lane))
+        while (zf_store_entry_bytes (queue->engine) < ZF_ENTRY_ENOUGH && pass_stale (queue, lane))
             ;
         if (zf_group_fresh (&lane->group) == 0)
             continue;

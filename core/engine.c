@@ -261,7 +261,8 @@ void zf_engine_touch (zf_queue_t *queue)
 static void review (zf_engine_t *engine, zf_queue_t *queue)
 {
     bool idle =
-        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
+        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared &&
+        !queue->was_fed;
     if (idle == queue->is_idle)
         return;
     queue->is_idle = idle;
@@ -566,7 +567,8 @@ void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms)
 {
     zf_engine_clock (engine, now_ms);
     zf_timer_t *timer;
-    while ((timer = zf_timers_pop (&engine->timers, engine->now_ms)) != NULL)
+    while (zf_store_entry_bytes (engine) < ZF_ENTRY_ENOUGH && /* the others in the next turn */
+           (timer = zf_timers_pop (&engine->timers, engine->now_ms)) != NULL)
         fire (timer);
 }
 

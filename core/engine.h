@@ -226,6 +226,8 @@ typedef struct {
     int sync;                    /* zf_sync_t, told to peers */
     uint64_t disk_bytes;         /* 0: no cap */
     uint64_t slack_bytes;        /* dead entries that may lie about in any case */
+    uint64_t segment_bytes;      /* space is given back in such pieces, and an entry lies in one; 0:
+                                    that does not matter */
     uint64_t now_ms;             /* the time now; after the replay it is the engine's now_ms, which
                                     may be later: time does not go back */
 } zf_log_options_t;
@@ -238,10 +240,15 @@ int zf_engine_replay (zf_engine_t *engine, uint64_t lsn, zf_bytes_t entry, zf_er
 /* There are no more; the next one will be at that lsn. uuid is the log's. */
 void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next);
 
-/* The entry of this turn will have that lsn; how far back the log reaches; bytes that it has room
- * for, and bytes that may still be under way to it. */
-void zf_engine_log_at (zf_engine_t *engine, uint64_t next, uint64_t lowest, uint64_t room,
-                       uint64_t window);
+/* The log as it is now. */
+typedef struct {
+    uint64_t next;   /* lsn that the entry of this turn will have */
+    uint64_t lowest; /* of the first entry that is kept */
+    uint64_t room;   /* bytes that it takes without waiting for space */
+    uint64_t growth; /* bytes by which that can grow before the disk's cap */
+    uint64_t window; /* bytes that may still be under way to it */
+} zf_log_state_t;
+void zf_engine_log_at (zf_engine_t *engine, const zf_log_state_t *state);
 
 /* The entry of this turn: its parts, in a malloced array. Returns how many; 0: there is none. */
 size_t zf_engine_entry (zf_engine_t *engine, zf_part_t **parts);

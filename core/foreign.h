@@ -31,8 +31,8 @@ void zf_foreign_body (zf_session_t *session, const zf_record_t *record);
 /* Its timer fired: a client without requests that was silent for client_idle_ms is forgotten. */
 void zf_foreign_client_tick (zf_session_t *session);
 
-/* The worker can take the next record of that queue. Returns false when out of memory: the session
- * is ended then. */
+/* The worker can take the next record of that queue. Returns false when out of memory, or if a link
+ * drains the queue: the session is ended then. */
 bool zf_foreign_serve (zf_session_t *session, zf_queue_t *queue);
 
 /* The worker gets this record and is busy. Returns the address to send with it: the routing id of

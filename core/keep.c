@@ -171,9 +171,10 @@ static void announce (zf_kept_t *kept)
 
 static void discard (zf_engine_t *engine, zf_kept_t *kept)
 {
-    while (kept->fetches != NULL) {
-        tell_code (kept->fetches->session, kept->fetches->number, ZF_E_NOT_FOUND);
-        end_fetch (kept->fetches);
+    zf_fetch_t *fetch, *next;
+    DL_FOREACH_SAFE (kept->fetches, fetch, next) {
+        tell_code (fetch->session, fetch->number, ZF_E_NOT_FOUND);
+        end_fetch (fetch);
     }
     engine->overhead -= bytes_of (kept);
     HASH_DEL (engine->kept, kept);
@@ -198,8 +199,9 @@ void zf_kept_drop (zf_note_t *note)
 
 void zf_kept_drop_session (zf_session_t *session)
 {
-    while (session->fetches != NULL)
-        end_fetch (session->fetches);
+    zf_fetch_t *fetch, *next;
+    DL_FOREACH_SAFE2 (session->fetches, fetch, next, session_next)
+        end_fetch (fetch);
 }
 
 /* A session waits for an answer once: who gave up waiting does not say so. */

@@ -22,8 +22,8 @@
 typedef struct zf_fetch {
     zf_session_t *session;
     zf_kept_t *kept;
-    uint64_t number;                            /* the session's for it */
-    struct zf_fetch *prev, *next;               /* of the same id */
+    uint64_t number;                              /* the session's for it */
+    struct zf_fetch *prev, *next;                 /* of the same id */
     struct zf_fetch *session_prev, *session_next; /* of the same session */
 } zf_fetch_t;
 

@@ -216,11 +216,12 @@ void zf_run_ready (zf_queue_t *queue, zf_run_t *run, bool first)
         return;
     }
     if (note != NULL && note->key != NULL && !run->fronts_key) {
-        if (!zf_note_front (note)) {
-            zf_key_wait (note->key, run);
+        if (first)
+            zf_key_yield (queue, note->key, run);
+        if (!zf_note_front (note, run)) {
+            zf_key_wait (note->key, run, first);
             return;
         }
-        run->fronts_key = true;
     }
     zf_run_line_up (queue, run, first);
 }
@@ -334,10 +335,9 @@ static zf_run_t *take_fresh (zf_queue_t *queue, zf_lane_t *lane, uint32_t max)
         if (n > 0)
             return run;
         zf_note_t *note = zf_chunk_note (run->chunk, run->at);
-        run->fronts_key = zf_note_front (note);
-        if (run->fronts_key)
+        if (zf_note_front (note, run))
             return run;
-        zf_key_wait (note->key, run);
+        zf_key_wait (note->key, run, false);
     }
     zf_engine_touch (queue);
     return NULL;

@@ -108,6 +108,7 @@ int zf_feed_link (zf_queue_t *queue, zf_session_t *session, zf_reader_t *r, uint
     feed->nodes = nodes;
     if (!producer->kept) {
         producer->kept = true;
+        queue->was_fed = true;
         zf_store_producer (queue->engine, queue, producer);
     }
     *last = producer->last;

@@ -16,6 +16,26 @@ static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
     return at < chunk->count ? chunk->offsets[at] & ~ZF_SETTLED : chunk->size;
 }
 
+/* The last chunk that begins at id or before it, or else the first one. Who asks again asks for an id
+ * that is near. */
+static zf_chunk_t *seek (zf_log_t *log, uint64_t id)
+{
+    zf_chunk_t *chunk = log->hint != NULL ? log->hint : log->head;
+    while (chunk != NULL && chunk->first > id && chunk != log->head)
+        chunk = chunk->prev;
+    while (chunk != NULL && chunk->next != NULL && chunk->next->first <= id)
+        chunk = chunk->next;
+    log->hint = chunk;
+    return chunk;
+}
+
+static void remove_chunk (zf_log_t *log, zf_chunk_t *chunk)
+{
+    if (log->hint == chunk)
+        log->hint = chunk->next;
+    DL_DELETE (log->head, chunk);
+}
+
 static void free_chunk (zf_chunk_t *chunk)
 {
     if (chunk->frame != NULL)
@@ -177,7 +197,7 @@ void zf_log_unadopt (zf_log_t *log, zf_chunk_t *chunk)
     log->length -= chunk->count;
     log->bytes -= chunk->size - ZF_BATCH_HEADER;
     chunk->offsets = NULL; /* they are the caller's again */
-    DL_DELETE (log->head, chunk);
+    remove_chunk (log, chunk);
     free_chunk (chunk);
 }
 
@@ -249,7 +269,7 @@ void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;
     }
-    DL_DELETE (log->head, chunk);
+    remove_chunk (log, chunk);
     free_chunk (chunk);
 }
 
@@ -439,10 +459,9 @@ static uint32_t next_live (const zf_chunk_t *chunk, uint32_t at)
     return at;
 }
 
-bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place)
+bool zf_log_find (zf_log_t *log, uint64_t *id, zf_place_t *place)
 {
-    zf_chunk_t *chunk;
-    DL_FOREACH (log->head, chunk) {
+    for (zf_chunk_t *chunk = seek (log, *id); chunk != NULL; chunk = chunk->next) {
         if (chunk->first + chunk->count <= *id)
             continue;
         uint32_t at = next_live (chunk, *id > chunk->first ? (uint32_t) (*id - chunk->first) : 0);
@@ -455,16 +474,31 @@ bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place)
     return false;
 }
 
-uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before)
+uint32_t zf_log_missing (zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before)
 {
     zf_place_t place;
     uint64_t id = first;
     uint64_t missing = count;
     if (zf_log_find (log, &id, &place) && id - first < count)
         missing = id - first;
-    zf_chunk_t *chunk = log->head;
-    while (chunk != NULL && chunk->first <= first)
-        chunk = chunk->next;
-    *before = chunk;
+    zf_chunk_t *chunk = seek (log, first);
+    *before = chunk != NULL && chunk->first <= first ? chunk->next : chunk;
     return (uint32_t) missing;
+}
+
+void zf_log_relay (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame, const zf_batch_t *batch,
+                   const uint32_t *offsets, const zf_alive_t *alive)
+{
+    if (chunk->data != NULL)
+        log->pinned -= chunk->settled_bytes;
+    if (chunk->frame != NULL)
+        zf_frame_drop (chunk->frame);
+    else
+        free (chunk->data);
+    chunk->settled_bytes = 0;
+    chunk->frame = frame != NULL ? zf_frame_hold (frame) : NULL;
+    chunk->data = frame != NULL ? frame->data : NULL;
+    chunk->size = ZF_BATCH_HEADER + batch->size;
+    chunk->capacity = frame != NULL ? chunk->size : 0;
+    spread (chunk, alive, offsets, batch->count);
 }

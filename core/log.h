@@ -51,6 +51,7 @@ struct zf_chunk {
 
 typedef struct {
     zf_chunk_t *head; /* oldest first; utlist: head->prev is the tail */
+    zf_chunk_t *hint; /* where one was looked for last; NULL: nowhere */
     uint64_t next;    /* id of the next record */
     uint64_t length;  /* live records */
     uint64_t bytes;   /* encoded bytes of live records */
@@ -124,12 +125,17 @@ int zf_log_insert (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch,
                    const uint32_t *offsets, const zf_alive_t *alive, zf_chunk_t *before,
                    zf_chunk_t **chunk);
 
+/* The chunk's records, which are just those of the batch, lie as in that from now on. Holds frame;
+ * NULL: they are on disk only. */
+void zf_log_relay (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame, const zf_batch_t *batch,
+                   const uint32_t *offsets, const zf_alive_t *alive);
+
 /* How many records from id first on come before the first live one that is here, at most count;
  * *before is the chunk that they would go before. */
-uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
+uint32_t zf_log_missing (zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
 
 /* The first live record from *id on: its id and place. False: there is none. */
-bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place);
+bool zf_log_find (zf_log_t *log, uint64_t *id, zf_place_t *place);
 
 /* The encoded bytes of n records from `at` on. */
 zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n);

@@ -134,6 +134,12 @@ static void send_run (zf_session_t *session, const zf_run_t *run)
     zf_out_give (session, batch, ZF_BATCH_HEADER + span.size);
 }
 
+/* An answer to be kept is given and kept where a link takes the request. */
+static bool wants_reply (const zf_consumer_t *consumer, const zf_note_t *note)
+{
+    return note != NULL && (note->asked || (note->keeps && !consumer->drains));
+}
+
 static int native_deliver (zf_consumer_t *consumer, zf_run_t *run)
 {
     zf_session_t *session = consumer->session;
@@ -146,7 +152,7 @@ static int native_deliver (zf_consumer_t *consumer, zf_run_t *run)
     zf_mp_put_uint (w, zf_run_first (run));
     zf_mp_put_uint (w, run->attempts);
     zf_mp_put_uint (w, queue->policy.lease_ms);
-    zf_mp_put_uint (w, note != NULL && (note->asked || note->keeps) ? ZF_DELIVER_WANTS_REPLY : 0);
+    zf_mp_put_uint (w, wants_reply (consumer, note) ? ZF_DELIVER_WANTS_REPLY : 0);
     zf_out_written (session);
     send_run (session, run);
     return zf_out_end (session);
@@ -584,10 +590,20 @@ static bool fit (const zf_intake_t *in, const segment_t *segments, uint32_t n)
     return all;
 }
 
+static bool any_durable (const segment_t *segments, uint32_t n)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n; i++)
+        any |= segments[i].queue->is_durable;
+    return any;
+}
+
 /* Puts all segments, or none. A queue may be named more than once. */
 static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
 {
     zf_store_mark_t mark = zf_store_mark (in->session->engine);
+    if (in->session->engine->store.failed && any_durable (segments, n))
+        return ZF_E_IO;
     if (!fit (in, segments, n))
         return ZF_E_FULL;
     for (uint32_t i = 0; i < n; i++) {

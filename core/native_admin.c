@@ -122,7 +122,8 @@ static void on_declare (const call_t *call)
     code = zf_queue_set_policy (queue, &policy);
     if (code == ZF_E_BUSY) {
         fail (call, ZF_E_INVAL,
-              "priorities, ordering and durability can change only while the queue is empty");
+              "priorities, ordering and durability can change only while the queue is empty, "
+              "priorities only while no link drains it");
         return;
     }
     if (code != 0) {

@@ -11,7 +11,7 @@
 struct zf_key {
     XXH128_hash_t hash;
     uint64_t records;  /* notes that point here */
-    bool busy;         /* one of its records is out of the line */
+    zf_run_t *front;   /* the run of the one that is out of the line; NULL: none is */
     zf_run_t *waiting; /* the line: HELD runs of one record, first come first (utlist) */
     UT_hash_handle hh;
 };
@@ -53,18 +53,33 @@ void zf_keys_free (zf_queue_t *queue)
     }
 }
 
-bool zf_note_front (zf_note_t *note)
+bool zf_note_front (zf_note_t *note, zf_run_t *run)
 {
-    if (note->key->busy)
+    if (note->key->front != NULL)
         return false;
-    note->key->busy = true;
+    note->key->front = run;
+    run->fronts_key = true;
     return true;
 }
 
-void zf_key_wait (zf_key_t *key, zf_run_t *run)
+void zf_key_yield (zf_queue_t *queue, zf_key_t *key, const zf_run_t *run)
+{
+    zf_run_t *front = key->front;
+    if (front == NULL || front->state != ZF_RUN_READY || zf_run_first (front) < zf_run_first (run))
+        return;
+    zf_run_unlink (queue, front);
+    front->fronts_key = false;
+    key->front = NULL;
+    zf_key_wait (key, front, true);
+}
+
+void zf_key_wait (zf_key_t *key, zf_run_t *run, bool first)
 {
     run->state = ZF_RUN_HELD;
-    DL_APPEND (key->waiting, run);
+    if (first)
+        DL_PREPEND (key->waiting, run);
+    else
+        DL_APPEND (key->waiting, run);
     zf_run_queue (run)->engine->overhead += sizeof *run;
 }
 
@@ -79,7 +94,7 @@ void zf_key_leave (zf_key_t *key, zf_run_t *run)
 static void advance_key (zf_queue_t *queue, zf_key_t *key)
 {
     zf_run_t *next = key->waiting;
-    key->busy = next != NULL;
+    key->front = next;
     if (next == NULL)
         return;
     zf_run_unlink (queue, next);

@@ -183,7 +183,7 @@ int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy)
     bool durable = wants_log (queue, policy);
     bool other = other_lanes || policy->ordered != queue->policy.ordered ||
                  (queue->number != 0 && durable != queue->is_durable);
-    if (other && queue->length > 0)
+    if ((other && queue->length > 0) || (other_lanes && queue->is_drained))
         return ZF_E_BUSY;
     if (other_lanes && queue->is_waiting) /* what was put last is not on disk yet */
         return ZF_E_AGAIN;
@@ -549,7 +549,9 @@ bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, ui
 static bool never_fits (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start)
 {
     size_t size = zf_intake_span (in, start, 1).size;
+    bool logged = queue->is_durable && !in->asked;
     return left_under (queue->policy.max_bytes, 0) < size ||
+           (logged && zf_store_record_most (queue->engine) < size) ||
            memory_share (queue, in->asked) < size;
 }
 

@@ -122,6 +122,7 @@ struct zf_queue {
     uint8_t starved_of;       /* which list: ZF_STARVED_... */
     bool is_durable;          /* its records go into the log, but for requests */
     bool is_waiting;          /* some are not durable yet: in the store's list */    bool is_drained;          /* its only consumer is a link */
+    bool was_fed;             /* a link has posted into it: what it remembers of that is kept for good */
     bool holds_replies;       /* kept answers (keep.h) */
     zf_feed_t *feeds;         /* links that post into it (utlist) */
     uint32_t number;          /* in the log; 0: it is not there */
@@ -345,11 +346,16 @@ void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason);
 
 void zf_keys_free (zf_queue_t *queue);
 
-/* Keys: true if it is this fresh record's turn, and marks the key busy with it. */
-bool zf_note_front (zf_note_t *note);
+/* Keys: true if it is the turn of this record, whose run that is; then the key is busy with it. */
+bool zf_note_front (zf_note_t *note, zf_run_t *run);
 
-/* Waits for its key: the run is HELD, until the key goes on or it leaves. */
-void zf_key_wait (zf_key_t *key, zf_run_t *run);
+/* A run came back that lies before the one whose turn it is: that one waits again, if nobody has it
+ * yet. */
+void zf_key_yield (zf_queue_t *queue, zf_key_t *key, const zf_run_t *run);
+
+/* Waits for its key: the run is HELD, until the key goes on or it leaves. first: before those that
+ * wait. */
+void zf_key_wait (zf_key_t *key, zf_run_t *run, bool first);
 void zf_key_leave (zf_key_t *key, zf_run_t *run);
 
 /* Makes the live record at that place a run of its own, whatever state it is in. NULL: out of

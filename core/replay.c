@@ -8,6 +8,7 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
+#define IDS_SKIPPED (UINT64_C (1) << 32)
 #define TIME_MAX (UINT64_C (1) << 48) /* ms: the year 10889 */
 
 typedef struct {
@@ -119,9 +120,10 @@ static bool on_forget (replay_t *at, zf_reader_t *r)
 static bool on_producer (replay_t *at, zf_reader_t *r)
 {
     zf_producers_t *producers = &at->engine->atomics;
+    zf_queue_t *queue = NULL;
     zf_reader_t peek = *r;
     if (zf_mp_uint (&peek) != 0) {
-        zf_queue_t *queue = read_queue (at, r);
+        queue = read_queue (at, r);
         if (queue == NULL)
             return true;
         producers = &queue->producers;
@@ -140,6 +142,8 @@ static bool on_producer (replay_t *at, zf_reader_t *r)
     zf_producer_heard (producer, UINT64_MAX);
     producer->last = last;
     producer->kept = kept;
+    if (queue != NULL && kept)
+        queue->was_fed = true;
     producer->lsn = at->lsn;
     uint64_t first[3];
     for (uint32_t i = 0; i < n; i++) {
@@ -528,6 +532,38 @@ static uint32_t end_of_live (const zf_alive_t *alive, uint32_t end)
     return last;
 }
 
+/* The records are here. If they are a chunk of their own here too, that lies where they were carried
+ * to from now on, and need not be in memory: a broker that is started needs no more of it than the one
+ * that wrote the log. */
+static bool rehome (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, zf_bytes_t bytes,
+                    const zf_alive_t *alive, uint32_t count)
+{
+    zf_engine_t *engine = at->engine;
+    zf_place_t place;
+    uint64_t id = alive->first;
+    intake_t in = {.offsets = NULL};
+    if (!zf_log_find (&lane->log, &id, &place))
+        return true;
+    zf_chunk_t *chunk = place.chunk;
+    if (chunk->first != alive->first || chunk->count != count || chunk->owner == NULL ||
+        chunk->live != zf_alive_records (alive))
+        return true;
+    int rc = open_batch (at, queue, bytes, alive, &in);
+    if (rc == 0 && in.whole && in.batch.count == chunk->live) {
+        uint64_t pinned = lane->log.pinned;
+        zf_store_uncount (engine, chunk);
+        zf_log_relay (&lane->log, chunk, in.here ? in.frame : NULL, &in.batch, in.offsets, alive);
+        engine->overhead -= pinned - lane->log.pinned;
+        chunk->lsn = chunk->newest_lsn = at->lsn;
+        chunk->home = (uint32_t) ((const uint8_t *) bytes.data - at->start);
+        zf_store_count (engine, chunk);
+    }
+    zf_frame_drop (in.frame);
+    free (in.offsets);
+    at->code = rc != 0 ? rc : at->code;
+    return rc == 0;
+}
+
 static bool on_carry (replay_t *at, zf_reader_t *r)
 {
     zf_queue_t *queue = read_home (at, r);
@@ -545,9 +581,10 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
     /* Those that came earlier in the log are as they are here; it may begin in the midst of them. */
     zf_chunk_t *before = NULL;
     uint32_t missing = zf_log_missing (&lane->log, alive.first, alive.count, &before);
+    zf_alive_t all = alive;
     alive.count = end_of_live (&alive, missing < alive.count ? missing : alive.count);
     if (zf_alive_records (&alive) == 0)
-        return true;
+        return rehome (at, queue, lane, bytes, &all, (uint32_t) count);
     set_time (at, alive.newest_ms);
     zf_chunk_t *chunk = take_batch (at, queue, lane, bytes, before, &alive);
     return chunk != NULL && note_records (at, queue, chunk, bytes) &&
@@ -559,6 +596,7 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
 static bool on_start (replay_t *at, zf_reader_t *r)
 {
     set_time (at, zf_mp_uint (r));
+    at->engine->store.last_sync = (int) (zf_mp_uint (r) & 3);
     zf_store_started (&at->engine->store, at->lsn);
     return true;
 }
@@ -619,7 +657,7 @@ static void keep_key (zf_run_t *run)
 {
     zf_note_t *note = zf_chunk_note (run->chunk, run->at);
     if (note != NULL && note->key != NULL)
-        run->fronts_key = zf_note_front (note);
+        zf_note_front (note, run);
 }
 
 /* Records that were at a worker, and those whose delay is over, are ready, in the order of ids. */
@@ -639,6 +677,14 @@ static void settle_down (zf_queue_t *queue, zf_group_t *group)
     }
 }
 
+/* Records that were handed out may have been lost with the power: if their ids came again, a link
+ * would take the new ones for the old. */
+static void skip_ids (zf_queue_t *queue)
+{
+    for (uint32_t i = 0; i < queue->policy.priorities; i++)
+        zf_log_skip (&queue->lanes[i].log, queue->lanes[i].log.next + IDS_SKIPPED);
+}
+
 void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next)
 {
     zf_store_t *store = &engine->store;
@@ -655,6 +701,8 @@ void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t nex
             settle_down (queue, &queue->lanes[i].group);
         DL_FOREACH (queue->producers.order, producer)
             producer->seen_ms = engine->now_ms;
+        if (store->last_sync != ZF_SYNC_ALWAYS)
+            skip_ids (queue);
         zf_queue_expire (queue);
         zf_queue_chores (queue);
         zf_engine_touch (queue);

@@ -32,18 +32,42 @@ static uint64_t index_bytes (const zf_chunk_t *chunk)
     return chunk->count * sizeof *chunk->offsets;
 }
 
-void zf_store_leave (zf_engine_t *engine, zf_chunk_t *chunk)
+void zf_store_count (zf_engine_t *engine, zf_chunk_t *chunk)
 {
     zf_store_t *store = &engine->store;
-    if (chunk->owner == NULL)
-        return;
+    zf_store_link (engine, chunk);
+    if (chunk->data != NULL)
+        store->resident_bytes += chunk->size - ZF_BATCH_HEADER;
+    else
+        store->index_bytes += index_bytes (chunk);
+}
+
+void zf_store_uncount (zf_engine_t *engine, zf_chunk_t *chunk)
+{
+    zf_store_t *store = &engine->store;
     zf_store_unlink (engine, chunk);
     if (chunk->data != NULL)
         store->resident_bytes -= chunk->size - ZF_BATCH_HEADER;
     else
         store->index_bytes -= index_bytes (chunk);
+}
+
+/* Nobody waits for it any more: if the shell was not told of it, nobody will answer either. */
+static void forget_load (zf_store_t *store, zf_reading_t *slot)
+{
+    store->loads_busy -= slot->is_told ? 0 : 1;
+    slot->is_busy = slot->is_told;
+    slot->chunk = NULL;
+}
+
+void zf_store_leave (zf_engine_t *engine, zf_chunk_t *chunk)
+{
+    zf_store_t *store = &engine->store;
+    if (chunk->owner == NULL)
+        return;
+    zf_store_uncount (engine, chunk);
     if (chunk->load != 0)
-        store->loads[chunk->load - 1].chunk = NULL;
+        forget_load (store, &store->loads[chunk->load - 1]);
     chunk->load = 0;
     chunk->owner = NULL;
     chunk->home = 0;
@@ -89,6 +113,14 @@ void zf_store_read_ahead (zf_queue_t *queue, zf_chunk_t *chunk)
     }
 }
 
+static void touch_all (zf_engine_t *engine)
+{
+    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        if (queue->length > 0)
+            zf_engine_touch (queue);
+    }
+}
+
 bool zf_engine_load (zf_engine_t *engine, zf_wanted_t *wanted)
 {
     zf_store_t *store = &engine->store;
@@ -103,6 +135,10 @@ bool zf_engine_load (zf_engine_t *engine, zf_wanted_t *wanted)
         wanted->size = slot->chunk->size;
         return true;
     }
+    if (store->loads_short && store->loads_busy < ZF_LOADS_MAX) { /* see forget_load */
+        store->loads_short = false;
+        touch_all (engine);
+    }
     return false;
 }
 
@@ -111,14 +147,6 @@ static bool is_sound (const zf_chunk_t *chunk, const zf_frame_t *frame)
     zf_batch_t batch;
     return frame->size == chunk->size &&
            zf_batch_decode (zf_bytes (frame->data, frame->size), &batch) == 0;
-}
-
-static void touch_all (zf_engine_t *engine)
-{
-    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        if (queue->length > 0)
-            zf_engine_touch (queue);
-    }
 }
 
 void zf_engine_load_again (zf_engine_t *engine)

@@ -10,6 +10,7 @@
 #define HELD          64
 #define RECORD_BYTES  32                   /* log kept free for settling one record */
 #define RESERVE_BYTES (UINT64_C (4) << 20) /* and for everything else */
+#define CLEAN_SEGMENTS 2 /* kept free of posts to write again what keeps others from being used again */
 #define LIVE_SHARE    80                   /* per cent of the disk that records may fill */
 
 static zf_store_t *store_of (const zf_queue_t *queue)
@@ -316,8 +317,9 @@ void zf_store_expires (zf_queue_t *queue, uint64_t id, uint64_t due_ms)
     fail_if_incomplete (queue->engine);
 }
 
-zf_store_mark_t zf_store_mark (const zf_engine_t *engine)
+zf_store_mark_t zf_store_mark (zf_engine_t *engine)
 {
+    engine->store.open.op = 0; /* nothing that may be taken back joins what is before */
     return (zf_store_mark_t){engine->store.ops.size, engine->store.cut_count};
 }
 
@@ -343,19 +345,21 @@ void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options)
     store->replaying = true;
     store->cap = options->disk_bytes;
     store->sync = options->sync;
+    store->last_sync = ZF_SYNC_ALWAYS;
     store->memory = engine->options.memory_bytes;
     store->slack = options->slack_bytes;
     store->until_ms = options->now_ms;
+    store->segment = options->segment_bytes;
 }
 
-void zf_engine_log_at (zf_engine_t *engine, uint64_t next, uint64_t lowest, uint64_t room,
-                       uint64_t window)
+void zf_engine_log_at (zf_engine_t *engine, const zf_log_state_t *state)
 {
     zf_store_t *store = &engine->store;
-    store->lsn = next;
-    store->lowest = lowest;
-    store->room = room;
-    store->window = window;
+    store->lsn = state->next;
+    store->lowest = state->lowest;
+    store->room = state->room;
+    store->growth = state->growth;
+    store->window = state->window;
     zf_store_start (engine);
 }
 
@@ -552,9 +556,41 @@ static uint64_t live_bytes (const zf_engine_t *engine)
     return engine->store.bytes + engine->dead_bytes;
 }
 
+static uint64_t less (uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 uint64_t zf_store_reserve (const zf_engine_t *engine)
 {
-    return RESERVE_BYTES + RECORD_BYTES * engine->store.records;
+    const zf_store_t *store = &engine->store;
+    return RESERVE_BYTES + RECORD_BYTES * store->records + store->rest_bytes;
+}
+
+static uint64_t least (uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is free when the disk's cap is reached, less what writing things again takes: pieces at the
+ * start of the log are given back only when nothing in them is alive. */
+static uint64_t free_in_the_end (const zf_engine_t *engine)
+{
+    const zf_store_t *store = &engine->store;
+    uint64_t all = store->room < UINT64_MAX - store->growth ? store->room + store->growth : UINT64_MAX;
+    uint64_t kept = zf_store_entry_bytes (engine) + zf_store_reserve (engine);
+    return less (all, kept + CLEAN_SEGMENTS * store->segment);
+}
+
+bool zf_store_is_short (const zf_engine_t *engine)
+{
+    return free_in_the_end (engine) < engine->store.segment;
+}
+
+uint64_t zf_store_record_most (const zf_engine_t *engine)
+{
+    uint64_t segment = engine->store.segment;
+    return segment == 0 ? UINT64_MAX : segment / 2;
 }
 
 uint64_t zf_store_most (const zf_engine_t *engine)
@@ -563,29 +599,28 @@ uint64_t zf_store_most (const zf_engine_t *engine)
     return cap == 0 ? UINT64_MAX : cap / 100 * LIVE_SHARE;
 }
 
-static uint64_t less (uint64_t a, uint64_t b)
+uint64_t zf_store_entry_bytes (const zf_engine_t *engine)
 {
-    return a > b ? a - b : 0;
+    return engine->store.ops.size + engine->store.cut_bytes;
 }
 
 uint64_t zf_store_spare (const zf_engine_t *engine)
 {
-    const zf_store_t *store = &engine->store;
-    uint64_t taken = store->ops.size + store->cut_bytes;
-    return less (store->room, taken + zf_store_reserve (engine));
+    return less (engine->store.room, zf_store_entry_bytes (engine) + zf_store_reserve (engine));
 }
 
 uint64_t zf_store_room (const zf_engine_t *engine)
 {
     const zf_store_t *store = &engine->store;
-    uint64_t taken = store->ops.size + store->cut_bytes;
-    uint64_t room = zf_store_spare (engine);
-    uint64_t window = less (store->window, taken);
-    room = room < window ? room : window;
+    uint64_t taken = zf_store_entry_bytes (engine);
+    uint64_t room = least (zf_store_spare (engine), free_in_the_end (engine));
+    if (store->segment > 0) /* what does not fit this entry goes into the next one */
+        room = least (room, less (store->segment / 2, taken));
+    room = least (room, less (store->window, taken));
     uint64_t most = zf_store_most (engine);
     uint64_t share =
         most == UINT64_MAX ? most : less (most, live_bytes (engine) + RECORD_BYTES * store->records);
-    return room < share ? room : share;
+    return least (room, share);
 }
 
 void zf_store_free (zf_engine_t *engine)

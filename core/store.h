@@ -24,7 +24,7 @@
  *    8 PRODUCER q uuid last kept [first, count, code...]  q 0: of atomic posts; refusals
  *    9 ID       q hash expires_ms                     in the dedup window
  *   10 EXPIRES  q id due_ms                           a record's own time to live
- *   11 START    time_ms                               the log can begin with this entry: QUEUE for
+ *   11 START    time_ms sync                          the log can begin with this entry: QUEUE for
  *                                                     every queue that there is follows */
 #ifndef ZF_CORE_STORE_H
 #define ZF_CORE_STORE_H
@@ -89,18 +89,22 @@ typedef struct {
     bool replaying; /* what happens is read from the log: it is not written there again */
     bool failed;    /* nothing becomes durable any more */
     bool written;   /* something was appended in this run, last at `last` */
-    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */
-    int sync;          /* zf_sync_t, to tell peers */
+    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */    int sync;          /* zf_sync_t, to tell peers */
+    int last_sync;     /* what the last START of the log says of that */
     uint64_t lsn;      /* that the entry of this turn will have */
     uint64_t last;     /* of the entry appended last */
     uint64_t durable;  /* everything below is */
     uint64_t lowest;   /* of the first entry kept */
     uint64_t trimmed;  /* up to there we have trimmed */
-    uint64_t trim_to;  /* to be trimmed after this turn's entry; 0: nothing */
+    uint64_t trim_to;   /* to be trimmed after this turn's entry; 0: nothing */
+    uint64_t trim_goal; /* what is needed from below it is being written again; 0: nothing is */
+    uint64_t trim_look; /* whether to trim is looked at again when the log is there */
+    uint64_t rest_bytes; /* of ids and producers, when that was last looked at */
     uint64_t starts[ZF_STARTS_MAX]; /* entries that the log can begin with, ascending */
     size_t start_count;
-    uint64_t start_bytes; /* that the last one took */
-    uint64_t room;     /* bytes that the log takes without waiting for space */    uint64_t window;   /* bytes that may still be on their way to it */
+    uint64_t start_bytes; /* that the last one took */    uint64_t room;     /* bytes that the log takes without waiting for space */
+    uint64_t growth;   /* by so many that can grow */
+    uint64_t segment;  /* bytes of a piece in which space is given back; 0: any */    uint64_t window;   /* bytes that may still be on their way to it */
     uint64_t cap;      /* bytes of disk; 0: no cap */
     uint64_t slack;    /* bytes of dead entries that are not worth the while */
     uint64_t memory;   /* bytes of records that may be in memory */
@@ -161,7 +165,7 @@ void zf_store_producer (zf_engine_t *engine, const zf_queue_t *queue, zf_produce
 typedef struct {
     size_t ops, cuts;
 } zf_store_mark_t;
-zf_store_mark_t zf_store_mark (const zf_engine_t *engine);
+zf_store_mark_t zf_store_mark (zf_engine_t *engine);
 void zf_store_take_back (zf_engine_t *engine, zf_store_mark_t mark);
 
 /* The chunk is about to lose its last live record, or to be freed. */
@@ -176,11 +180,19 @@ void zf_store_drop_queue (zf_engine_t *engine, const zf_queue_t *queue);
 /* Bytes of records that may still be taken. */
 uint64_t zf_store_room (const zf_engine_t *engine);
 
+/* Bytes of this turn's entry so far. What can be put off is, beyond ZF_ENTRY_ENOUGH. */
+#define ZF_ENTRY_ENOUGH (UINT64_C (8) << 20)
+uint64_t zf_store_entry_bytes (const zf_engine_t *engine);
+
 /* Bytes that may be written again now, so that something can be trimmed or let go of. */
 uint64_t zf_store_spare (const zf_engine_t *engine);
 
-/* The most that could ever be. */
+/* The most that could ever be; and that one record may have. */
 uint64_t zf_store_most (const zf_engine_t *engine);
+uint64_t zf_store_record_most (const zf_engine_t *engine);
+
+/* True if posts will soon have to wait for space. */
+bool zf_store_is_short (const zf_engine_t *engine);
 
 /* What should be kept free for what is already here to be settled. */
 uint64_t zf_store_reserve (const zf_engine_t *engine);
@@ -207,6 +219,10 @@ void zf_store_spill (zf_engine_t *engine);
 
 /* A chunk whose records are in the log in one piece is on disk only from now on. */
 void zf_store_let_go (zf_engine_t *engine, zf_chunk_t *chunk);
+
+/* The chunk changes its place: out of all lists and sums, and into them again. */
+void zf_store_uncount (zf_engine_t *engine, zf_chunk_t *chunk);
+void zf_store_count (zf_engine_t *engine, zf_chunk_t *chunk);
 
 /* Puts the chunk into the lists it belongs to, or takes it out of them. */
 void zf_store_link (zf_engine_t *engine, zf_chunk_t *chunk);

@@ -6,7 +6,6 @@
 #include "devices/shell.h"
 
 #define DISK_LEAST   (UINT64_C (256) << 20)
-#define MESSAGE_MOST (UINT64_C (128) << 20) /* with a journal */
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 
@@ -62,11 +61,6 @@ static int check (const zf_broker_options_t *options, zf_error_t *err)
                              "broker options: sync is unknown, or its interval is 0");
     if (options->journal != NULL && options->disk_bytes < DISK_LEAST)
         return zf_error_set (err, ZF_E_INVAL, "broker options: disk_bytes is less than 256 MiB");
-    if (options->journal != NULL && (options->max_message_bytes > MESSAGE_MOST ||
-                                     options->max_message_bytes > options->disk_bytes / 16))
-        return zf_error_set (err, ZF_E_INVAL,
-                             "broker options: with a journal, max_message_bytes is at most 128 MiB, "
-                             "and a sixteenth of disk_bytes");
     if (options->policy != NULL && !zf_policy_valid (options->policy))
         return zf_error_set (err, ZF_E_INVAL,
                              "broker options: a value of the policy is out of range");
@@ -105,7 +99,6 @@ int zf_broker_start (zf_device_t **device, const zf_broker_options_t *options, z
     shell.commit.sync = options->sync;
     shell.commit.interval_ms = options->sync_interval_ms;
     shell.commit.disk_bytes = options->disk_bytes;
-    shell.commit.max_message_bytes = options->max_message_bytes;
     rc = zf_shell_start (device, &shell, err);
     return rc == 0 ? 0 : zf_error_wrap (err, rc, "start the broker");
 }

@@ -7,7 +7,8 @@
 #define RESERVE_STEP  (UINT64_C (8) << 20)   /* less is not worth telling the log */
 #define SEGMENT_BYTES (UINT64_C (64) << 20)
 #define SEGMENT_STEP  (UINT64_C (1) << 20)
-#define SEGMENT_SHARE 4 /* of a segment a message may be */
+#define SEGMENT_SHARE 16 /* of the cap is one */
+#define ENTRY_SHARE   4  /* of a segment an entry has at most, or is an exception */
 #define SLACK_BYTES   (UINT64_C (128) << 20) /* of dead entries in a log without a cap, */
 #define SLACK_SHARE   8                      /* or this share of the cap */
 
@@ -25,12 +26,11 @@ static zf_wal_sync_t sync_of (zf_sync_t sync)
     return ZF_WAL_SYNC_ALWAYS;
 }
 
-/* A message must be far smaller than a segment. */
+/* Space is given back segment by segment: under a small cap they are small. */
 static uint64_t segment_for (const zf_commit_options_t *options)
 {
-    uint64_t bytes = SEGMENT_SHARE * options->max_message_bytes;
-    bytes = (bytes + SEGMENT_STEP - 1) / SEGMENT_STEP * SEGMENT_STEP;
-    return bytes > SEGMENT_BYTES ? bytes : SEGMENT_BYTES;
+    uint64_t bytes = options->disk_bytes / SEGMENT_SHARE / SEGMENT_STEP * SEGMENT_STEP;
+    return options->disk_bytes == 0 || bytes > SEGMENT_BYTES ? SEGMENT_BYTES : bytes;
 }
 
 static int replay (void *arg, uint64_t position, zf_bytes_t data, zf_error_t *err)
@@ -48,6 +48,7 @@ int zf_commit_open (zf_commit_t *self, zf_engine_t *engine, const zf_commit_opti
     uint64_t slack = cap != 0 && cap / SLACK_SHARE < SLACK_BYTES ? cap / SLACK_SHARE : SLACK_BYTES;
     zf_log_options_t log = {.sync = options->sync, .disk_bytes = cap, .now_ms = now_ms};
     log.slack_bytes = slack;
+    log.segment_bytes = self->segment_bytes;
     zf_engine_log_open (engine, &log);
     zf_wal_options_t wal = {.dir = options->journal,
                             .sync = sync_of (options->sync),
@@ -121,6 +122,13 @@ static uint64_t room_in (const zf_commit_t *self, const zf_wal_stats_t *stats)
     return less (stats->room, segments * self->largest);
 }
 
+static uint64_t growth (const zf_wal_stats_t *stats)
+{
+    if (stats->full) /* the disk itself */
+        return 0;
+    return stats->disk_cap == 0 ? UINT64_MAX : less (stats->disk_cap, stats->disk_bytes);
+}
+
 void zf_commit_collect (zf_commit_t *self)
 {
     if (self->wal == NULL)
@@ -130,9 +138,12 @@ void zf_commit_collect (zf_commit_t *self)
         take (self, &event);
     zf_wal_stats_t stats;
     self->wal->stats (self->wal, &stats);
-    uint64_t under_way = stats.next - stats.durable;
-    zf_engine_log_at (self->engine, stats.next, stats.lowest, room_in (self, &stats),
-                      less (UNDER_WAY_MAX, under_way));
+    zf_log_state_t state = {.next = stats.next,
+                            .lowest = stats.lowest,
+                            .room = room_in (self, &stats),
+                            .growth = growth (&stats),
+                            .window = less (UNDER_WAY_MAX, stats.next - stats.durable)};
+    zf_engine_log_at (self->engine, &state);
 }
 
 /* -- what the engine says ---------------------------------------------------------------------- */
@@ -163,6 +174,8 @@ void zf_commit_run (zf_commit_t *self)
     if (count > 0)
         self->wal->append (self->wal, parts, count);
     uint64_t size = zf_journal_extent (sum (parts, count));
+    if (size > self->segment_bytes / ENTRY_SHARE)
+        size = self->segment_bytes / ENTRY_SHARE;
     self->largest = count > 0 && size > self->largest ? size : self->largest;
     free (parts);
     zf_engine_committed (self->engine);

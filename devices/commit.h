@@ -22,7 +22,6 @@ typedef struct {
     zf_sync_t sync;
     uint32_t interval_ms;
     uint64_t disk_bytes;
-    uint64_t max_message_bytes; /* an entry may be larger by what else a turn takes */
 } zf_commit_options_t;
 
 /* Opens the journal and replays it into the engine. Errors as zf_journal_open. */

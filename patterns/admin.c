@@ -165,6 +165,8 @@ static int peek_some (zf_client_t *self, peek_t *peek, uint64_t from, uint64_t m
     zf_mp_put_uint (w, from);
     zf_mp_put_uint (w, max);
     int rc = zf_inquiry_run (self, &inquiry);
+    if (rc == ZF_E_AGAIN)
+        zf_client_pause (self, ZF_NEVER);
     zf_handle_leave (&self->handle);
     return rc;
 }
@@ -174,9 +176,12 @@ int zf_admin_peek (zf_client_t *self, const char *queue, uint64_t from, uint32_t
 {
     int rc = 0;
     uint32_t shown = 1;
+    uint64_t deadline = zf_deadline (self->timeout_ms);
     while (max > 0 && shown > 0 && rc == 0) {
         peek_t peek = {.queue = queue, .fn = fn, .arg = arg};
-        rc = peek_some (self, &peek, from, max, err);
+        do {
+            rc = peek_some (self, &peek, from, max, err);
+        } while (rc == ZF_E_AGAIN && zf_clock_ms () < deadline);
         shown = rc == 0 && peek.parcel != NULL ? show (&peek, &from) : 0;
         max -= shown;
         zf_parcel_drop (peek.parcel);

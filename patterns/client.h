@@ -66,6 +66,10 @@ void zf_inquiries_on_result (zf_client_t *client, zf_reader_t *r, zmq_msg_t *bod
 /* Refuses what an outbox cannot do; 0 without one. */
 int zf_client_needs_broker (const zf_client_t *client, zf_error_t *err);
 
+/* Waits a moment before the broker, which has to read something from its disk, is asked again. Returns
+ * false when the deadline is over. */
+bool zf_client_pause (zf_client_t *client, uint64_t deadline_ms);
+
 /* Says why a call timed out. */
 int zf_client_timed_out (zf_client_t *client, zf_error_t *err);
 

@@ -5,6 +5,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
+#define AGAIN_MS 20
+
 static bool send_inquiry (zf_client_t *self, zf_inquiry_t *inquiry)
 {
     zf_connection_t *connection = zf_client_connection (self);
@@ -117,4 +119,19 @@ int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
     if (rc != 0)
         return zf_client_timed_out (self, inquiry->err);
     return inquiry->code;
+}
+
+static bool never (void *arg)
+{
+    (void) arg;
+    return false;
+}
+
+bool zf_client_pause (zf_client_t *self, uint64_t deadline_ms)
+{
+    uint64_t pause = zf_deadline (AGAIN_MS);
+    if (zf_clock_ms () >= deadline_ms)
+        return false;
+    zf_handle_wait (&self->handle, never, NULL, pause < deadline_ms ? pause : deadline_ms);
+    return true;
 }

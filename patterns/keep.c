@@ -3,8 +3,6 @@
 
 #include <zferry/error.h>
 
-#define AGAIN_MS 20 /* until what is on the broker's disk only is in its memory, probably */
-
 static int check_id (const char *id, zf_error_t *err)
 {
     if (id == NULL || id[0] == '\0' || strlen (id) > ZF_ID_MAX)
@@ -47,14 +45,6 @@ static int on_reply (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body)
     return rc;
 }
 
-static bool never (void *arg)
-{
-    (void) arg;
-    return false;
-}
-
-/* wait: the broker is to answer when there is an answer, or not before deadline_ms (0: within the
- * client's timeout, which holds for its answer to anything else). */
 static int ask (zf_client_t *self, const char *id, bool wait, bool forget, uint64_t deadline_ms,
                 zf_message_t *reply, zf_error_t *err)
 {
@@ -80,11 +70,8 @@ int zf_client_fetch (zf_client_t *self, const char *id, int timeout_ms, zf_messa
     bool wait = timeout_ms != 0; /* without, too, the broker has to be asked */
     zf_handle_enter (&self->handle);
     rc = ask (self, id, wait, false, wait ? deadline : 0, reply, err);
-    while (rc == ZF_E_AGAIN && zf_clock_ms () < deadline) {
-        uint64_t pause = zf_deadline (AGAIN_MS);
-        zf_handle_wait (&self->handle, never, NULL, pause < deadline ? pause : deadline);
+    while (rc == ZF_E_AGAIN && zf_client_pause (self, deadline))
         rc = ask (self, id, true, false, deadline, reply, err);
-    }
     zf_handle_leave (&self->handle);
     return rc == ZF_E_AGAIN ? zf_error_set (err, ZF_E_TIMEOUT, "there is no answer yet") : rc;
 }

@@ -234,7 +234,7 @@ static void on_source_ready (zf_connection_t *connection)
 static void on_source_lost (zf_connection_t *connection)
 {
     zf_link_t *self = link_of (connection->handle);
-    if (self->running && self->run.consuming)
+    if (self->running && (self->run.linking || self->run.linked)) /* it may come back as another */
         zf_link_fail (self, true, ZF_E_IO, "the source is lost");
 }
 

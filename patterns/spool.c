@@ -6,7 +6,7 @@
 #include <zferry/admin.h>
 #include <zferry/broker.h>
 
-#define SURVEY_MS     250  /* between searches for queues with records */
+#define SURVEY_MS     1000 /* between searches for queues with records */
 #define ASK_MS        2000 /* for an answer of the broker next door */
 #define MESSAGE_BYTES 1024
 #define MEMORY_BYTES  (64u << 20) /* of records; what is above that is read back from disk */

@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define BLOCK UINT64_C (4096) /* files are multiples of it */
+#define BLOCK      UINT64_C (4096) /* files are multiples of it */
+#define TRIM_BYTES 8               /* payload of a trim entry */
 
 /* -- Options ----------------------------------------------------------------------------------- */
 
@@ -223,10 +224,12 @@ static uint64_t room_left (const zf_journal_t *journal)
     return journal->current->capacity > used ? journal->current->capacity - used : 0;
 }
 
-/* Sees to it that an entry fits the current segment. */
+/* Sees to it that an entry fits the current segment. The mark of a close leaves some of the tail to
+ * trims: else opening and closing alone would use it up. */
 static int make_room (zf_journal_t *journal, uint64_t extent, uint8_t kind, zf_error_t *err)
 {
-    int rc = room_left (journal) < extent ? roll (journal, extent, err) : 0;
+    uint64_t kept = kind == ZF_ENTRY_CLOSE ? ZF_TAIL_BYTES / 2 : 0;
+    int rc = room_left (journal) < extent + kept ? roll (journal, extent, err) : 0;
     if (rc != 0 || kind != ZF_ENTRY_DATA || room_left (journal) - extent >= ZF_TAIL_BYTES)
         return rc;
     return obtain (journal, ZF_SEGMENT_MIN, err); /* the tail is for data only if more is ready */
@@ -301,12 +304,10 @@ static void advance (zf_journal_t *journal, const zf_entry_head_t *head)
     atomic_store (&journal->next, head->position + extent);
 }
 
-static int put (zf_journal_t *journal, uint8_t kind, const zf_bytes_t *parts, size_t count,
-                size_t size, zf_error_t *err)
+/* Into the current segment, which has room. */
+static int put_here (zf_journal_t *journal, uint8_t kind, const zf_bytes_t *parts, size_t count,
+                     size_t size, zf_error_t *err)
 {
-    int rc = make_room (journal, zf_journal_extent (size), kind, err);
-    if (rc != 0)
-        return rc;
     if (part_space (journal, count) != 0)
         return zf_error_set (err, ZF_E_NOMEM, "append: out of memory");
     zf_entry_head_t head = {
@@ -316,13 +317,41 @@ static int put (zf_journal_t *journal, uint8_t kind, const zf_bytes_t *parts, si
         .synced = atomic_load (&journal->durable),
         .previous = journal->last_sum,
     };
-    rc = write_entry (journal, &head, parts, count, &journal->failure);
+    int rc = write_entry (journal, &head, parts, count, &journal->failure);
     if (rc == ZF_E_FULL)
         return zf_error_set (err, ZF_E_FULL, "%s", journal->failure.text);
     if (rc != 0)
         return poison (journal, err);
     advance (journal, &head);
     return 0;
+}
+
+static int put_trim (zf_journal_t *journal, uint64_t position, zf_error_t *err)
+{
+    uint8_t payload[TRIM_BYTES];
+    zf_store_u64le (payload, position);
+    zf_bytes_t part = zf_bytes (payload, sizeof payload);
+    return put_here (journal, ZF_ENTRY_TRIM, &part, 1, sizeof payload, err);
+}
+
+/* A segment that was begun for an entry which then could not be written is empty, and has no header
+ * either. If it does not suit the next entry it must not stay so: for recovery the journal would
+ * end before it. What is put there says nothing new. */
+static int leave_none_empty (zf_journal_t *journal, uint64_t extent, zf_error_t *err)
+{
+    if (!journal->header_due || room_left (journal) >= extent)
+        return 0;
+    return put_trim (journal, journal->trim_asked, err);
+}
+
+static int put (zf_journal_t *journal, uint8_t kind, const zf_bytes_t *parts, size_t count,
+                size_t size, zf_error_t *err)
+{
+    uint64_t extent = zf_journal_extent (size);
+    int rc = leave_none_empty (journal, extent, err);
+    if (rc == 0)
+        rc = make_room (journal, extent, kind, err);
+    return rc == 0 ? put_here (journal, kind, parts, count, size, err) : rc;
 }
 
 int zf_journal_append (zf_journal_t *journal, const zf_bytes_t *parts, size_t count,
@@ -337,10 +366,9 @@ int zf_journal_append (zf_journal_t *journal, const zf_bytes_t *parts, size_t co
             return zf_error_set (err, ZF_E_TOO_BIG, "append: more than %u bytes", ZF_ENTRY_MAX);
         size += parts[i].size;
     }
-    uint64_t at = atomic_load (&journal->next);
     rc = put (journal, ZF_ENTRY_DATA, parts, count, size, err);
     if (rc == 0 && position != NULL)
-        *position = at;
+        *position = atomic_load (&journal->next) - zf_journal_extent (size);
     return rc;
 }
 
@@ -360,10 +388,9 @@ int zf_journal_trim (zf_journal_t *journal, uint64_t position, zf_error_t *err)
                              position);
     if (position < journal->trim_asked)
         position = journal->trim_asked;
-    uint8_t payload[8];
-    zf_store_u64le (payload, position);
-    zf_bytes_t part = zf_bytes (payload, sizeof payload);
-    rc = put (journal, ZF_ENTRY_TRIM, &part, 1, sizeof payload, err);
+    rc = make_room (journal, zf_journal_extent (TRIM_BYTES), ZF_ENTRY_TRIM, err);
+    if (rc == 0)
+        rc = put_trim (journal, position, err);
     if (rc == 0)
         journal->trim_asked = position;
     return rc;

@@ -190,12 +190,14 @@ static void note_space (zf_wal_file_t *self, const zf_error_t *why)
     zf_wal_raise (self);
 }
 
-/* When to try again, if there is no space: later and later. */
-static void schedule_retry (zf_wal_file_t *self, bool no_spares, bool retried)
+/* When to try again, if there is no space: later and later, as each try in vain fills up the disk
+ * for a moment. While one is under way nothing is known. */
+static void schedule_retry (zf_wal_file_t *self, const zf_journal_stats_t *stats, bool retried)
 {
     bool before = self->starved;
-    self->starved = self->stuck || no_spares;
-    if (!before)
+    bool more_room = stats->next + stats->room > self->limit;
+    self->starved = self->stuck || stats->full;
+    if (more_room || (self->full && !self->stuck) || self->retry_ms == 0)
         self->retry_ms = RETRY_MS;
     if (self->starved && (retried || !before)) {
         self->retry_at_ms = now_ms () + self->retry_ms;
@@ -209,7 +211,7 @@ static void publish (zf_wal_file_t *self, bool retried, const zf_error_t *why)
     zf_journal_stats_t stats;
     zf_journal_stats (self->journal, &stats);
     uint64_t upto = self->sync == ZF_WAL_SYNC_ALWAYS ? stats.durable : stats.next;
-    schedule_retry (self, stats.full, retried);
+    schedule_retry (self, &stats, retried);
     pthread_mutex_lock (&self->lock);
     note_space (self, why);
     note_journal (self, &stats);

@@ -23,8 +23,8 @@ typedef struct {
     uint64_t memory_bytes;      /* records of all queues. At the cap durable queues go on on disk;
                                    for others their overflow rule applies; default 1 GiB */
     uint64_t max_message_bytes; /* a larger one closes its connection; default 16 MiB, at least
-                                   1 KiB, at most 2 GiB (with a journal 128 MiB, and a sixteenth of
-                                   disk_bytes) */
+                                   1 KiB, at most 2 GiB. A record of a durable queue has at most
+                                   32 MiB, and a 32nd of disk_bytes */
     uint64_t window_bytes;      /* unconfirmed posts a client may have under way; default 4 MiB */
     uint32_t max_queues;        /* default 10,000 */
     uint32_t max_sessions;      /* peers with state here; default 65,536 */

@@ -192,6 +192,12 @@ class Others(BenchCase):
             self.assertGreater(row[figure], 0, figure)
         self.assertEqual(os.listdir(folder), [])
 
+    def test_planted_loss_after_recovery_is_found(self):
+        row = self.bench("recovery", "--records", "2000", "--journal", self.folder(), "--plant", "lost", code=70)
+        self.assertEqual((row["lost"], row["duplicated"]), (1, 0))
+        row = self.bench("recovery", "--records", "2000", "--journal", self.folder(), "--plant", "duplicated", code=70)
+        self.assertEqual((row["lost"], row["duplicated"]), (0, 1))
+
     def test_interrupted_recovery_leaves_nothing(self):
         folder = self.folder()
         process = self.start("bench", "recovery", "--records", "100000000", "--journal", folder, terminal="both")

@@ -8,8 +8,8 @@ import rig
 from rig import run
 
 FIELDS = {
-    "file", "lines", "workers", "killed", "broker_killed", "posted", "confirmed", "processed", "redelivered", "repeated",
-    "damaged", "dead", "lost", "records_per_s", "seconds",
+    "file", "lines", "workers", "killed", "broker_killed", "posted", "confirmed", "processed", "redelivered",
+    "repeated", "damaged", "dead", "lost", "records_per_s", "seconds",
 }
 QUICK = ("--seconds", "500ms", "--repeat", "10")
 

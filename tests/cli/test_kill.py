@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import time
 
 import rig
 
@@ -17,20 +18,35 @@ import zf  # noqa: E402
 import zmq  # noqa: E402
 
 QUEUE = "jobs"
+DEAD = "jobs.dead"
 ROUNDS = 300 if os.environ.get("ZF_LONG") == "1" else 8
 WINDOW = 400  # records without an outcome
 HELD = 60  # records that a worker is given at once
 BACKLOG = 300  # records that are left in the queue when the broker is killed
 QUIET_MS = 100
+BEAT_S = 0.2
+
+
+def body_of(number, largest):
+    return b"%d " % number + b"x" * (number * 7919 % largest)
 
 
 class Ledger:
     """What the broker has promised, and what came of it; kept outside of it."""
 
-    def __init__(self):
+    def __init__(self, largest):
+        self.largest = largest  # bytes of a body's padding
         self.posted = 0
         self.confirmed = set()
         self.seen = {}  # number: ids of the records that it came in
+        self.acked = set()
+        self.rejected = set()
+        self.damaged = 0
+
+    def number_of(self, body):
+        number = int(body.split(b" ")[0])
+        self.damaged += body != body_of(number, self.largest)
+        return number
 
     def book(self, number, record_id):
         self.seen.setdefault(number, set()).add(record_id)
@@ -46,51 +62,71 @@ class Ledger:
 
 
 class Poster(zf.Producer):
-    """Keeps a window of records under way. next and open outlive the session."""
+    """Keeps a window of records under way. next and open outlive the session. Some confirms, of `deaf`
+    records, are not heard, as if the connection had broken before."""
 
-    def __init__(self, endpoint, ledger, before, uuid=None):
-        super().__init__(endpoint, uuid=uuid or (before.uuid if before else None))
+    def __init__(self, endpoint, ledger, before, deaf, forgetful):
+        super().__init__(endpoint, uuid=before.uuid if before and not forgetful else None)
         self.ledger = ledger
-        if before:
-            self.next, self.open = before.next, before.open
+        self.deaf = deaf
         self.greet()
-        self.resend()
+        if before and forgetful and before.open:
+            self.post(QUEUE, *[record for _, record in sorted(before.open.items())])
+        elif before and not forgetful:
+            self.next, self.open = before.next, before.open
+            self.resend()
 
     def fill(self, chance):
         while len(self.open) < WINDOW:
             count = chance.randint(1, 20)
             first = self.ledger.posted + 1
-            self.post(QUEUE, *[(b"%d" % number, None) for number in range(first, first + count)])
+            self.post(QUEUE, *[(body_of(number, self.ledger.largest), None) for number in range(first, first + count)])
             self.ledger.posted += count
 
     def hear(self, control, _):
         assert control[0] == zf.CONFIRM and control[4] == 0, control
         _, _, first, count, _ = control
         for number in range(first, first + count):
-            del self.open[QUEUE, number]
-            self.ledger.confirmed.add(number)
+            if self.deaf > 0 and number % 20 == 0:
+                self.deaf -= 1
+                continue
+            body, _ = self.open.pop((QUEUE, number))
+            self.ledger.confirmed.add(self.ledger.number_of(body))
 
 
 class Hand(zf.Worker):
-    """Books what it gets, and acknowledges it as long as enough is left in the queue."""
+    """Books what it gets, and settles it as long as enough is left in the queue. A fickle one does not
+    only acknowledge."""
 
-    def __init__(self, endpoint, ledger):
+    def __init__(self, endpoint, ledger, fickle):
         super().__init__(endpoint)
         self.ledger = ledger
-        self.held = []
+        self.fickle = fickle
+        self.held = {}  # id: number
         self.greet().consume(QUEUE, HELD)
 
     def hear(self, control, batch):
         assert control[0] == zf.DELIVER, control
         records, _ = zf.decode_batch(batch)
         for record_id, (body, _) in enumerate(records, control[2]):
-            self.ledger.book(int(body), record_id)
-            self.held.append(record_id)
+            number = self.ledger.number_of(body)
+            self.ledger.book(number, record_id)
+            self.held[record_id] = number
 
-    def settle(self, backlog):
-        if self.held and self.ledger.backlog() >= backlog:
-            self.ack(*[(record_id, 1) for record_id in self.held])
-            self.held = []
+    def settle(self, backlog, chance):
+        if not self.held or self.ledger.backlog() < backlog:
+            return
+        for record_id, number in self.held.items():
+            lot = chance.random() if self.fickle else 1
+            if lot < 0.05:
+                self.say(zf.NACK, QUEUE, chance.randint(0, 200), record_id, 1)
+            elif lot < 0.1:
+                self.ledger.rejected.add(number)
+                self.say(zf.REJECT, QUEUE, "no %d" % number, record_id, 1)
+            else:
+                self.ledger.acked.add(number)
+                self.ack((record_id, 1))
+        self.held = {}
 
 
 class Kill(rig.Case):
@@ -99,23 +135,27 @@ class Kill(rig.Case):
         self.chance = random.Random(self.seed)
         self.journal = os.path.join(self.folder(), "journal")
         self.endpoint = "tcp://127.0.0.1:*"
-        self.ledger = Ledger()
+        self.ledger = Ledger(largest=1)
+        self.more = []
+        self.fickle = False
+        self.forgetful = False
+        self.deaf = WINDOW // 4
+        self.backlog = BACKLOG
         self.poster = None
+        self.beat_at = 0
         self.hands = []
 
-    def new_uuid(self):
-        """The poster's identity stays what it is."""
-
     def spawn(self, sync, env):
-        return self.start("broker", "--bind", self.endpoint, "--journal", self.journal, "--sync", sync, env=env)
+        return self.start("broker", "--bind", self.endpoint, "--journal", self.journal, "--sync", sync, *self.more,
+                          env=env)
 
     def begin(self, sync, env):
         self.process = self.spawn(sync, env)
         self.endpoint = self.process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
         if self.poster is None:
             self.good("queue", "declare", QUEUE, "--max-attempts", "0")
-        self.poster = Poster(self.endpoint, self.ledger, self.poster, self.new_uuid())
-        self.hands = [Hand(self.endpoint, self.ledger) for _ in range(2)]
+        self.poster = Poster(self.endpoint, self.ledger, self.poster, self.deaf, self.forgetful)
+        self.hands = [Hand(self.endpoint, self.ledger, self.fickle) for _ in range(2)]
 
     def kill(self):
         """Kills the broker; what it has said before still counts."""
@@ -141,8 +181,16 @@ class Kill(rig.Case):
                 return True
         return False
 
+    def beat(self):
+        """Workers must say something now and then."""
+        if time.monotonic() > self.beat_at:
+            self.beat_at = time.monotonic() + BEAT_S
+            for hand in self.hands:
+                hand.say(zf.PING)
+
     def hear(self, timeout_ms):
         """Takes what is there; False if nothing was."""
+        self.beat()
         poller = zmq.Poller()
         for peer in (self.poster, *self.hands):
             poller.register(peer.socket, zmq.POLLIN)
@@ -151,6 +199,8 @@ class Kill(rig.Case):
             if peer.socket in ready:
                 frames = peer.socket.recv_multipart()
                 control = zf.unpack(frames[0])
+                said = (type(peer).__name__, control, self.seed, self.process.err.text())
+                self.assertNotIn(control[0], (zf.RESET, zf.ERROR), said)
                 if control[0] not in (zf.PING, zf.PONG):
                     peer.hear(control, frames[1] if len(frames) > 1 else None)
         return bool(ready)
@@ -159,9 +209,9 @@ class Kill(rig.Case):
         wanted = len(self.ledger.confirmed) + self.chance.randint(1, 3000)
         while len(self.ledger.confirmed) < wanted:
             self.poster.fill(self.chance)
-            self.assertTrue(self.hear(zf.DEADLINE_MS), "the broker says nothing")
+            rig.until(lambda: self.hear(QUIET_MS), "a word of the broker")
             for hand in self.hands:
-                hand.settle(BACKLOG)
+                hand.settle(self.backlog, self.chance)
         self.kill()
 
     def empty_all(self):
@@ -170,7 +220,7 @@ class Kill(rig.Case):
         def is_empty():
             while self.hear(QUIET_MS):
                 for hand in self.hands:
-                    hand.settle(-self.ledger.posted)
+                    hand.settle(-self.ledger.posted, self.chance)
             return not self.poster.open and self.info(QUEUE)["length"] == 0
 
         rig.until(is_empty, "an empty queue")
@@ -182,38 +232,63 @@ class Kill(rig.Case):
         if volatile:
             env["LD_PRELOAD"] = os.environ["ZFERRY_VOLATILE"]
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        for number in range(rounds):
-            with self.subTest(seed=self.seed, round=number):
-                self.begin(sync, env)
-                self.run_until_killed()
-                if self.chance.random() < 0.25:
-                    self.kill_early(sync, env)
+        for _ in range(rounds):
+            self.begin(sync, env)
+            self.run_until_killed()
+            if self.chance.random() < 0.25:
+                self.kill_early(sync, env)
         self.begin(sync, env)
+        self.poster.deaf = 0
         self.empty_all()
+        self.check_dead()
         self.process.signal(signal.SIGTERM)
         self.assertEqual(self.process.wait(), 0, self.process.err.text())
         self.assertEqual(self.ledger.confirmed, set(range(1, self.ledger.posted + 1)))
 
+    def check_dead(self):
+        """Each record is done or dead, and dead once, for the reason that was given."""
+        if not self.fickle:
+            return
+        rows = self.good("queue", "dead", "ls", QUEUE, "--count", str(self.ledger.posted)).rows()
+        dead = [self.ledger.number_of(row["body"].encode()) for row in rows]
+        self.assertEqual(len(dead), len(set(dead)), self.seed)
+        self.assertEqual([row["reason"] for row in rows], ["no %d" % number for number in dead])
+        self.assertLessEqual(set(dead), self.ledger.rejected)
+        self.assertEqual(self.ledger.confirmed - self.ledger.acked - set(dead), set(), self.seed)
+
+    def check(self):
+        self.assertEqual((self.ledger.lost(), self.ledger.doubled()), (set(), set()), self.seed)
+        self.assertEqual(self.ledger.damaged, 0)
+
     def test_killed_broker_loses_and_doubles_nothing(self):
         self.storm(ROUNDS, "always")
-        self.assertEqual((self.ledger.lost(), self.ledger.doubled()), (set(), set()), self.seed)
+        self.check()
 
     def test_power_failure_loses_and_doubles_nothing(self):
         self.storm(ROUNDS, "always", volatile=True)
-        self.assertEqual((self.ledger.lost(), self.ledger.doubled()), (set(), set()), self.seed)
+        self.check()
+
+    def test_power_failure_with_little_memory_and_workers_that_refuse(self):
+        """Most of the queue is on disk only, records are dead or come again later."""
+        self.ledger = Ledger(largest=5000)
+        self.more = ["--memory", "1MiB", "--disk", "256MiB"]
+        self.fickle, self.backlog = True, 5 * BACKLOG
+        self.storm(ROUNDS, "always", volatile=True)
+        self.check()
 
     def test_killed_broker_that_never_syncs_loses_nothing_while_the_system_runs(self):
         self.storm(2, "never")
-        self.assertEqual((self.ledger.lost(), self.ledger.doubled()), (set(), set()), self.seed)
+        self.check()
 
     def test_planted_confirms_before_the_disk_are_found(self):
         """What always does not do, never does: it confirms what a power failure takes away."""
+        self.deaf = 0  # the broker forgets what it had: a poster that leaves numbers out breaks the rules
         self.storm(4, "never", volatile=True)
         self.assertNotEqual(self.ledger.lost(), set())
 
     def test_planted_poster_without_identity_is_found(self):
         """Records that are in the journal, and whose confirms were lost, are there twice then."""
-        self.new_uuid = lambda: os.urandom(16)
+        self.forgetful = True
         self.storm(ROUNDS, "always")
         self.assertEqual(self.ledger.lost(), set())
         self.assertNotEqual(self.ledger.doubled(), set())

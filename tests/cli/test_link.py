@@ -1,4 +1,5 @@
-"""link, and post --outbox: what is confirmed arrives, once and in order, whoever is killed on the way."""
+"""link, and post --outbox: what is confirmed arrives, once and in order, whoever is killed on the way.
+ZF_LONG=1 kills for longer, ZF_SEED=N at the same moments again as far as they can be chosen."""
 
 import json
 import os
@@ -9,20 +10,28 @@ import time
 
 import rig
 
-ROUNDS = int(os.environ.get("ZFERRY_KILLS", "12"))  # of killing a broker; more in a long run
-SEED = int(os.environ.get("ZFERRY_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+ROUNDS = 300 if os.environ.get("ZF_LONG") == "1" else 8  # of killing somebody
+SEED = int(os.environ.get("ZF_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+
+
+def volatile():
+    """The environment of a process whose end is a power failure: unsynced writes go with it."""
+    env = rig.environment(LD_PRELOAD=os.environ["ZFERRY_VOLATILE"])
+    env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return env
 
 
 class Broker:
     """A broker with a journal that can be killed and comes back at the same endpoint."""
 
-    def __init__(self, case, *args):
-        self.case, self.folder, self.args = case, case.folder(), args
+    def __init__(self, case, *args, env=None):
+        self.case, self.folder, self.args, self.env = case, case.folder(), args, env
         self.endpoint = "tcp://127.0.0.1:*"
         self.start()
 
     def start(self):
-        self.process = self.case.start("broker", "--bind", self.endpoint, "--journal", self.folder, *self.args)
+        self.process = self.case.start("broker", "--bind", self.endpoint, "--journal", self.folder, *self.args,
+                                       env=self.env)
         self.endpoint = self.process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
 
     def kill(self):
@@ -42,11 +51,12 @@ def numbers(first, last):
 
 
 class Case(rig.Case):
-    def start_link(self, *args):
-        return self.start("link", *args)
+    def start_link(self, *args, **how):
+        return self.start("link", *args, **how)
 
     def take(self, broker, queue, count):
-        """Takes so many records from the queue; they must be 1, 2, 3, ... and no more."""
+        """Takes the records of the queue; they must be 1, 2, 3, ... and no more."""
+        self.assertEqual(broker.length(queue), count, f"seed {SEED}")
         result = broker.run("work", queue, "--raw", "--count", str(count), "--timeout", "60s")
         self.assertEqual(result.code, 0, result.err)
         taken = [int(line) for line in result.out.split()]
@@ -87,9 +97,9 @@ class Link(Case):
         self.assertEqual(done.code, os.EX_TEMPFAIL)
         self.assertIn("zferry link: 7 records are still there\n", done.err)
 
-    def test_brokers_killed_at_any_moment_lose_and_repeat_nothing(self):
+    def storm(self, source, target):
+        """Posts to the source, while one of the two after the other is killed. Returns how many arrived in all."""
         luck = random.Random(SEED)
-        source, target = Broker(self), Broker(self)
         self.start_link("--from", source.endpoint + "/jobs", "--to", target.endpoint, "--backoff", "500ms")
         total = 2000 * ROUNDS
         post = self.start("post", "jobs", "--lines", "--connect", source.endpoint, "--timeout", "60s", "--json",
@@ -114,8 +124,20 @@ class Link(Case):
         feeder.join(rig.DEADLINE_S)
         self.assertEqual(post.wait(), 0, post.err.text())
         self.assertEqual(json.loads(post.out.text())["confirmed"], total)
-        self.take(target, "jobs", total)
-        self.assertEqual(source.length("jobs"), 0)
+        rig.until(lambda: source.length("jobs") == 0, "all left the source")
+        return total
+
+    def test_brokers_killed_at_any_moment_lose_and_repeat_nothing(self):
+        source, target = Broker(self), Broker(self)
+        self.take(target, "jobs", self.storm(source, target))
+
+    def test_power_failure_of_either_broker_loses_and_repeats_nothing(self):
+        source, target = Broker(self, env=volatile()), Broker(self, env=volatile())
+        self.take(target, "jobs", self.storm(source, target))
+
+    def test_planted_target_that_confirms_before_the_disk_is_found(self):
+        source, target = Broker(self), Broker(self, "--sync", "never", env=volatile())
+        self.assertLess(target.length("jobs") or 0, self.storm(source, target))
 
     def test_link_killed_at_any_moment_loses_and_repeats_nothing(self):
         luck = random.Random(SEED)
@@ -127,8 +149,8 @@ class Link(Case):
             link.signal(signal.SIGKILL)
             link.stop()
         self.start_link("--from", source.endpoint + "/jobs", "--to", target.endpoint)
-        self.take(target, "jobs", 2000 * ROUNDS)
         rig.until(lambda: source.length("jobs") == 0, "all left the source")
+        self.take(target, "jobs", 2000 * ROUNDS)
 
     def test_loop_is_refused(self):
         one, two = Broker(self), Broker(self)
@@ -141,8 +163,8 @@ class Link(Case):
 
 
 class Outbox(Case):
-    def post(self, folder, endpoint, *args, stdin=b""):
-        return rig.run("post", "jobs", *args, "--outbox", folder, "--connect", endpoint, stdin=stdin)
+    def post(self, folder, endpoint, *args, **how):
+        return rig.run("post", "jobs", *args, "--outbox", folder, "--connect", endpoint, **how)
 
     def test_post_with_no_broker_there(self):
         folder, nobody = self.folder(), self.nobody()
@@ -166,19 +188,26 @@ class Outbox(Case):
         self.assertEqual(done.code, 0, done.err)
         self.take(target, "jobs", 5000)
 
-    def test_post_killed_at_any_moment_keeps_what_was_confirmed(self):
+    def test_power_failure_under_an_outbox_loses_and_repeats_nothing(self):
         luck = random.Random(SEED)
         folder, target = self.folder(), Broker(self)
         for i in range(ROUNDS):
-            done = self.post(folder, self.nobody(), "--lines", stdin=numbers(500 * i + 1, 500 * (i + 1)))
-            self.assertEqual(done.code, 0, done.err)
-            link = self.start_link("--from", folder, "--to", target.endpoint)
+            post = self.start("post", "jobs", "--lines", "--outbox", folder, "--connect", self.nobody(), "--flush",
+                              "--timeout", "60s", terminal="both", env=volatile(), stdin=-1)
+            post.popen.stdin.write(numbers(500 * i + 1, 500 * (i + 1)))
+            post.popen.stdin.close()
+            post.out.wait_for(r"\d+ records? waits? in ")  # all are confirmed
+            self.fail_power(post)
+            link = self.start_link("--from", folder, "--to", target.endpoint, env=volatile())
             time.sleep(luck.uniform(0, 0.2))  # the moment of the kill is what is tried
-            link.signal(signal.SIGKILL)
-            link.stop()
+            self.fail_power(link)
         done = rig.run("link", "--from", folder, "--to", target.endpoint, "--once")
         self.assertEqual(done.code, 0, done.err)
         self.take(target, "jobs", 500 * ROUNDS)
+
+    def fail_power(self, process):
+        process.signal(signal.SIGKILL)
+        process.wait()
 
 
 class Usage(rig.Case):

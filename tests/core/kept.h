@@ -6,7 +6,6 @@
 
 #include "core/keep.h"
 
-
 static uint64_t fetch_number; /* the last one given */
 
 /* What a submitted request says of itself. */

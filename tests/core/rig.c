@@ -152,7 +152,8 @@ static void tick (rig_t *rig)
 static bool is_due (const rig_t *rig)
 {
     const zf_engine_t *engine = rig->engine;
-    return zf_engine_deadline (engine) <= rig->now_ms || engine->effect_count > 0;
+    return zf_engine_deadline (engine) <= rig->now_ms || engine->effect_count > 0 ||
+           engine->notice_count > 0;
 }
 
 void rig_turn (rig_t *rig)

@@ -123,7 +123,8 @@ static void place_next (rig_t *rig)
     uint64_t under_way = stats.next - stats.durable;
     uint64_t window = under_way < UNDER_WAY_MAX ? UNDER_WAY_MAX - under_way : 0;
     alloc_enter ();
-    zf_engine_log_at (rig->engine, stats.next, stats.lowest, room, window);
+    zf_log_state_t state = {stats.next, stats.lowest, room, UINT64_MAX, window};
+    zf_engine_log_at (rig->engine, &state);
     alloc_leave ();
 }
 
@@ -245,13 +246,14 @@ static void forget_held (peer_t *peer)
         free (held);
     peer->held = NULL;
     peer_forget_letters (peer);
+    if (peer->session == NULL) /* it had left */
+        peer->link = NULL;
     peer->session = NULL;
-    peer->link = NULL;
 }
 
 static void come_back (peer_t *peer)
 {
-    if (peer->mute)
+    if (peer->mute || peer->link == NULL)
         return;
     peer_reconnect (peer);
     peer_forget_letters (peer);
@@ -282,6 +284,34 @@ void rig_crash_late (rig_t *rig, size_t n)
 {
     zf_wal_memory_sync (rig->log->wal, behind (rig->log, n));
     rig_crash (rig);
+}
+
+static bool see (rig_t *rig, zf_queue_t *queue, uint64_t id, zf_sight_t *sight)
+{
+    bool found = zf_queue_peek (queue, id, sight);
+    for (int i = 0; found && !sight->here; i++) {
+        assert_in_range (i, 0, 100); /* else it is never read */
+        rig_turn (rig);
+        rig_load (rig);
+        found = zf_queue_peek (queue, id, sight);
+    }
+    return found;
+}
+
+const char *rig_bodies (rig_t *rig, const char *queue)
+{
+    static char text[65536];
+    zf_queue_t *found = zf_engine_find (rig->engine, zf_bytes_of (queue));
+    zf_sight_t sight;
+    size_t size = 0;
+    text[0] = '\0';
+    for (uint64_t id = 0; found != NULL && see (rig, found, id, &sight); id = sight.id + 1) {
+        zf_bytes_t body = sight.record.body;
+        assert_true (size + body.size + 2 < sizeof text);
+        size += (size_t) snprintf (text + size, sizeof text - size, "%s%.*s", size > 0 ? " " : "",
+                                   (int) body.size, (const char *) body.data);
+    }
+    return text;
 }
 
 void rig_log_close (rig_t *rig)

@@ -71,6 +71,10 @@ void rig_crash_late (rig_t *rig, size_t n);
  * can't. */
 zf_engine_t *rig_replayed (const rig_t *rig);
 
+/* The bodies of all records of the queue, in the order of their ids, a space between them: valid
+ * until the next call. A queue that is not there has none. */
+const char *rig_bodies (rig_t *rig, const char *queue);
+
 /* -- for rig.c --------------------------------------------------------------------------------- */
 
 /* A turn's entry, and what it wants trimmed and read. */

@@ -3,7 +3,7 @@
  *
  * With an argument the program prints the vectors as they are now, for a new version of it. */
 #include "tests/core/golden.h"
-#include "tests/core/rig.h"
+#include "tests/core/rig_log.h"
 
 static golden_set_t golden;
 static bool printing; /* instead of comparing */
@@ -238,6 +238,43 @@ static void asking (rig_t *rig, peer_t *p, peer_t *w)
     assert_int_equal (rig_info (rig, "echo").length, 0);
 }
 
+static zf_writer_t fetch (bool wait, bool forget)
+{
+    zf_writer_t w = wire_control (ZF_CMD_FETCH, 4);
+    zf_mp_put_uint (&w, 301);
+    zf_mp_put_bin (&w, zf_bytes_of ("order-2"));
+    zf_mp_put_bool (&w, wait);
+    zf_mp_put_bool (&w, forget);
+    return w;
+}
+
+static void keeping (rig_t *rig, peer_t *p, peer_t *w)
+{
+    zf_props_t props;
+    zf_props_defaults (&props);
+    props.id = zf_bytes_of ("order-2");
+    props.keep_reply = true;
+    zf_writer_t control = command (ZF_CMD_POST, "echo", 2);
+    zf_mp_put_uint (&control, 1);
+    say (p, "post with keep_reply", &control, wire_batch (1, "who", &props));
+    peer_forget_letters (p);
+    hear (w, "deliver request to keep");
+    control = fetch (true, false);
+    say (p, "fetch", &control, NULL);
+    assert_null (p->inbox);
+    control = command (ZF_CMD_ANSWER, "echo", 2);
+    zf_mp_put_bool (&control, false);
+    peer_write (w, &control, wire_batch (1, "me", NULL));
+    hear (p, "result of fetch");
+    control = fetch (false, true);
+    say (p, "fetch to forget", &control, NULL);
+    hear (p, "result of fetch to forget");
+    control = fetch (false, false);
+    peer_write (p, &control, NULL);
+    hear (p, "result of fetch refused");
+    assert_int_equal (rig_info (rig, "zf.replies").length, 0);
+}
+
 static void looking (rig_t *rig, peer_t *p)
 {
     zf_policy_t policy = rig_policy ();
@@ -284,8 +321,24 @@ static void engine_speaks_as_the_golden_vectors_say (void **state)
     posting (rig, p);
     working (rig, w);
     asking (rig, p, w);
+    keeping (rig, p, w);
     looking (rig, p);
     leaving (p);
+    rig_free (rig);
+}
+
+static void engine_with_a_log_greets_as_the_golden_vector_says (void **state)
+{
+    (void) state;
+    zf_engine_options_t options;
+    zf_engine_defaults (&options);
+    memcpy (options.uuid, "broker's own uid", ZF_UUID_BYTES);
+    rig_t *rig = rig_new_logged (&options, NULL);
+    memcpy (rig->engine->store.uuid, "the journal's id", ZF_UUID_BYTES);
+    peer_t *p = rig_stranger (rig, "producer");
+    zf_writer_t control = hello (p);
+    peer_write (p, &control, NULL);
+    hear (p, "welcome with a journal");
     rig_free (rig);
 }
 
@@ -316,6 +369,7 @@ int main (int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (engine_speaks_as_the_golden_vectors_say),
+        cmocka_unit_test (engine_with_a_log_greets_as_the_golden_vector_says),
         cmocka_unit_test (every_golden_vector_was_used),
         cmocka_unit_test (batches_of_the_golden_vectors_decode),
     };

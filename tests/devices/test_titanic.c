@@ -20,7 +20,7 @@ typedef struct {
     zf_broker_options_t options;
     zf_policy_t policy;
     zf_device_t *broker;
-    char dir[40]; /* of the journal */
+    char dir[40];               /* of the journal */
     char uuid[PLAIN_SHOWN_MAX]; /* of the request made last */
 } case_t;
 
@@ -243,7 +243,11 @@ static void many_requests_under_way_are_all_answered (void **state)
 static void uuid_that_is_none_is_unknown (void **state)
 {
     static const char *const uuids[] = {
-        "", "../../etc/passwd", "/", "\1\2\3", "0123456789ABCDEF0123456789ABCDEF",
+        "",
+        "../../etc/passwd",
+        "/",
+        "\1\2\3",
+        "0123456789ABCDEF0123456789ABCDEF",
         "a longer one than any that this broker gives, and then some more of it",
     };
     case_t *c = *state;
@@ -266,9 +270,9 @@ static void request_that_cannot_be_taken_is_answered_500 (void **state)
     start (c);
     void *client = dealer (c, "client");
     static const char *const wrong[] = {
-        "echo",            /* no body */
-        "|body",           /* no name */
-        "bad\1name|body",  /* no name either */
+        "echo",           /* no body */
+        "|body",          /* no name */
+        "bad\1name|body", /* no name either */
         "mmi.service|body",
         "zf.replies|body", /* the queue of answers */
     };
@@ -429,11 +433,14 @@ static void uuids_of_different_lives_differ (void **state)
     }
 }
 
-#define FIRST(test) {#test, test, setup, teardown, (void *) (uintptr_t) &version_1}
-#define BOTH(test)                                                                    \
-    {#test " (0.1)", test, setup, teardown, (void *) (uintptr_t) &version_1},         \
-    {                                                                                 \
-#test " (0.2)", test, setup, teardown, (void *) (uintptr_t) &version_2        \
+#define FIRST(test)                                                   \
+    {                                                                 \
+#test, test, setup, teardown, (void *) (uintptr_t) &version_1 \
+    }
+#define BOTH(test)                                                             \
+    {#test " (0.1)", test, setup, teardown, (void *) (uintptr_t) &version_1},  \
+    {                                                                          \
+#test " (0.2)", test, setup, teardown, (void *) (uintptr_t) &version_2 \
     }
 
 int main (void)

@@ -2,8 +2,8 @@
  * (below); then come up to FILES files, each as its length (u16le) and that many bytes, or as many
  * as there are.
  *
- * What opens must open again, with the same entries and one more. What is refused must be left as it
- * was, and can be repaired, after which it opens. */
+ * What opens must open again, with the same entries and one more. What is refused is left alone,
+ * and can be repaired, after which it opens. */
 #include "core/bytes.h"
 #include "persist/journal.h"
 #include "persist/scan.h"

@@ -114,6 +114,7 @@ static inline void take_numbers (zf_worker_t *worker, uint64_t from, uint64_t to
     for (uint64_t i = from; i <= to; i++) {
         zf_message_t message = take (worker);
         uint64_t got = 0;
+        assert_int_equal (message.attempt, 1); /* else the worker itself was taken for dead */
         assert_int_equal (message.size, sizeof got);
         memcpy (&got, message.body, sizeof got);
         assert_int_equal (got, i);

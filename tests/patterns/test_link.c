@@ -332,6 +332,51 @@ static void link_that_starts_again_goes_on_where_it_was (void **state)
     AWAIT (has_length (far, "jobs", 0));
 }
 
+/* Starts a broker in the place of one that is stopped. */
+static zf_device_t *replace (zf_device_t *broker)
+{
+    char endpoint[64];
+    const char *endpoints = endpoint;
+    zf_broker_options_t options;
+    snprintf (endpoint, sizeof endpoint, "%s", endpoint_of (broker));
+    stop_broker (broker);
+    zf_broker_defaults (&options);
+    options.endpoints = &endpoints;
+    return start_broker (&options);
+}
+
+static void source_that_begins_anew_is_another_source (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_worker_t *worker = open_worker (to, "jobs", 0);
+    zf_device_t *link = start_link (from, to);
+    for (uint64_t i = 0; i < 3; i++) {
+        zf_client_t *client = open_client (from);
+        post_numbers (client, "jobs", 100 * i + 1, 100 * (i + 1)); /* ids from 0 on again */
+        take_numbers (worker, 100 * i + 1, 100 * (i + 1));
+        AWAIT (has_length (client, "jobs", 0));
+        close_client (client);
+        from = replace (from);
+    }
+    assert_int_equal (figure (link, "confirmed"), 300);
+    assert_int_equal (figure (link, "duplicates"), 0);
+}
+
+static void target_that_begins_anew_gets_what_was_not_confirmed (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    start_link (from, to);
+    for (uint64_t i = 0; i < 3; i++) {
+        zf_worker_t *worker = open_worker (to, "jobs", 0);
+        post_numbers (client, "jobs", 100 * i + 1, 100 * (i + 1));
+        take_numbers (worker, 100 * i + 1, 100 * (i + 1));
+        AWAIT (has_length (client, "jobs", 0));
+        close_worker (worker);
+        to = replace (to);
+    }
+}
+
 static void target_that_is_not_there_is_waited_for (void **state)
 {
     zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
@@ -397,24 +442,27 @@ static void queue_with_priorities_is_refused_by_the_source (void **state)
     AWAIT (was_said ("priorit"));
 }
 
-/* A link from queue "jobs" of one broker to that of another, given by their places. */
+/* Each has a link to the next one. */
 static zf_device_t *ring[3];
 
-static zf_device_t *close_ring (size_t count)
+/* Links one of the ring to the next, and waits until that one knows all that feeds it. */
+static void link_to_next (size_t i)
 {
-    for (size_t i = 0; i < count; i++)
-        ring[i] = start_broker (NULL);
-    for (size_t i = 0; i + 1 < count; i++) {
-        zf_device_t *link = start_link (ring[i], ring[i + 1]);
-        AWAIT (figure (link, "connected_to") == 1);
-    }
-    AWAIT (links.said_size > 0 || count == 1);
-    return start_link (ring[count - 1], ring[0]);
+    char linked[96];
+    zf_device_t *link = start_link (ring[i], ring[i + 1]);
+    snprintf (linked, sizeof linked, "linked to %s", endpoint_of (ring[i + 1]));
+    AWAIT (was_said (linked));
+    uint64_t looks = figure (link, "looks");
+    AWAIT (figure (link, "looks") >= looks + 2);
 }
 
 static void expect_loop_is_refused (size_t count)
 {
-    zf_device_t *last = close_ring (count);
+    for (size_t i = 0; i < count; i++)
+        ring[i] = start_broker (NULL);
+    for (size_t i = 0; i + 1 < count; i++)
+        link_to_next (i);
+    zf_device_t *last = start_link (ring[count - 1], ring[0]);
     AWAIT (figure (last, "refused") == 1);
     assert_true (was_said ("refused"));
     post_numbers (open_client (ring[0]), "jobs", 1, 100);
@@ -500,6 +548,8 @@ int main (void)
         LINK_CASE (cut_to_the_source_loses_and_repeats_nothing),
         LINK_CASE (confirms_that_are_lost_repeat_nothing),
         LINK_CASE (link_that_starts_again_goes_on_where_it_was),
+        LINK_CASE (source_that_begins_anew_is_another_source),
+        LINK_CASE (target_that_begins_anew_gets_what_was_not_confirmed),
         LINK_CASE (target_that_is_not_there_is_waited_for),
         LINK_CASE (next_endpoint_of_the_target_is_tried),
         LINK_CASE (second_link_waits_for_the_first),

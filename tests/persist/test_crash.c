@@ -46,17 +46,17 @@ static void crash_when_the_first_entry_is_too_large_loses_nothing (void **state)
 /* Short work, and everything at each call. */
 static void crash_at_each_call_of_short_work_loses_nothing (void **state)
 {
-    play (&(campaign_t){.seed = 100, .steps = 6, .subsets = 2, .deep = 2}, 4);
+    play (&(campaign_t){.seed = 100, .steps = 6, .subsets = 2, .deep = 3}, 3);
 }
 
 static void crash_at_each_call_of_long_work_loses_nothing (void **state)
 {
-    play (&(campaign_t){.seed = 200, .steps = 80, .subsets = 4, .deep = 50}, 2);
+    play (&(campaign_t){.seed = 200, .steps = 80, .subsets = 3, .deep = 60}, 2);
 }
 
 static void crash_at_a_roll_loses_nothing (void **state)
 {
-    play (&(campaign_t){.seed = 300, .steps = 30, .subsets = 6, .deep = 20}, 4);
+    play (&(campaign_t){.seed = 300, .steps = 30, .subsets = 4, .deep = 25}, 3);
 }
 
 int main (void)

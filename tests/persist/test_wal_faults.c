@@ -4,11 +4,14 @@
 #include "tests/persist/wal_rig.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -218,6 +221,57 @@ static void no_memory_for_a_question_ends_the_log (void **state)
     assert_int_equal (event.code, ZF_E_NOMEM);
 }
 
+/* -- a disk without space for further segments ------------------------------------------------- */
+
+static struct {
+    zf_fs_t fs; /* the system's but for one call */
+    int tries;  /* eventfd: one more for each segment that was not made */
+} tight = {.tries = -1};
+
+static int open_tight (zf_fs_t *fs, const char *path, int flags)
+{
+    uint64_t one = 1;
+    if (flags != (ZF_FS_WRITE | ZF_FS_CREATE) || strstr (path, "/spare-") == NULL)
+        return zf_fs_system ()->open (fs, path, flags);
+    assert_int_equal (write (tight.tries, &one, sizeof one), sizeof one);
+    return -ENOSPC;
+}
+
+static void await_tries (unsigned wanted)
+{
+    struct pollfd in = {tight.tries, POLLIN, 0};
+    uint64_t count;
+    for (uint64_t seen = 0; seen < wanted; seen += count) {
+        assert_int_equal (poll (&in, 1, RIG_DEADLINE_MS), 1);
+        assert_int_equal (read (tight.tries, &count, sizeof count), sizeof count);
+    }
+}
+
+static uint64_t wall_ms (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+static void segments_without_space_are_tried_less_and_less_often (void **state)
+{
+    rig_t *rig = *state; /* made the first segment and two more */
+    rig_close (rig);
+    tight.fs = *zf_fs_system ();
+    tight.fs.open = open_tight;
+    tight.tries = eventfd (0, EFD_CLOEXEC);
+    rig->open.fs = &tight.fs;
+    rig_open (rig);
+    rig->wal->reserve (rig->wal, 20 * RIG_SEGMENT_BYTES);
+    await_tries (1);
+    uint64_t begin = wall_ms ();
+    await_tries (4); /* after 100, 200, 400 and 800 ms; every 100 ms would be 400 */
+    assert_true (wall_ms () - begin >= 1000);
+    rig_close (rig);
+    close (tight.tries);
+}
+
 /* -- room -------------------------------------------------------------------------------------- */
 
 static void room_shrinks_with_what_is_pending (void **state)
@@ -289,6 +343,7 @@ int main (void)
         CASE (full_log_closes),
         CASE (no_memory_ends_the_log_after_what_was_handed_over),
         CASE (no_memory_for_a_question_ends_the_log),
+        CASE (segments_without_space_are_tried_less_and_less_often),
         CASE (room_shrinks_with_what_is_pending),
         CASE (reserve_makes_room),
         CASE (trim_gives_a_capped_log_room_again),

@@ -4,6 +4,7 @@ peer where two are needed that were not written by the same hand."""
 import glob
 import os
 import re
+import signal
 import struct
 
 import rig
@@ -496,6 +497,108 @@ class Asking(Peers):
         (number, _, body, _), = worker.take()[0]
         worker.answer(number, body[::-1])
         self.assertEqual((client.wait(), client.out.text()), (0, "olleh"))
+
+
+class Keeping(Peers):
+    """Answers that are kept (7)."""
+
+    def test_answer_is_fetched_by_anybody_until_it_is_forgotten(self):
+        self.producer().submit("s", b"r1", b"hello")
+        client = self.producer()
+        self.assertEqual(client.fetch(b"r1", wait=False)[0], 3)
+        self.assertEqual(client.fetch(b"r1", forget=True)[0], 11)
+        client.say_fetch(1, b"r1")
+        worker = self.worker("s")
+        ((number, _, body, props),), wanted = worker.take()
+        self.assertEqual((body, props, wanted), (b"hello", {zf.ID: b"r1", zf.KEEP_REPLY: True}, True))
+        worker.say(zf.ANSWER, "s", False, batch=zf.encode_batch(
+            [(b"world", {zf.HEADERS: {b"n": b"1"}, zf.FRAMES: [2, 3], zf.TTL: 1, zf.KEY: b"k"})], number))
+        kept = {zf.ID: b"r1", zf.KEEP_REPLY: True, zf.HEADERS: {b"n": b"1"}, zf.FRAMES: [2, 3]}
+        self.assertEqual(client.fetched(), (1, 0, "", (b"world", kept)))
+        self.assertEqual(self.producer().fetch(b"r1", wait=False), (0, "", (b"world", kept)))
+        self.assertEqual(client.fetch(b"r1", forget=True), (0, "", None))
+        self.assertEqual(client.fetch(b"r1")[::2], (17, None))
+
+    def test_known_id_is_confirmed_and_not_queued(self):
+        client = self.producer()
+        client.submit("s", b"r1", b"first")
+        client.submit("elsewhere", b"r1", b"second")
+        self.assertEqual(client.admin("queue", "elsewhere")[1][0]["length"], 0)
+        worker = self.worker("s")
+        worker.answer(worker.take()[0][0][0], b"x")
+        self.assertEqual(client.fetch(b"r1")[2][0], b"x")
+        client.submit("elsewhere", b"r1", b"third")
+        self.assertEqual(client.admin("queue", "elsewhere")[1][0]["length"], 0)
+
+    def test_outcomes_that_are_no_answers(self):
+        client = self.producer()
+        worker = self.worker("s")
+        self.declare("once", max_attempts=1)
+        client.submit("s", b"r1", b"x")
+        worker.say(zf.REJECT, "s", "will not", worker.take()[0][0][0], 1)
+        self.assertEqual(client.fetch(b"r1"), (15, "will not", None))
+        client.post("s", (b"x", {zf.ID: b"r2", zf.KEEP_REPLY: True, zf.DELAY: 60000, zf.TTL: 1}))
+        client.outcome()
+        self.assertEqual(client.fetch(b"r2")[::2], (13, None))
+        client.submit("once", b"r3", b"x")
+        worker = self.worker("once")
+        worker.say(zf.NACK, "once", 0, worker.take()[0][0][0], 1)
+        self.assertEqual(client.fetch(b"r3")[::2], (14, None))
+        code, _, records = client.admin("peek", "zf.replies", [0, 10])
+        self.assertEqual((code, [props[zf.DEATH][0] for _, props in records]), (0, ["s", "s", "once"]))
+        client.submit("nobody", b"r4", b"x")
+        self.assertEqual(client.admin("purge", "nobody")[1], [1])
+        self.assertEqual(client.fetch(b"r4")[::2], (15, None))
+
+    def test_session_waits_for_an_id_once(self):
+        client = self.producer()
+        client.submit("s", b"r1", b"x")
+        client.say_fetch(1, b"r1")
+        client.say_fetch(2, b"r1")
+        self.assertEqual(client.fetched()[:2], (1, 3))
+        worker = self.worker("s")
+        worker.say(zf.ACK, "s", worker.take()[0][0][0], 1)
+        self.assertEqual(client.fetched(), (2, 0, "", (b"", {zf.ID: b"r1", zf.KEEP_REPLY: True})))
+
+    def test_fetch_that_is_malformed(self):
+        client = self.producer()
+        for wrong in ([], [1], [1, b"", True, False], [1, b"x" * 256, True, False], [1, b"x", 7, False]):
+            client.say(zf.FETCH, *wrong)
+            self.assertEqual(client.receive()[0][:2], [zf.ERROR, 5])
+        self.assertEqual(client.fetch(b"x")[0], 17)
+
+    def test_majordomo_may_ask_for_it(self):
+        client = self.producer()
+        client.submit("s", b"r1", b"x")
+        worker = self.worker("s")
+        worker.answer(worker.take()[0][0][0], b"y")
+        self.assertEqual(client.fetch(b"r1")[0], 0)
+        other = self.peer(greet=False, probe=False)
+        other.socket.send_multipart([b"MDPC02", b"\x01", b"titanic.reply", b"r1"])
+        self.assertTrue(other.socket.poll(zf.DEADLINE_MS))
+        self.assertEqual(other.socket.recv_multipart(), [b"MDPC02", b"\x03", b"titanic.reply", b"200", b"y"])
+
+    def test_answer_survives_the_broker_with_a_journal(self):
+        self.journal = os.path.join(self.folder(), "journal")
+        del self.endpoint
+        broker = self.durable_broker(*self.options)
+        client = self.producer()
+        self.assertEqual(client.options[6], 1)
+        source = client.options[7]
+        client.submit("s", b"r1", b"x")
+        client.submit("s", b"r2", b"y")
+        worker = self.worker("s", 1)
+        worker.answer(worker.take()[0][0][0], b"z")
+        self.assertEqual(client.fetch(b"r1")[2][0], b"z")
+        broker.signal(signal.SIGKILL)
+        broker.wait()
+        self.durable_broker(*self.options)
+        client = self.producer()
+        self.assertEqual(client.options[7], source)
+        self.assertEqual(client.fetch(b"r1")[2][0], b"z")
+        worker = self.worker("s", 1)
+        worker.answer(worker.take()[0][0][0], b"zz")
+        self.assertEqual(client.fetch(b"r2")[2][0], b"zz")
 
 
 class Admin(Peers):

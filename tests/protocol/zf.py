@@ -97,7 +97,7 @@ def unpack(data):
 
 # -- batches (9) --------------------------------------------------------------------------------------
 
-ID, KEY, DELAY, TTL, PRIORITY, FRAMES, HEADERS, TRACE, DEATH = 1, 2, 3, 4, 5, 6, 7, 8, 9
+ID, KEY, DELAY, TTL, PRIORITY, FRAMES, HEADERS, TRACE, DEATH, KEEP_REPLY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 
 def encode_record(body, props=None):
@@ -229,6 +229,27 @@ class Producer(Peer):
         """The next REPLY: (number, code, more, reason, body)."""
         (_, number, code, more, reason), batch = self.expect(REPLY)
         return number, code, more, reason, decode_batch(batch)[0][0][0] if batch is not None else None
+
+    def submit(self, service, id, body):
+        """Posts a request whose answer is kept under the id, and waits for the confirm."""
+        self.post(service, (body, {ID: id, KEEP_REPLY: True}))
+        assert self.outcome()[3] == 0
+
+    def say_fetch(self, number, id, wait=True, forget=False):
+        self.say(FETCH, number, id, wait, forget)
+
+    def fetched(self):
+        """The next RESULT of a FETCH: (number, code, text, record or None)."""
+        (_, number, code, words, more, value), batch = self.expect(RESULT)
+        assert (more, value) == (False, 0)
+        return number, code, words, decode_batch(batch)[0][0] if batch is not None else None
+
+    def fetch(self, id, **how):
+        """Code, text, and the record or None."""
+        self.say_fetch(9, id, **how)
+        number, *rest = self.fetched()
+        assert number == 9
+        return tuple(rest)
 
     def admin(self, verb, queue="", argument=None):
         """All RESULTs: the code, the values, and the records of peek."""
