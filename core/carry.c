@@ -14,6 +14,7 @@
 #define TRIM_SHARE  4          /* less than this share of the slack is not worth trimming */
 #define START_SHARE 8          /* starts lie this share of the slack apart, */
 #define START_COST  16         /* and so many times what the last one took */
+#define COUNT_MS    1000       /* between two counts of ids, which takes a while */
 #define QUEUE_BYTES 1024       /* an operation QUEUE has at most so many, */
 #define ID_BYTES    34         /* an ID, */
 #define PRODUCER_BYTES 64      /* and a PRODUCER mostly */
@@ -161,9 +162,7 @@ static bool put_queues (zf_engine_t *engine)
 {
     if (!zf_store_ready (engine, 0))
         return false;
-    zf_writer_t *w = zf_store_begin (engine, ZF_OP_START, 3);
-    zf_mp_put_uint (w, engine->now_ms);
-    zf_mp_put_uint (w, (uint64_t) engine->store.sync);
+    zf_mp_put_uint (zf_store_begin (engine, ZF_OP_START, 2), engine->now_ms);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!zf_store_ready (engine, QUEUE_BYTES))
             return false;
@@ -185,8 +184,18 @@ static void thin_out (zf_store_t *store)
         store->starts[i] = store->starts[2 * i + 1];
 }
 
-void zf_store_started (zf_store_t *store, uint64_t lsn)
+static void close_chunks (zf_engine_t *engine)
 {
+    for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
+        for (uint32_t i = 0; i < queue->policy.priorities; i++)
+            queue->lanes[i].log.closed = true;
+    }
+}
+
+void zf_store_started (zf_engine_t *engine, uint64_t lsn)
+{
+    zf_store_t *store = &engine->store;
+    close_chunks (engine);
     if (store->start_count == ZF_STARTS_MAX)
         thin_out (store);
     store->starts[store->start_count++] = lsn;
@@ -198,17 +207,15 @@ void zf_store_start (zf_engine_t *engine)
     size_t n = store->start_count;
     uint64_t last = n > 0 ? store->starts[n - 1] : store->lowest;
     bool due = store->lsn >= last && store->lsn - last >= start_distance (store);
-    bool changed = store->sync != store->last_sync; /* the next run has to know */
-    if (!store->on || store->failed || store->ops.size > 0 || (!due && !changed))
+    if (!store->on || store->failed || store->ops.size > 0 || !due)
         return;
     zf_store_mark_t mark = zf_store_mark (engine);
     if (!put_queues (engine)) {
         zf_store_take_back (engine, mark); /* the next turn */
         return;
     }
-    store->last_sync = store->sync;
     store->start_bytes = store->ops.size;
-    zf_store_started (store, store->lsn);
+    zf_store_started (engine, store->lsn);
 }
 
 /* The last start at or below `to`, which the log is to begin with. 0: there is none. */
@@ -248,6 +255,7 @@ static bool is_worth (zf_engine_t *engine, uint64_t to)
     sweep_all (engine, &sweep);
     store->trim_look = store->lsn + store->slack / START_SHARE;
     store->rest_bytes = sweep.rest;
+    store->rest_ms = engine->now_ms;
     return 2 * sweep.bytes <= to - store->trimmed && sweep.bytes < zf_store_spare (engine);
 }
 
@@ -281,6 +289,12 @@ static bool is_too_long (const zf_engine_t *engine)
     return zf_store_is_short (engine) && span > live + live / 8 + store->slack / 4;
 }
 
+/* The log can't begin behind that. */
+static uint64_t last_start (const zf_store_t *store)
+{
+    return store->start_count > 0 ? store->starts[store->start_count - 1] : store->lowest;
+}
+
 /* Carries from the start of the log, in proportion to what comes in at its end. Returns true if there
  * is more to do at once. */
 static bool carry_some (zf_engine_t *engine)
@@ -291,8 +305,8 @@ static bool carry_some (zf_engine_t *engine)
     most = most > CARRY_BYTES ? most : CARRY_BYTES;
     while (bytes < most) {
         zf_chunk_t *chunk = store->logged;
-        if (chunk == NULL || chunk->newest_lsn >= store->durable)
-            return false; /* nothing left, or all of it is new */
+        if (chunk == NULL || chunk->newest_lsn >= store->durable || chunk->lsn >= last_start (store))
+            return false; /* nothing left, or all of it is new, or that would not shorten the log */
         bytes += chunk->size;
         if (zf_store_carry (engine, chunk) != 0)
             return false; /* it is on its way into memory, or there is no room */
@@ -300,11 +314,30 @@ static bool carry_some (zf_engine_t *engine)
     return true;
 }
 
+/* Ids expire without a trace in the log: while posts wait for space they are counted again and
+ * again. */
+static void count_rest (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    sweep_t sweep = {.count = true};
+    if (store->rest_bytes == 0 || engine->now_ms < store->rest_ms + COUNT_MS ||
+        !zf_store_is_short (engine))
+        return;
+    sweep_all (engine, &sweep);
+    store->rest_ms = engine->now_ms;
+    if (sweep.rest < store->rest_bytes) {
+        store->trim_look = 0;
+        zf_memory_freed (engine);
+    }
+    store->rest_bytes = sweep.rest;
+}
+
 bool zf_store_clean (zf_engine_t *engine)
 {
     zf_store_t *store = &engine->store;
     if (!store->on || store->failed || store->replaying)
         return false;
+    count_rest (engine);
     bool more = is_too_long (engine) && carry_some (engine);
     return trim (engine) || more;
 }

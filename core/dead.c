@@ -317,12 +317,16 @@ static bool revive (zf_queue_t *queue, zf_run_t *run)
 }
 
 /* The next letter from record *id on that is the queue's own and at no worker, as an unlinked run;
- * NULL: none. A dead-letter queue may serve several. */
-static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_t *id)
+ * NULL: none, or (waits) its record is being read from the disk. A dead-letter queue may serve several. */
+static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_t *id,
+                              bool *waits)
 {
     zf_sight_t sight;
     while (zf_queue_peek (dead, *id, &sight)) {
         zf_props_view_t props;
+        *waits = !sight.here;
+        if (*waits)
+            return NULL;
         *id = sight.id + 1;
         zf_props_decode (sight.record.props, sight.record.body.size, &props);
         if (sight.state == ZF_RUN_LEASED || !props.dead ||
@@ -336,12 +340,14 @@ static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_
     return NULL;
 }
 
-uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max)
+uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max, bool *waits)
 {
+    *waits = false;
     uint64_t id = 0;
     uint64_t count = 0;
     zf_run_t *run;
-    while (count < max && (run = pick_letter (dead, queue, &id)) != NULL) {
+    while (count < max && zf_store_entry_bytes (dead->engine) < ZF_ENTRY_ENOUGH &&
+           (run = pick_letter (dead, queue, &id, waits)) != NULL) {
         if (!revive (queue, run)) {
             zf_run_ready (dead, run, true);
             break;
@@ -352,12 +358,13 @@ uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max)
     return count;
 }
 
-uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max)
+uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max, bool *waits)
 {
+    *waits = false;
     uint64_t id = 0;
     uint64_t count = 0;
     zf_run_t *run;
-    while (count < max && (run = pick_letter (dead, queue, &id)) != NULL) {
+    while (count < max && (run = pick_letter (dead, queue, &id, waits)) != NULL) {
         zf_run_drop (dead, run, ZF_E_REJECTED);
         count++;
     }

@@ -237,8 +237,9 @@ void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options);
 /* One entry of the log. Returns 0, ZF_E_CORRUPT, ZF_E_VERSION, ZF_E_NOMEM. */
 int zf_engine_replay (zf_engine_t *engine, uint64_t lsn, zf_bytes_t entry, zf_error_t *err);
 
-/* There are no more; the next one will be at that lsn. uuid is the log's. */
-void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next);
+/* There are no more; the next one will be at that lsn. uuid is the log's; closed: the run before
+ * ended in order. */
+void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next, bool closed);
 
 /* The log as it is now. */
 typedef struct {

@@ -137,7 +137,7 @@ int zf_kept_look (zf_engine_t *engine, zf_bytes_t id, zf_answer_t *answer)
     return kept != NULL ? look (kept, answer) : ZF_E_NOT_FOUND;
 }
 
-/* The answer to the fetch of that number is durable. */
+/* The answer to the fetch of that number is durable, or never will be. */
 static void say_answer (zf_session_t *session, const zf_held_t *held)
 {
     zf_answer_t answer;
@@ -145,7 +145,7 @@ static void say_answer (zf_session_t *session, const zf_held_t *held)
     DL_SEARCH_SCALAR2 (session->fetches, fetch, number, held->first, session_next);
     if (fetch == NULL)
         return; /* it was told something else meanwhile */
-    int rc = held->code != 0 ? held->code : look (fetch->kept, &answer);
+    int rc = look (fetch->kept, &answer); /* which knows if the log has failed */
     if (rc == ZF_E_BUSY)
         return; /* that answer is gone, and the next one will be told */
     if (rc == 0)

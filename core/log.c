@@ -16,23 +16,36 @@ static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
     return at < chunk->count ? chunk->offsets[at] & ~ZF_SETTLED : chunk->size;
 }
 
-/* The last chunk that begins at id or before it, or else the first one. Who asks again asks for an id
- * that is near. */
-static zf_chunk_t *seek (zf_log_t *log, uint64_t id)
+/* Chunks by their first id; two may have the same, if one of them is empty. */
+static int compare (const zf_chunk_t *a, const zf_chunk_t *b)
 {
-    zf_chunk_t *chunk = log->hint != NULL ? log->hint : log->head;
-    while (chunk != NULL && chunk->first > id && chunk != log->head)
-        chunk = chunk->prev;
-    while (chunk != NULL && chunk->next != NULL && chunk->next->first <= id)
-        chunk = chunk->next;
-    log->hint = chunk;
-    return chunk;
+    if (a->first != b->first)
+        return a->first < b->first ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wconversion"
+RB_GENERATE_INTERNAL (zf_chunks, zf_chunk, node, compare, static)
+#pragma GCC diagnostic pop
+
+/* The last chunk that begins at id or before it, or else the first one. */
+static zf_chunk_t *seek (const zf_log_t *log, uint64_t id)
+{
+    zf_chunk_t *best = log->head;
+    zf_chunk_t *node = RB_ROOT (&log->chunks);
+    while (node != NULL) {
+        if (node->first <= id)
+            best = node;
+        node = node->first <= id ? RB_RIGHT (node, node) : RB_LEFT (node, node);
+    }
+    return best;
 }
 
 static void remove_chunk (zf_log_t *log, zf_chunk_t *chunk)
 {
-    if (log->hint == chunk)
-        log->hint = chunk->next;
+    RB_REMOVE (zf_chunks, &log->chunks, chunk);
     DL_DELETE (log->head, chunk);
 }
 
@@ -57,6 +70,7 @@ static zf_chunk_t *new_chunk (zf_log_t *log, uint64_t now_ms)
     chunk->oldest_ms = now_ms;
     chunk->logged = log->logged;
     DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
+    RB_INSERT (zf_chunks, &log->chunks, chunk);
     log->closed = false;
     return chunk;
 }
@@ -97,9 +111,11 @@ static int grow_data (zf_chunk_t *chunk, size_t size)
 /* A settled chunk at the tail is used again from its start. */
 static void rewind_chunk (zf_log_t *log, zf_chunk_t *chunk, uint64_t now_ms)
 {
+    RB_REMOVE (zf_chunks, &log->chunks, chunk);
     chunk->count = 0;
     chunk->size = ZF_BATCH_HEADER;
     chunk->first = log->next;
+    RB_INSERT (zf_chunks, &log->chunks, chunk);
     chunk->oldest_ms = now_ms;
     chunk->logged = log->logged;
 }
@@ -440,6 +456,7 @@ int zf_log_insert (zf_log_t *log, zf_frame_t *frame, const zf_batch_t *batch,
         DL_PREPEND_ELEM (log->head, before, chunk);
     else
         DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
+    RB_INSERT (zf_chunks, &log->chunks, chunk);
     uint64_t end = chunk->first + chunk->count;
     if (end > log->next)
         zf_log_skip (log, end);
@@ -459,7 +476,7 @@ static uint32_t next_live (const zf_chunk_t *chunk, uint32_t at)
     return at;
 }
 
-bool zf_log_find (zf_log_t *log, uint64_t *id, zf_place_t *place)
+bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place)
 {
     for (zf_chunk_t *chunk = seek (log, *id); chunk != NULL; chunk = chunk->next) {
         if (chunk->first + chunk->count <= *id)
@@ -474,7 +491,7 @@ bool zf_log_find (zf_log_t *log, uint64_t *id, zf_place_t *place)
     return false;
 }
 
-uint32_t zf_log_missing (zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before)
+uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before)
 {
     zf_place_t place;
     uint64_t id = first;

@@ -13,6 +13,8 @@
 #include "core/batch.h"
 #include "core/frame.h"
 
+#include <bsd/sys/tree.h>
+
 #define ZF_CHUNK_BYTES \
     65536 /* a chunk of copied records ends here, unless a single record is
              larger */
@@ -26,6 +28,7 @@ typedef struct zf_chunk zf_chunk_t;
 
 struct zf_chunk {
     zf_chunk_t *prev, *next; /* neighbours in the log */
+    RB_ENTRY (zf_chunk) node; /* in the log's tree */
     zf_frame_t *frame;       /* an adopted batch; NULL: data is our own */
     uint8_t *data;           /* room for a batch header, then the records; NULL: on disk only */
     uint32_t *offsets;       /* where each record begins in data; ZF_SETTLED: it is not live */
@@ -49,9 +52,11 @@ struct zf_chunk {
     zf_chunk_t *resident_prev, *resident_next; /* store's resident; NULL: not in it */
 };
 
+RB_HEAD (zf_chunks, zf_chunk);
+
 typedef struct {
     zf_chunk_t *head; /* oldest first; utlist: head->prev is the tail */
-    zf_chunk_t *hint; /* where one was looked for last; NULL: nowhere */
+    struct zf_chunks chunks; /* the same, by first id */
     uint64_t next;    /* id of the next record */
     uint64_t length;  /* live records */
     uint64_t bytes;   /* encoded bytes of live records */
@@ -132,10 +137,10 @@ void zf_log_relay (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame, const zf
 
 /* How many records from id first on come before the first live one that is here, at most count;
  * *before is the chunk that they would go before. */
-uint32_t zf_log_missing (zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
+uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
 
 /* The first live record from *id on: its id and place. False: there is none. */
-bool zf_log_find (zf_log_t *log, uint64_t *id, zf_place_t *place);
+bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place);
 
 /* The encoded bytes of n records from `at` on. */
 zf_bytes_t zf_chunk_span (const zf_chunk_t *chunk, uint32_t at, uint32_t n);

@@ -657,7 +657,9 @@ static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_
     free (segments);
     if (remembered && producer != NULL)
         zf_store_producer (session->engine, NULL, producer);
-    if (remembered)
+    if (remembered && session->engine->store.failed) /* then it was for no durable queue */
+        send_done (session, number, rc);
+    else if (remembered)
         hold_done (session, number, rc);
 }
 

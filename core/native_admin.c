@@ -6,8 +6,9 @@
  *   declare   policy     nil
  *   peek      [from max] [[id attempts]...] and a batch of as many records
  *   purge     nil        how many
- *   requeue   max        how many (of the queue's dead letters; max 0: all)
- *   discard   max        how many
+ *   requeue   max        how many (of the queue's dead letters; max 0: all; it may stop before: ask
+ *                        again until that is 0)
+ *   discard   max        how many, in the same way
  *   stats     nil        {name: uint}
  *   upstreams nil        [uuid, queue, ...] of the links that feed it, and of what feeds those */
 #include "core/info.h"
@@ -18,6 +19,7 @@
 #include <zferry/error.h>
 
 #define QUEUES_A_RESULT 200
+#define REVIVE_MAX      10000
 #define PEEK_MAX        1000
 #define PEEK_BYTES      (1u << 20)
 
@@ -203,16 +205,36 @@ static uint64_t read_max (const call_t *call)
     return call->r->failed || max == 0 ? UINT64_MAX : max;
 }
 
+/* So many of the queue's dead letters were dealt with. */
+static void letters_result (const call_t *call, uint64_t count, bool waits)
+{
+    if (count == 0 && waits)
+        fail (call, ZF_E_AGAIN, "its records are being read from the disk: ask again");
+    else
+        number_result (call, count);
+}
+
 static void on_requeue (const call_t *call)
 {
     zf_queue_t *dead = zf_dead_queue (call->queue, false);
-    number_result (call, dead != NULL ? zf_queue_revive (dead, call->queue, read_max (call)) : 0);
+    uint64_t max = read_max (call);
+    uint64_t count = 0;
+    bool waits = false;
+    if (dead != NULL)
+        count =
+            zf_queue_revive (dead, call->queue, max < REVIVE_MAX ? max : REVIVE_MAX, &waits);
+    letters_result (call, count, waits);
 }
 
 static void on_discard (const call_t *call)
 {
     zf_queue_t *dead = zf_dead_queue (call->queue, false);
-    number_result (call, dead != NULL ? zf_queue_discard (dead, call->queue, read_max (call)) : 0);
+    uint64_t max = read_max (call);
+    uint64_t count = 0;
+    bool waits = false;
+    if (dead != NULL)
+        count = zf_queue_discard (dead, call->queue, max, &waits);
+    letters_result (call, count, waits);
 }
 
 static void count_one (void *arg, const char *name, uint64_t value)

@@ -26,15 +26,10 @@ static bool sight_at (zf_lane_t *lane, zf_chunk_t *chunk, uint32_t at, zf_sight_
 
 static bool peek_lane (zf_lane_t *lane, uint64_t id, zf_sight_t *sight)
 {
-    zf_chunk_t *chunk;
-    DL_FOREACH (lane->log.head, chunk) {
-        if (chunk->first + chunk->count <= id)
-            continue;
-        uint32_t at = id > chunk->first ? (uint32_t) (id - chunk->first) : 0;
-        for (; at < chunk->count; at++) {
-            if (sight_at (lane, chunk, at, sight))
-                return true;
-        }
+    zf_place_t place;
+    for (; zf_log_find (&lane->log, &id, &place); id++) {
+        if (sight_at (lane, place.chunk, place.at, sight))
+            return true;
     }
     return false;
 }

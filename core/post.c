@@ -82,6 +82,8 @@ static void review_hunger (zf_queue_t *queue)
                                                 : ZF_STARVED_MEMORY;
     zf_queue_t **list = &queue->engine->starved[queue->starved_of];
     if (starved) {
+        if (queue->starved_of == ZF_STARVED_LOG)
+            zf_store_tell_short (queue->engine);
         DL_APPEND2 (*list, queue, starved_prev, starved_next);
         return;
     }

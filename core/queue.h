@@ -399,8 +399,9 @@ bool zf_queue_drop_oldest (zf_queue_t *queue);
 uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max);
 
 /* Moves up to max of the queue's own dead letters back into it, oldest first, or drops them. Those
- * that a worker has are left to it. Returns how many. */
-uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max);
-uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max);
+ * that a worker has are left to it. Returns how many; it stops when the turn's entry is large
+ * enough, or (waits) a letter is being read from the disk, for whoever asked to ask again. */
+uint64_t zf_queue_revive (zf_queue_t *dead, zf_queue_t *queue, uint64_t max, bool *waits);
+uint64_t zf_queue_discard (zf_queue_t *dead, const zf_queue_t *queue, uint64_t max, bool *waits);
 
 #endif

@@ -542,6 +542,8 @@ static bool rehome (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, zf_bytes_t
     zf_place_t place;
     uint64_t id = alive->first;
     intake_t in = {.offsets = NULL};
+    zf_alive_t range = *alive;
+    range.count = count; /* with what is dead at its end */
     if (!zf_log_find (&lane->log, &id, &place))
         return true;
     zf_chunk_t *chunk = place.chunk;
@@ -552,7 +554,7 @@ static bool rehome (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, zf_bytes_t
     if (rc == 0 && in.whole && in.batch.count == chunk->live) {
         uint64_t pinned = lane->log.pinned;
         zf_store_uncount (engine, chunk);
-        zf_log_relay (&lane->log, chunk, in.here ? in.frame : NULL, &in.batch, in.offsets, alive);
+        zf_log_relay (&lane->log, chunk, in.here ? in.frame : NULL, &in.batch, in.offsets, &range);
         engine->overhead -= pinned - lane->log.pinned;
         chunk->lsn = chunk->newest_lsn = at->lsn;
         chunk->home = (uint32_t) ((const uint8_t *) bytes.data - at->start);
@@ -596,8 +598,7 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
 static bool on_start (replay_t *at, zf_reader_t *r)
 {
     set_time (at, zf_mp_uint (r));
-    at->engine->store.last_sync = (int) (zf_mp_uint (r) & 3);
-    zf_store_started (&at->engine->store, at->lsn);
+    zf_store_started (at->engine, at->lsn);
     return true;
 }
 
@@ -685,7 +686,7 @@ static void skip_ids (zf_queue_t *queue)
         zf_log_skip (&queue->lanes[i].log, queue->lanes[i].log.next + IDS_SKIPPED);
 }
 
-void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next)
+void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next, bool closed)
 {
     zf_store_t *store = &engine->store;
     memcpy (store->uuid, uuid, sizeof store->uuid);
@@ -701,7 +702,7 @@ void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t nex
             settle_down (queue, &queue->lanes[i].group);
         DL_FOREACH (queue->producers.order, producer)
             producer->seen_ms = engine->now_ms;
-        if (store->last_sync != ZF_SYNC_ALWAYS)
+        if (!closed)
             skip_ids (queue);
         zf_queue_expire (queue);
         zf_queue_chores (queue);

@@ -11,6 +11,7 @@
 #define RECORD_BYTES  32                   /* log kept free for settling one record */
 #define RESERVE_BYTES (UINT64_C (4) << 20) /* and for everything else */
 #define CLEAN_SEGMENTS 2 /* kept free of posts to write again what keeps others from being used again */
+#define TELL_MS       10000 /* between two notices that posts wait */
 #define LIVE_SHARE    80                   /* per cent of the disk that records may fill */
 
 static zf_store_t *store_of (const zf_queue_t *queue)
@@ -343,9 +344,9 @@ void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options)
     zf_store_t *store = &engine->store;
     store->on = true;
     store->replaying = true;
+    store->room = store->window = INT64_MAX; /* until log_at says: what expired is buried before */
     store->cap = options->disk_bytes;
     store->sync = options->sync;
-    store->last_sync = ZF_SYNC_ALWAYS;
     store->memory = engine->options.memory_bytes;
     store->slack = options->slack_bytes;
     store->until_ms = options->now_ms;
@@ -585,6 +586,21 @@ static uint64_t free_in_the_end (const zf_engine_t *engine)
 bool zf_store_is_short (const zf_engine_t *engine)
 {
     return free_in_the_end (engine) < engine->store.segment;
+}
+
+void zf_store_tell_short (zf_engine_t *engine)
+{
+    zf_store_t *store = &engine->store;
+    bool told = store->told_ms != 0 && engine->now_ms < store->told_ms + TELL_MS;
+    if (told || store->failed || store->growth > store->segment)
+        return; /* it is being made ready */
+    store->told_ms = engine->now_ms;
+    zf_notice (engine, ZF_EVENT_DISK,
+               "posts to durable queues wait for space in the journal: records take %llu MiB, ids "
+               "and producers %llu MiB, acks to come %llu MiB",
+               (unsigned long long) (live_bytes (engine) >> 20),
+               (unsigned long long) (store->rest_bytes >> 20),
+               (unsigned long long) ((zf_store_reserve (engine) - store->rest_bytes) >> 20));
 }
 
 uint64_t zf_store_record_most (const zf_engine_t *engine)

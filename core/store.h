@@ -24,7 +24,7 @@
  *    8 PRODUCER q uuid last kept [first, count, code...]  q 0: of atomic posts; refusals
  *    9 ID       q hash expires_ms                     in the dedup window
  *   10 EXPIRES  q id due_ms                           a record's own time to live
- *   11 START    time_ms sync                          the log can begin with this entry: QUEUE for
+ *   11 START    time_ms                               the log can begin with this entry: QUEUE for
  *                                                     every queue that there is follows */
 #ifndef ZF_CORE_STORE_H
 #define ZF_CORE_STORE_H
@@ -89,9 +89,7 @@ typedef struct {
     bool replaying; /* what happens is read from the log: it is not written there again */
     bool failed;    /* nothing becomes durable any more */
     bool written;   /* something was appended in this run, last at `last` */
-    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */    int sync;          /* zf_sync_t, to tell peers */
-    int last_sync;     /* what the last START of the log says of that */
-    uint64_t lsn;      /* that the entry of this turn will have */
+    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */    int sync;          /* zf_sync_t, to tell peers */uint64_t lsn;      /* that the entry of this turn will have */
     uint64_t last;     /* of the entry appended last */
     uint64_t durable;  /* everything below is */
     uint64_t lowest;   /* of the first entry kept */
@@ -99,7 +97,9 @@ typedef struct {
     uint64_t trim_to;   /* to be trimmed after this turn's entry; 0: nothing */
     uint64_t trim_goal; /* what is needed from below it is being written again; 0: nothing is */
     uint64_t trim_look; /* whether to trim is looked at again when the log is there */
-    uint64_t rest_bytes; /* of ids and producers, when that was last looked at */
+    uint64_t rest_bytes; /* of ids and producers, when they were last counted, */
+    uint64_t rest_ms;    /* then */
+    uint64_t told_ms;    /* when people were told that posts wait for space; 0: never */
     uint64_t starts[ZF_STARTS_MAX]; /* entries that the log can begin with, ascending */
     size_t start_count;
     uint64_t start_bytes; /* that the last one took */    uint64_t room;     /* bytes that the log takes without waiting for space */
@@ -191,6 +191,9 @@ uint64_t zf_store_spare (const zf_engine_t *engine);
 uint64_t zf_store_most (const zf_engine_t *engine);
 uint64_t zf_store_record_most (const zf_engine_t *engine);
 
+/* Posts wait for space, for more than a moment maybe: tells people, now and then. */
+void zf_store_tell_short (zf_engine_t *engine);
+
 /* True if posts will soon have to wait for space. */
 bool zf_store_is_short (const zf_engine_t *engine);
 
@@ -238,8 +241,9 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk);
  * down in this turn yet. */
 void zf_store_start (zf_engine_t *engine);
 
-/* The entry at lsn was read, and is such a one. */
-void zf_store_started (zf_store_t *store, uint64_t lsn);
+/* The entry at lsn is such a one, or was read and is. No chunk reaches across it, so that the same ones
+ * are made by who reads the log from there on. */
+void zf_store_started (zf_engine_t *engine, uint64_t lsn);
 
 /* Carries what lies furthest back, a bounded number of bytes, if the log is too long for what is in
  * it. Returns true if there is more to do. */

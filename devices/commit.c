@@ -62,7 +62,7 @@ int zf_commit_open (zf_commit_t *self, zf_engine_t *engine, const zf_commit_opti
         return rc;
     zf_wal_stats_t stats;
     self->wal->stats (self->wal, &stats);
-    zf_engine_recovered (engine, self->wal->uuid, stats.next);
+    zf_engine_recovered (engine, self->wal->uuid, stats.next, self->wal->closed);
     return 0;
 }
 
@@ -150,7 +150,9 @@ void zf_commit_collect (zf_commit_t *self)
 
 static void reserve (zf_commit_t *self)
 {
-    uint64_t bytes = zf_store_reserve (self->engine) / RESERVE_STEP * RESERVE_STEP + RESERVE_STEP;
+    uint64_t bytes = zf_store_reserve (self->engine) + self->largest;
+    bytes += bytes / self->segment_bytes * self->largest; /* what room_in takes off again */
+    bytes = bytes / RESERVE_STEP * RESERVE_STEP + RESERVE_STEP + self->segment_bytes;
     if (bytes == self->reserved)
         return;
     self->reserved = bytes;

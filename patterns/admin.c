@@ -204,16 +204,39 @@ int zf_admin_purge (zf_client_t *self, const char *queue, uint64_t *count, zf_er
     return call (self, "purge", queue, 0, on_count, count, err);
 }
 
+/* The broker stops in between, when there is much to do or something is on disk only. */
+static int each_letter (zf_client_t *self, const char *verb, const char *queue, uint64_t max,
+                        uint64_t *count, zf_error_t *err)
+{
+    uint64_t deadline = zf_deadline (self->timeout_ms);
+    uint64_t sum = 0;
+    uint64_t moved = 1;
+    int rc = 0;
+    while (rc == 0 && moved > 0 && (max == 0 || sum < max)) {
+        rc = call (self, verb, queue, max > 0 ? max - sum : 0, on_count, &moved, err);
+        sum += rc == 0 ? moved : 0;
+        if (rc == ZF_E_AGAIN && zf_clock_ms () < deadline) {
+            zf_handle_enter (&self->handle);
+            zf_client_pause (self, deadline);
+            zf_handle_leave (&self->handle);
+            rc = 0;
+        }
+    }
+    if (count != NULL)
+        *count = sum;
+    return rc;
+}
+
 int zf_admin_dead_requeue (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count,
                            zf_error_t *err)
 {
-    return call (self, "requeue", queue, max, on_count, count, err);
+    return each_letter (self, "requeue", queue, max, count, err);
 }
 
 int zf_admin_dead_discard (zf_client_t *self, const char *queue, uint64_t max, uint64_t *count,
                            zf_error_t *err)
 {
-    return call (self, "discard", queue, max, on_count, count, err);
+    return each_letter (self, "discard", queue, max, count, err);
 }
 
 /* -- figures ----------------------------------------------------------------------------------- */

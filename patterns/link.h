@@ -3,8 +3,8 @@
  *
  * It has one way to deal with whatever goes wrong (a session lost, a record refused): forget what
  * is under way, begin new sessions after a pause, ask the target what it has (LINK), and let the
- * source deliver from there. link.c is the thread and its recovery, link_talk.c what is said to the
- * brokers, link_pipe.c what is under way.
+ * source deliver from there. link.c is the thread and its recovery, link_step.c what it does next,
+ * link_source.c and link_target.c what is said at the two ends, link_pipe.c what is under way.
  *
  * Threads: open, close and figures from any; all else is the link's own. */
 #ifndef ZF_PATTERNS_LINK_H
@@ -41,6 +41,7 @@ typedef struct {
     bool linking;    /* LINK is sent for the first time, and not answered */
     bool linked;
     bool consuming;
+    bool busy;      /* something was sent since we looked at the backlog */
     uint64_t epoch; /* of the source's session that we consume in */
     uint64_t last;  /* the target has all records up to this number */
     uint32_t limit; /* the credit that the source knows */
@@ -83,8 +84,9 @@ struct zf_link {
     zf_link_figures_t figures;
     uint64_t samples[6]; /* confirmed, at each of the last seconds */
     uint32_t sample;
-    uint64_t second; /* of the clock, for the rate of events */
-    uint32_t events; /* told in this second */
+    uint64_t sample_ms; /* when the next one is taken */
+    uint64_t second;    /* of the clock, for the rate of events */
+    uint32_t events;    /* told in this second */
 };
 
 /* Options of a link between two endpoints; label: what to call the source, NULL: its endpoint.
@@ -94,7 +96,7 @@ int zf_link_open (zf_link_t **link, const zf_link_options_t *options, const char
 void zf_link_close (zf_link_t **link);
 void zf_link_figures (zf_link_t *link, zf_link_figures_t *figures);
 
-/* link.c for link_talk.c */
+/* link.c */
 
 /* Whatever is under way is void: begin again, after a pause or at once. The first reason counts. */
 void zf_link_fail (zf_link_t *link, bool pause, int code, const char *format, ...) ZF_PRINTF (4, 5);
@@ -108,17 +110,49 @@ static inline zf_connection_t *zf_link_at (zf_link_end_t *end)
     return &end->handle.connections[0];
 }
 
-/* link_talk.c */
+/* link_step.c: what is to be said next. */
+
+/* Says it: LINK, CONSUME, ADMIN. Returns when there is more. */
+uint64_t zf_link_advance (zf_link_t *link, uint64_t now_ms);
+
+zf_link_t *zf_link_of (zf_handle_t *handle);
+const char *zf_link_endpoint (zf_link_end_t *end);
+
+/* Sends what was built for this end; that it cannot be sent is a failure of the link. */
+bool zf_link_send (zf_link_end_t *end, zmq_msg_t *body);
+
+/* For the tables of the ends. */
+uint64_t zf_link_nothing_due (zf_handle_t *handle, uint64_t now_ms);
+bool zf_link_always (zf_handle_t *handle);
+bool zf_link_never (zf_handle_t *handle);
+
+/* link_source.c */
 extern const zf_handle_ops_t zf_link_source_ops;
-extern const zf_handle_ops_t zf_link_target_ops;
 
 /* The source has greeted us. */
 void zf_link_on_source (zf_link_t *link);
 
-/* Says what is to be said now: LINK, CONSUME, ADMIN. Returns when there is more. */
-uint64_t zf_link_advance (zf_link_t *link, uint64_t now_ms);
+/* CONSUME: as many records at a time. */
+void zf_link_tell_limit (zf_link_t *link, uint32_t limit);
 
-/* Tells the source what is settled. */
+/* ADMIN about the queue; *number is the question's. */
+void zf_link_ask (zf_link_t *link, const char *verb, uint64_t *number);
+
+/* Records by id: they have arrived; or never will, and become dead letters. */
+void zf_link_ack (zf_link_t *link, uint64_t first, uint64_t count);
+void zf_link_reject (zf_link_t *link, uint64_t first, uint64_t count, const char *reason);
+
+/* Tells the source what has arrived. */
 void zf_link_flush (zf_link_t *link);
+
+/* link_target.c */
+extern const zf_handle_ops_t zf_link_target_ops;
+
+/* LINK: where the records come from. */
+void zf_link_tell_path (zf_link_t *link);
+
+/* Posts what there is, as far as the window goes. */
+void zf_link_forward (zf_link_t *link);
+uint64_t zf_link_window (zf_link_t *link);
 
 #endif

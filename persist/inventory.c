@@ -98,6 +98,10 @@ int zf_recovery_read_head (zf_recovery_t *r, size_t i, zf_error_t *err)
     if (rc != 0)
         return rc;
     rc = zf_folder_read (&r->journal->folder, &file, bytes, sizeof bytes, 0, &got, err);
+    if (rc == ZF_E_IO && r->window.patient) {
+        memset (bytes, 0, sizeof bytes);
+        rc = 0;
+    }
     if (rc == 0)
         rc = zf_folder_size (&r->journal->folder, &file, &segment->capacity, err);
     zf_folder_close (&r->journal->folder, &file);

@@ -70,6 +70,7 @@ static zf_journal_t *new_journal (const zf_journal_options_t *options)
     journal->disk_cap = options->disk_bytes > 0 ? options->disk_bytes : UINT64_MAX;
     journal->spares = options->spares;
     journal->asked = 1;
+    journal->closed = true; /* a new one */
     pthread_mutex_init (&journal->lock, NULL);
     pthread_cond_init (&journal->work, NULL);
     pthread_cond_init (&journal->answer, NULL);
@@ -460,6 +461,7 @@ void zf_journal_stats (zf_journal_t *journal, zf_journal_stats_t *stats)
     stats->append_bytes = atomic_load (&journal->append_bytes);
     stats->syncs = atomic_load (&journal->syncs);
     stats->replayed = journal->replayed;
+    stats->closed = journal->closed;
     stats->cut_bytes = journal->cut_bytes;
     stats->failed = atomic_load (&journal->failed);
     memcpy (stats->uuid, journal->uuid, sizeof stats->uuid);

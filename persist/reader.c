@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define BLOCK 4096 /* bytes that a disk loses at once */
+
 void zf_window_init (zf_reader_window_t *self, zf_folder_t *folder, size_t step)
 {
     memset (self, 0, sizeof *self);
@@ -29,6 +31,32 @@ int zf_window_use (zf_reader_window_t *self, const zf_file_t *file, uint64_t cap
     return rc;
 }
 
+/* So that what cannot be read takes as little as possible with it. */
+static int fill_in_blocks (zf_reader_window_t *self, uint64_t offset, size_t size, zf_error_t *err)
+{
+    size_t got = 0;
+    for (self->filled = 0; self->filled < size; self->filled += got) {
+        zf_error_t why;
+        uint8_t *to = self->data + self->filled;
+        uint64_t at = offset + self->filled;
+        size_t block = BLOCK - (size_t) (at % BLOCK);
+        if (block > size - self->filled)
+            block = size - self->filled;
+        int rc = zf_folder_read (self->folder, self->file, to, block, at, &got, &why);
+        if (rc != 0 && rc != ZF_E_IO)
+            return zf_error_set (err, rc, "%s", why.text);
+        if (rc == 0 && got < block) { /* the file has become shorter */
+            self->filled += got;
+            return 0;
+        }
+        if (rc != 0)
+            memset (to, 0, block);
+        self->holes += rc != 0;
+        got = block;
+    }
+    return 0;
+}
+
 static int fill (zf_reader_window_t *self, uint64_t offset, size_t size, zf_error_t *err)
 {
     if (size < self->step)
@@ -44,7 +72,9 @@ static int fill (zf_reader_window_t *self, uint64_t offset, size_t size, zf_erro
         self->room = size;
     }
     self->start = offset;
-    return zf_folder_read (self->folder, self->file, self->data, size, offset, &self->filled, err);
+    int rc =
+        zf_folder_read (self->folder, self->file, self->data, size, offset, &self->filled, err);
+    return rc == ZF_E_IO && self->patient ? fill_in_blocks (self, offset, size, err) : rc;
 }
 
 int zf_window_get (zf_reader_window_t *self, uint64_t offset, size_t size, zf_bytes_t *out,

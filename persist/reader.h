@@ -18,6 +18,8 @@ typedef struct {
     size_t room;           /* that `data` has space for */
     uint64_t start;        /* offset of the stretch */
     size_t filled;         /* bytes of it */
+    bool patient;          /* what the disk fails to read counts as zeros */
+    unsigned holes;        /* blocks of that, so far */
 } zf_reader_window_t;
 
 typedef struct {

@@ -45,6 +45,7 @@ static int take (zf_recovery_t *r, const zf_read_entry_t *entry, zf_error_t *err
 {
     int rc = 0;
     uint64_t extent = zf_journal_extent (entry->head.size);
+    r->journal->closed = entry->head.kind == ZF_ENTRY_CLOSE;
     if (entry->head.kind == ZF_ENTRY_TRIM)
         r->trimmed = zf_load_u64le (entry->payload.data);
     if (entry->head.kind == ZF_ENTRY_DATA && entry->head.position >= r->trim) {

@@ -36,9 +36,10 @@ typedef struct {
     uint64_t trim_found; /* of the last one that was seen; */
     uint64_t trim_at;    /* it lies here */
     stop_t stop;
-    uint64_t base;  /* of the file that is looked at, if it is known */
-    bool based;     /* it is */
-    uint64_t found; /* offset of the valid entry that was searched for */
+    uint64_t base;       /* of the file that is looked at, if it is known */
+    bool based;          /* it is */
+    uint64_t found;      /* offset of the valid entry that was searched for */
+    unsigned holes_told; /* of holes (): how many were there at the last damage that was told */
 } scan_t;
 
 enum { GO_ON = 0, FOUND = 1 };
@@ -50,9 +51,18 @@ static int report (scan_t *s, const zf_scan_item_t *item)
     return s->first_look || s->fn == NULL ? 0 : s->fn (s->arg, item);
 }
 
-static int report_damage (scan_t *s, const char *file, uint64_t offset, uint64_t size,
-                          const char *text)
+/* Blocks that could not be read. */
+static unsigned holes (const scan_t *s)
 {
+    return s->r.window.holes + s->r.probe.holes;
+}
+
+static int report_damage (scan_t *s, const char *file, uint64_t offset, uint64_t size,
+                          const char *what)
+{
+    char text[512];
+    snprintf (text, sizeof text, "%s%s", what,
+              holes (s) > s->holes_told ? "; the disk fails to read some of it" : "");
     zf_scan_item_t item = {.what = ZF_SCAN_DAMAGE,
                            .file = file,
                            .offset = offset,
@@ -61,6 +71,7 @@ static int report_damage (scan_t *s, const char *file, uint64_t offset, uint64_t
                            .text = text};
     if (s->first_look)
         return 0;
+    s->holes_told = holes (s);
     s->summary->damages++;
     s->summary->lost_bytes += size;
     return report (s, &item);
@@ -401,7 +412,7 @@ static int ask_open (scan_t *s, zf_error_t *err)
     options.read_only = true;
     int rc = zf_journal_open_on (&journal, s->r.journal->folder.fs, &options, &why);
     zf_journal_close (&journal);
-    if (rc == ZF_E_CORRUPT)
+    if (rc == ZF_E_CORRUPT || (rc == ZF_E_IO && holes (s) > 0))
         return report_damage (s, s->r.journal->segments.at[0]->file.name, 0, 0, why.text);
     return rc == 0 ? 0 : zf_error_set (err, rc, "%s", why.text);
 }
@@ -416,6 +427,7 @@ static int scan_twice (scan_t *s, zf_error_t *err)
     s->first_look = false;
     if (rc == 0)
         rc = zf_recovery_find_trim (&s->r, err);
+    s->holes_told = holes (s); /* what is in use will be met again */
     if (rc != 0)
         return rc;
     s->summary->version = ZF_FORMAT_VERSION;
@@ -438,6 +450,8 @@ static int scan_journal (zf_journal_t *journal, zf_scan_fn *fn, void *arg,
 {
     scan_t s = {.fn = fn, .arg = arg, .summary = summary};
     zf_recovery_init (&s.r, journal);
+    s.r.window.patient = true;
+    s.r.probe.patient = true;
     int rc = zf_recovery_list (journal, err);
     if (rc == 0 && journal->segments.count == 0) {
         zf_error_set (err, ZF_E_NOT_FOUND, "there is no journal");

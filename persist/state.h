@@ -68,6 +68,7 @@ struct zf_journal {
     void *watch_arg;            /* for it */
 
     /* Since open; not changed afterwards. */
+    bool closed; /* when it was opened: the run before had closed it in order */
     uint64_t replayed;
     uint64_t cut_bytes;
 };

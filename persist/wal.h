@@ -53,7 +53,8 @@ typedef struct {
     uint64_t syncs;
     uint64_t appends;
     uint64_t appended_bytes;
-    bool full;
+    bool full;  /* an entry waits for space */
+    bool tight; /* the last try to get more room ready found no space */
     bool failed;
 } zf_wal_stats_t;
 
@@ -71,6 +72,7 @@ struct zf_wal {
     int fd;           /* readable when there are events; -1: ask each turn */
     uint8_t uuid[16]; /* of the log, for as long as it exists */
     bool keeps;       /* what is durable outlives the process */
+    bool closed;      /* at open: the run before ended in order, or there was none */
 };
 
 typedef struct {

@@ -213,6 +213,7 @@ static void get_stats (zf_wal_t *wal, zf_wal_stats_t *stats)
         .appends = journal->appends,
         .appended_bytes = journal->append_bytes,
         .full = self->full,
+        .tight = self->tight,
         .failed = self->failed,
     };
     pthread_mutex_unlock (&self->lock);
@@ -317,6 +318,7 @@ static void begin_with_journal (zf_wal_file_t *self)
     zf_journal_stats_t stats;
     zf_journal_stats (self->journal, &stats);
     memcpy (self->wal.uuid, stats.uuid, sizeof self->wal.uuid);
+    self->wal.closed = stats.closed;
     self->next = stats.next;
     self->trimmed = stats.first;
     self->durable = stats.next;

@@ -67,7 +67,8 @@ typedef struct {
     bool tell_full;          /* ZF_WAL_FULL is to be taken */
     bool tell_room;          /* ZF_WAL_ROOM */
     bool tell_failed;        /* ZF_WAL_FAILED */
-    bool full;               /* the journal finds no space */
+    bool full;               /* the journal finds no space for the next entry */
+    bool tight;              /* nor, when it last tried, for a further segment */
     bool failed;             /* for good */
     zf_error_t full_why;     /* in words */
     zf_error_t failed_why;   /* the same */
@@ -78,6 +79,8 @@ typedef struct {
     zf_wal_job_t *todo;         /* taken from pending, not written yet */
     uint64_t unsynced_since_ms; /* when the first write after the last sync was; 0: none */
     bool trims;                 /* written after the last sync: they count once they are durable */
+    bool synced;                /* in this run: the first round always is, so that the next run knows that
+                                   there was one that did not end in order */
     bool stuck;                 /* the journal was full at the last try */
     bool starved;         /* stuck, or it could prepare no further segment: try again by and by */
     uint64_t retry_at_ms; /* when */

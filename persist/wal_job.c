@@ -8,7 +8,8 @@
 #define SPARE_JOBS  64           /* kept to be used again */
 #define LEAST_PARTS 8            /* space for parts, at least */
 #define LEAST_COPY  256          /* bytes of a buffer, at least */
-#define SPARE_COPY  (256u << 10) /* a larger buffer is not kept with them */
+#define SPARE_COPY  (256u << 10) /* a larger buffer is not kept with them, */
+#define SPARE_PARTS 4096         /* nor space for more parts */
 
 /* -- one job ----------------------------------------------------------------------------------- */
 
@@ -141,7 +142,8 @@ static void give_back (zf_wal_jobs_t *jobs, zf_wal_job_t *job)
 {
     for (size_t i = 0; i < job->frame_count; i++)
         zf_frame_drop (job->frames[i]);
-    if (jobs->spare_count >= SPARE_JOBS || job->copy_bytes > SPARE_COPY) {
+    if (jobs->spare_count >= SPARE_JOBS || job->copy_bytes > SPARE_COPY ||
+        job->capacity > SPARE_PARTS) {
         free_job (job);
         return;
     }

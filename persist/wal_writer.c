@@ -144,7 +144,7 @@ static bool sync_due (const zf_wal_file_t *self)
 {
     if (self->unsynced_since_ms == 0)
         return false;
-    if (self->sync == ZF_WAL_SYNC_ALWAYS || self->trims)
+    if (self->sync == ZF_WAL_SYNC_ALWAYS || self->trims || !self->synced)
         return true;
     return self->sync == ZF_WAL_SYNC_INTERVAL &&
            now_ms () >= self->unsynced_since_ms + self->interval_ms;
@@ -158,17 +158,20 @@ static int sync_round (zf_wal_file_t *self, zf_error_t *err)
     if (rc != 0)
         return rc;
     self->unsynced_since_ms = 0;
+    self->synced = true;
     self->trims = false;
     return 0;
 }
 
 /* -- telling ----------------------------------------------------------------------------------- */
 
-/* What the journal says of itself; tells of more room. */
+/* What the journal says of itself; tells of more room. It does not say that it is full while it
+ * tries again. */
 static void note_journal (zf_wal_file_t *self, const zf_journal_stats_t *stats)
 {
     uint64_t limit = stats->next + stats->room;
     self->said = *stats;
+    self->tight = stats->full || (self->tight && limit <= self->limit);
     if (limit > self->limit && !self->stuck) {
         self->tell_room = true;
         zf_wal_raise (self);

@@ -107,6 +107,7 @@ typedef struct {
     uint64_t syncs;        /* the same */
     uint64_t replayed;     /* entries that were there at open */
     uint64_t cut_bytes;    /* torn end cut off at open */
+    bool closed;           /* at open: it was closed in order, or is new */
     bool failed;           /* poisoned */
     bool full;             /* the last segment could not be prepared for lack of space */
     uint8_t uuid[16];      /* of this journal, from its making on */

@@ -38,6 +38,10 @@ class Broker:
         self.process.signal(signal.SIGKILL)
         self.process.stop()
 
+    def stop(self):
+        rig.terminate(self.process)
+        self.case.assertEqual(self.process.wait(), 0)
+
     def run(self, *args, **how):
         return rig.run(*args, "--connect", self.endpoint, **how)
 
@@ -134,6 +138,19 @@ class Link(Case):
     def test_power_failure_of_either_broker_loses_and_repeats_nothing(self):
         source, target = Broker(self, env=volatile()), Broker(self, env=volatile())
         self.take(target, "jobs", self.storm(source, target))
+
+    def test_source_whose_disk_lost_what_was_forwarded_gives_no_number_twice(self):
+        source, target = Broker(self, "--sync", "never", env=volatile()), Broker(self)
+        self.start_link("--from", source.endpoint + "/jobs", "--to", target.endpoint)
+        source.run("queue", "declare", "jobs")
+        source.stop()  # in order: it knows the queue from now on
+        source.start()
+        for i in range(3):
+            source.run("post", "jobs", "--lines", stdin=numbers(100 * i + 1, 100 * (i + 1)))
+            rig.until(lambda: target.length("jobs") == 100 * (i + 1), "all are at the target")
+            source.kill()
+            source.start()
+        self.take(target, "jobs", 300)
 
     def test_planted_target_that_confirms_before_the_disk_is_found(self):
         source, target = Broker(self), Broker(self, "--sync", "never", env=volatile())

@@ -219,7 +219,7 @@ rig_t *rig_new_logged (const zf_engine_options_t *options, const zf_log_options_
     assert_int_equal (zf_wal_memory_open (&rig->log->wal), 0);
     zf_engine_free (&rig->engine);
     rig->engine = new_engine (rig);
-    zf_engine_recovered (rig->engine, rig->log->wal->uuid, 0);
+    zf_engine_recovered (rig->engine, rig->log->wal->uuid, 0, true);
     place_next (rig);
     zf_engine_tick (rig->engine, rig->now_ms);
     return rig;
@@ -272,7 +272,7 @@ void rig_crash (rig_t *rig)
     if (zf_wal_memory_crash (log->wal, replay, rig, &err) != 0)
         fail_msg ("%s", err.text);
     zf_wal_stats_t stats = stats_of (log);
-    zf_engine_recovered (rig->engine, log->wal->uuid, stats.next);
+    zf_engine_recovered (rig->engine, log->wal->uuid, stats.next, true);
     place_next (rig);
     audit_engine (rig->engine);
     rig_turn (rig);

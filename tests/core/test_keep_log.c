@@ -432,6 +432,22 @@ static void answers_declared_volatile_do_not_wait_for_the_disk (void **state)
     assert_outcome (c, look_for_answer (c, "r1"), ZF_E_NOT_FOUND, zf_kept_words (ZF_E_NOT_FOUND));
 }
 
+static void answers_declared_volatile_are_told_when_the_journal_has_failed (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = rig_policy ();
+    policy.durable = ZF_DURABLE_NO;
+    rig_declare (rig, ZF_REPLIES, &policy);
+    peer_t *c = rig_peer (rig, "c");
+    peer_t *w = rig_worker (rig, "w", "sum", 1);
+    submit (c, "sum", "r1", "a");
+    uint64_t number = await_answer (c, "r1");
+    rig->log->by_hand = true;
+    rig_fail_log (rig);
+    work (w, "sum", "a", 1, "x");
+    assert_fetched (c, number, "x");
+}
+
 /* Each allocation of an answer and a fetch fails once: then the lease runs out, and the request is
  * answered again; the log tells the same as the memory. */
 static void each_allocation_may_fail (void **state)
@@ -458,9 +474,9 @@ static void each_allocation_may_fail (void **state)
             rig_advance (rig, 31000);
             work (rig_worker (rig, "w2", "sum", 1), "sum", "a", 2, "x");
         }
-        peer_forget_letters (c);
+        peer_t *late = rig_peer (rig, "late");
         if (!rig->engine->store.failed)
-            assert_fetched (c, await_answer (c, "r1"), "x");
+            assert_fetched (late, await_answer (late, "r1"), "x");
         rig_free (rig);
     }
     assert_true (n > 5);
@@ -490,6 +506,7 @@ int main (void)
         TEST (waiting_for_a_journal_that_fails_ends),
         TEST (answer_that_was_durable_is_told_when_the_journal_has_failed),
         TEST (answers_declared_volatile_do_not_wait_for_the_disk),
+        TEST (answers_declared_volatile_are_told_when_the_journal_has_failed),
         cmocka_unit_test (each_allocation_may_fail),
     };
     return cmocka_run_group_tests_name ("keep_log", tests, NULL, NULL);

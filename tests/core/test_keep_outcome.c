@@ -153,6 +153,30 @@ static void put_back_dead_letter_may_die_again (void **state)
     assert_int_equal (rig_info (rig, ZF_REPLIES).length, 1);
 }
 
+static void outcome_at_a_consumer_makes_way_for_the_next_one (void **state)
+{
+    rig_t *rig = *state;
+    peer_t *c = rig_peer (rig, "c");
+    peer_t *boss = rig_peer (rig, "boss");
+    peer_t *w = rig_worker (rig, "w", "sum", 1);
+    submit (c, "sum", "r1", "a");
+    assert_delivered (w, "sum", "a", 1);
+    peer_reject (w, "sum", "a", "not today");
+    peer_t *reader = rig_worker (rig, "reader", ZF_REPLIES, 1);
+    uint64_t first;
+    uint64_t count;
+    assert_true (take_batch (reader, &first, &count));
+    peer_admin (boss, "requeue", "sum", NULL);
+    take_result (boss, 0, NULL);
+    work (w, "sum", "a", 1, "today");
+    assert_fetched (c, await_answer (c, "r1"), "today");
+    peer_settle (reader, ZF_CMD_ACK, ZF_REPLIES, first, count);
+    assert_delivered (reader, ZF_REPLIES, "today", 1);
+    assert_fetched (c, await_answer (c, "r1"), "today");
+    peer_ack (reader, ZF_REPLIES, "today");
+    assert_outcome (c, look_for_answer (c, "r1"), ZF_E_NOT_FOUND, zf_kept_words (ZF_E_NOT_FOUND));
+}
+
 static void dead_letter_in_an_ordinary_queue_is_no_request (void **state)
 {
     rig_t *rig = *state;
@@ -185,6 +209,7 @@ int main (void)
         TEST (request_that_made_way_is_rejected),
         TEST (put_back_dead_letter_is_answered_anew),
         TEST (put_back_dead_letter_may_die_again),
+        TEST (outcome_at_a_consumer_makes_way_for_the_next_one),
         TEST (dead_letter_in_an_ordinary_queue_is_no_request),
     };
     return cmocka_run_group_tests_name ("keep_outcome", tests, NULL, NULL);

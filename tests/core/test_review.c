@@ -44,7 +44,7 @@ static void post_delayed (peer_t *peer, const char *queue, const char *bodies, u
 }
 
 /* A post of one word that is taken whole or not at all. */
-static void post_atomic (peer_t *peer, uint64_t number, const char *queue, const char *body)
+static void send_atomic (peer_t *peer, uint64_t number, const char *queue, const char *body)
 {
     zf_writer_t w = wire_control (ZF_CMD_POST_MANY, 3);
     zf_mp_put_uint (&w, number);
@@ -53,16 +53,21 @@ static void post_atomic (peer_t *peer, uint64_t number, const char *queue, const
     wire_put_text (&w, queue);
     zf_mp_put_uint (&w, 1);
     peer_write (peer, &w, wire_batch (1, body, NULL));
+}
+
+static void post_atomic (peer_t *peer, uint64_t number, const char *queue, const char *body)
+{
+    send_atomic (peer, number, queue, body);
     assert_done (peer, number, 0);
 }
 
 /* A link that drains the queue. */
-static peer_t *link_from (rig_t *rig, const char *name, const char *queue)
+static peer_t *link_from (rig_t *rig, const char *name, const char *queue, uint32_t credit)
 {
     peer_t *link = rig_peer (rig, name);
     zf_writer_t w = wire_control (ZF_CMD_CONSUME, 3);
     wire_put_text (&w, queue);
-    zf_mp_put_uint (&w, 10);
+    zf_mp_put_uint (&w, credit);
     zf_mp_put_uint (&w, ZF_CONSUME_DRAIN);
     peer_write (link, &w, NULL);
     return link;
@@ -200,7 +205,7 @@ static void delay_outlives_a_link_that_left_and_the_broker (void **state)
     rig_t *rig = *state;
     peer_t *p = rig_peer (rig, "p");
     post_delayed (p, "jobs", "a", DAY_MS);
-    peer_t *link = link_from (rig, "l", "jobs");
+    peer_t *link = link_from (rig, "l", "jobs", 10);
     assert_int_equal (take_all (link), 1);
     peer_drop (link);
     peer_crash (link);
@@ -222,7 +227,7 @@ static void records_of_one_key_are_one_at_a_time_after_a_link (void **state)
     declare_ordered (rig, "jobs");
     peer_t *p = rig_peer (rig, "p");
     post_keyed (p, "jobs", "k1 k2 k3", "k");
-    peer_t *link = link_from (rig, "l", "jobs");
+    peer_t *link = link_from (rig, "l", "jobs", 10);
     assert_int_equal (take_all (link), 3);
     peer_drop (link);
     peer_crash (link);
@@ -238,6 +243,68 @@ static void records_of_one_key_are_one_at_a_time_after_a_link (void **state)
     assert_silence (two);
 }
 
+/* Those that waited for their key before the link came are behind those that it had. */
+static void records_that_wait_for_their_key_stay_in_order_after_a_link (void **state)
+{
+    rig_t *rig = *state;
+    declare_ordered (rig, "jobs");
+    peer_t *p = rig_peer (rig, "p");
+    post_keyed (p, "jobs", "k1 k2 k3 k4", "k");
+    peer_t *w = rig_worker (rig, "w", "jobs", 10);
+    assert_delivered (w, "jobs", "k1", 1);
+    peer_bye (w);
+    peer_t *link = link_from (rig, "l", "jobs", 3);
+    assert_int_equal (take_all (link), 3);
+    peer_drop (link);
+    peer_crash (link);
+    w = rig_worker (rig, "next", "jobs", 10);
+    assert_delivered (w, "jobs", "k1", 2);
+    peer_ack (w, "jobs", "k1");
+    assert_delivered (w, "jobs", "k2", 1);
+    peer_ack (w, "jobs", "k2");
+    assert_delivered (w, "jobs", "k3", 1);
+    peer_ack (w, "jobs", "k3");
+    assert_delivered (w, "jobs", "k4", 1);
+}
+
+/* -- 13: atomic posts and a journal that failed ------------------------------------------------ */
+
+static void atomic_posts_to_a_failed_journal_are_not_queued (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = rig_policy ();
+    policy.durable = ZF_DURABLE_NO;
+    rig_declare (rig, "news", &policy);
+    peer_t *p = rig_peer (rig, "p");
+    send_atomic (p, 1, "jobs", "x");
+    assert_done (p, 1, 0);
+    rig_fail_log (rig);
+    for (uint64_t number = 2; number < 10; number++) {
+        send_atomic (p, number, "jobs", "x");
+        assert_done (p, number, ZF_E_IO);
+    }
+    assert_int_equal (rig_info (rig, "jobs").length, 1);
+    send_atomic (p, 10, "news", "y");
+    assert_done (p, 10, 0);
+    assert_int_equal (rig_info (rig, "news").length, 1);
+}
+
+/* -- 14: beside a link ------------------------------------------------------------------------- */
+
+static void queue_that_a_link_drains_gets_no_priorities (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = rig_policy ();
+    zf_writer_t w = {0};
+    link_from (rig, "l", "jobs", 10);
+    rig_declare (rig, "jobs", &policy);
+    policy.priorities = 2;
+    zf_policy_encode (&w, &policy);
+    peer_admin (rig->admin, "declare", "jobs", &w);
+    take_result (rig->admin, ZF_E_INVAL, NULL);
+    assert_int_equal (rig_info (rig, "jobs").policy.priorities, 1);
+}
+
 int main (void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown (test, setup, rig_teardown)
@@ -250,6 +317,9 @@ int main (void)
         CASE (time_is_known_though_no_record_came_for_long),
         CASE (delay_outlives_a_link_that_left_and_the_broker),
         CASE (records_of_one_key_are_one_at_a_time_after_a_link),
+        CASE (records_that_wait_for_their_key_stay_in_order_after_a_link),
+        CASE (atomic_posts_to_a_failed_journal_are_not_queued),
+        CASE (queue_that_a_link_drains_gets_no_priorities),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -224,7 +224,7 @@ void twin_check (rig_t *rig)
     same_producers ("atomic posts", &live->atomics, &twin->atomics);
     zf_wal_stats_t stats;
     rig->log->wal->stats (rig->log->wal, &stats);
-    zf_engine_recovered (twin, rig->log->wal->uuid, stats.next);
+    zf_engine_recovered (twin, rig->log->wal->uuid, stats.next, true);
     audit_engine (twin);
     zf_engine_free (&twin);
 }

@@ -132,7 +132,7 @@ static void await_reply (case_t *c, void *client, const char *uuid, const char *
     plain_show (pending, 0, text, strlen (text));
     snprintf (expected, sizeof expected, "%stitanic.reply|%s", c->v->reply, reply);
     plain_show (text, 0, expected, strlen (expected));
-    strcpy (expected, text);
+    snprintf (expected, sizeof expected, "%s", text);
     do {
         assert_true (zclock_mono () < end);
         say (client, "%stitanic.reply|%s", c->v->request, uuid);
@@ -186,7 +186,7 @@ static void requests_are_told_apart (void **state)
     void *other = dealer (c, "other");
     void *worker = dealer (c, "worker");
     submit (c, client, "echo", "a");
-    strcpy (first, c->uuid);
+    snprintf (first, sizeof first, "%s", c->uuid);
     submit (c, client, "echo", "a"); /* the same is another request */
     assert_string_not_equal (first, c->uuid);
     ready (c, worker, "echo");

@@ -408,6 +408,78 @@ static void next_endpoint_of_the_target_is_tried (void **state)
     take_numbers (open_worker (to, "jobs", 0), 1, 100);
 }
 
+/* -- all of it at once ------------------------------------------------------------------------- */
+
+#define BIG_EVERY 97 /* one of so many is too big for the target */
+
+/* A number, and more behind it. */
+static void post_sized (zf_client_t *client, uint64_t number)
+{
+    static uint8_t body[100000];
+    size_t size = number % BIG_EVERY == 0 ? sizeof body : 8 + number * 37 % 3000;
+    memcpy (body, &number, sizeof number);
+    if (zf_client_post_async (client, "jobs", body, size, NULL, NULL, &stage.err) != 0)
+        fail_msg ("post: %s", stage.err.text);
+}
+
+/* Takes the records behind *taken, up to that number; the big ones never come. */
+static void take_sized (zf_worker_t *worker, uint64_t *taken, uint64_t to)
+{
+    for (uint64_t i = *taken + 1; i <= to; i++) {
+        if (i % BIG_EVERY == 0)
+            continue;
+        zf_message_t message = take (worker);
+        uint64_t got;
+        memcpy (&got, message.body, sizeof got);
+        assert_int_equal (got, i);
+        assert_int_equal (message.size, 8 + i * 37 % 3000);
+        ack (worker, &message);
+    }
+    *taken = to;
+}
+
+/* A target that takes small messages only, in a small window, and refuses what is too much. */
+static zf_device_t *start_small_broker (void)
+{
+    static const char *const any_port[] = {ANY_PORT};
+    zf_broker_options_t options;
+    zf_broker_defaults (&options);
+    options.endpoints = any_port;
+    options.max_message_bytes = 16384;
+    options.window_bytes = 50000;
+    zf_device_t *broker = start_broker (&options);
+    zf_policy_t policy;
+    zf_policy_defaults (&policy);
+    policy.max_length = 300;
+    policy.overflow = ZF_OVERFLOW_REJECT;
+    declare (open_client (broker), "jobs", &policy);
+    return broker;
+}
+
+static void all_at_once_loses_and_repeats_nothing (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_small_broker ();
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 0);
+    const char *endpoint = lay_cable (0, to);
+    zf_link_options_t options = link_options (lay_cable (1, from), "jobs", &endpoint);
+    zf_device_t *link = start_link_with (&options);
+    uint64_t posted = 0, taken = 0;
+    for (uint64_t round = 1; round <= 20; round++) {
+        for (uint64_t i = 0; i < 200; i++)
+            post_sized (client, ++posted);
+        uint64_t restarts = figure (link, "restarts");
+        AWAIT (figure (link, "confirmed") > 0 || figure (link, "restarts") > restarts);
+        cable_cut (links.cables[round % 2]);
+        take_sized (worker, &taken, posted - 5 * round); /* the rest is under way */
+    }
+    flush_posts (client);
+    take_sized (worker, &taken, posted);
+    AWAIT (has_length (client, "jobs", 0));
+    AWAIT (has_length (client, "jobs.dead", posted / BIG_EVERY));
+    assert_true (figure (link, "restarts") > 0);
+}
+
 /* -- who may link ------------------------------------------------------------------------------ */
 
 static void second_link_waits_for_the_first (void **state)
@@ -552,6 +624,7 @@ int main (void)
         LINK_CASE (target_that_begins_anew_gets_what_was_not_confirmed),
         LINK_CASE (target_that_is_not_there_is_waited_for),
         LINK_CASE (next_endpoint_of_the_target_is_tried),
+        LINK_CASE (all_at_once_loses_and_repeats_nothing),
         LINK_CASE (second_link_waits_for_the_first),
         LINK_CASE (queue_with_priorities_is_refused_by_the_source),
         LINK_CASE (link_of_a_queue_to_itself_is_refused),

@@ -85,9 +85,8 @@ static void entry_larger_than_a_segment_behind_a_refused_one_is_kept (void **sta
     assert_int_equal (append (rig, largest (), NULL), ZF_E_FULL);
     disk_limit (rig->disk, UINT64_MAX);
     assert_int_equal (append (rig, sizeof rig->bytes, &position), 0);
-    assert_int_equal (zf_journal_fetch (rig->journal, position, 0, rig->bytes, sizeof rig->bytes,
-                                        &rig->err),
-                      0);
+    assert_int_equal (
+        zf_journal_fetch (rig->journal, position, 0, rig->bytes, sizeof rig->bytes, &rig->err), 0);
     close_journal (rig);
     open_journal (rig);
     assert_int_equal (stats_of (rig).replayed, 2);

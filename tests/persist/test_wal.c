@@ -254,6 +254,22 @@ static void interval_fails_when_its_sync_does (void **state)
     assert_int_equal (event.code, ZF_E_IO);
 }
 
+static void first_entry_of_a_run_is_synced_under_every_policy (void **state)
+{
+    rig_t *rig = *state;
+    rig_close (rig);
+    rig->open.sync = ZF_WAL_SYNC_NEVER;
+    rig_open (rig);
+    unsigned before = gate_syncs (rig->gate);
+    rig_append (rig, "a");
+    rig_settle (rig);
+    assert_true (gate_syncs (rig->gate) > before);
+    before = gate_syncs (rig->gate);
+    rig_append (rig, "b");
+    rig_settle (rig);
+    assert_int_equal (gate_syncs (rig->gate), before);
+}
+
 static void never_syncs_only_at_close (void **state)
 {
     rig_t *rig = *state;
@@ -395,6 +411,7 @@ int main (void)
         CASE (interval_counts_as_durable_once_written),
         CASE (interval_syncs_an_idle_log),
         CASE (interval_fails_when_its_sync_does),
+        CASE (first_entry_of_a_run_is_synced_under_every_policy),
         CASE (never_syncs_only_at_close),
         CASE (trims_are_synced_under_every_policy),
         CASE (entries_can_be_read_while_others_are_written),

@@ -93,6 +93,10 @@ void rig_policy (rig_t *rig, zf_wal_sync_t sync, uint32_t interval_ms)
     rig->open.sync = sync;
     rig->open.interval_ms = interval_ms;
     rig_open (rig);
+    if (sync == ZF_WAL_SYNC_ALWAYS)
+        return;
+    rig_append (rig, "the first of a run is synced under every policy");
+    rig_settle (rig);
 }
 
 /* -- what a device does ------------------------------------------------------------------------ */

@@ -163,6 +163,8 @@ static int takeable (const zf_queue_t *queue)
 {
     for (uint32_t i = queue->policy.priorities; i-- > 0;) {
         zf_group_t group = queue->lanes[i].group; /* a copy: looking moves the cursor */
+        if (queue->lanes[i].mark_count > 0)
+            continue; /* some wait for the disk */
         if (group.ready != NULL)
             return (int) i;
         if (!queue->policy.ordered && group.ahead == 0 && zf_group_fresh (&group) > 0)
@@ -257,7 +259,8 @@ static void check_timers (sim_t *sim, uint64_t expected)
 void audit (sim_t *sim)
 {
     const zf_engine_t *engine = sim->engine;
-    uint64_t timers = check_sessions (sim) + (engine->atomics_timer.slot != 0);
+    uint64_t timers = check_sessions (sim) + (engine->atomics_timer.slot != 0) +
+                      (engine->load_timer.slot != 0);
     uint64_t bytes = 0;
     uint64_t dead_bytes = 0;
     uint64_t extra = 0;

@@ -72,6 +72,12 @@ static void drop_connection (peer_t *peer, uint64_t pause_ms)
     clock_set (&peer->sim->clock, peer->sim->now_ms + pause_ms, on_reconnect, peer, 0);
 }
 
+void peer_lost (peer_t *peer)
+{
+    if (!peer->away)
+        drop_connection (peer, prng_below (&peer->sim->prng, 300));
+}
+
 static void part (peer_t *peer)
 {
     if (peer->up && !prng_one_in (&peer->sim->prng, 4))

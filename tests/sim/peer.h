@@ -54,6 +54,9 @@ void peer_read (conn_t *conn);
  * happens. */
 void peer_send (peer_t *peer, zf_writer_t *control, const zf_writer_t *batch);
 
+/* The broker's end of its connection is gone, and it sees that. */
+void peer_lost (peer_t *peer);
+
 /* Says BYE, or just goes. */
 void peer_leave (peer_t *peer);
 

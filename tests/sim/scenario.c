@@ -1,4 +1,5 @@
 /* What a seed means: which queues there are, with which policies, and who comes. */
+#include "tests/sim/disk.h"
 #include "tests/sim/peer.h"
 
 #include "core/info.h"
@@ -94,6 +95,7 @@ static void declare (sim_t *sim, queue_t *queue)
     if (queue->engine == NULL || zf_queue_set_policy (queue->engine, &queue->policy) != 0)
         sim_fail (sim, "%s can't be declared", queue->name);
     queue->engine->declared = true;
+    zf_store_queue (queue->engine);
 }
 
 /* -- the engine -------------------------------------------------------------------------------- */
@@ -130,7 +132,7 @@ static void make_peers (sim_t *sim)
         peer_make (sim, &role_asker);
     for (size_t n = prng_between (prng, 1, 5); n > 0; n--)
         peer_make (sim, &role_worker);
-    if (prng_one_in (prng, 2))
+    if (prng_one_in (prng, 2) && sim->ledger == NULL)
         peer_make (sim, &role_admin);
     for (size_t n = sim->hostile ? prng_between (prng, 1, 4) : 0; n > 0; n--)
         peer_make (sim, &role_hostile)->hostile = true;
@@ -143,13 +145,17 @@ void scenario_make (sim_t *sim)
     sim->now_ms = 1000000;
     sim->phase = PHASE_ACTIVE;
     sim->chaos = !prng_one_in (&sim->prng, 8);
-    sim->hostile = prng_one_in (&sim->prng, 5);
-    sim->tight = !sim->hostile && prng_one_in (&sim->prng, 2);
+    sim->hostile = prng_one_in (&sim->prng, 5) && sim->ledger == NULL;
+    sim->tight = !sim->hostile && prng_one_in (&sim->prng, 2) && sim->ledger == NULL;
     sim->latency_ms = PRNG_PICK (&sim->prng, latencies);
     sim->walk_every = PRNG_PICK (&sim->prng, strides);
     make_queues (sim);
     make_engine (sim);
+    if (sim->ledger != NULL)
+        disk_open (sim);
     for (size_t i = 0; i < sim->queue_count; i++)
         declare (sim, &sim->queues[i]);
+    if (sim->ledger != NULL)
+        disk_commit_now (sim);
     make_peers (sim);
 }

@@ -1,4 +1,6 @@
 /* The shell of the simulated engine: what a device does around it, with the book at the door. */
+#include "tests/sim/disk.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/peer.h"
 
 typedef struct {
@@ -51,7 +53,11 @@ static void observe (sim_t *sim)
             body = bytes_of (engine, outs + 1);
         sim->outs_seen += effect->count;
         trace_frame (sim, effect->session->host, false, control, body);
-        book_effect (sim, effect->session, control, body);
+        if (sim->ledger != NULL)
+            ledger_effect (sim, effect->session, control, body,
+                           effect->session->host != NULL && sim->dying != DEATH_COMMITTED);
+        else
+            book_effect (sim, effect->session, control, body);
     }
 }
 
@@ -81,13 +87,21 @@ static bool attach (conn_t *conn, zf_frame_t **frames, size_t count)
                                       &zf_dialect_native);
     if (conn->session == NULL)
         return false;
-    add_holder (conn, conn->session);
+    if (conn->sim->ledger == NULL)
+        add_holder (conn, conn->session);
     return true;
 }
 
 static void input (conn_t *conn, zf_frame_t **frames, size_t count)
 {
     sim_t *sim = conn->sim;
+    if (sim->ledger != NULL) {
+        zf_bytes_t body = count > 1 ? zf_bytes (frames[1]->data, frames[1]->size)
+                                    : zf_bytes (NULL, 0);
+        ledger_input (sim, conn->session, zf_bytes (frames[0]->data, frames[0]->size), body);
+        zf_engine_input (conn->session, frames, count);
+        return;
+    }
     book_input_t in = {.holder = book_holder (sim, conn->session)};
     if (in.holder == NULL) { /* ended earlier in this turn */
         zf_engine_input (conn->session, frames, count);
@@ -137,6 +151,8 @@ void shell_detach (conn_t *conn)
     zf_engine_detach (session);
     if (holder != NULL)
         book_lost (sim, holder);
+    if (sim->ledger != NULL)
+        return;
     book_gone (sim);
     observe (sim);
 }
@@ -161,14 +177,52 @@ static void send_effects (sim_t *sim)
     sim->effects_seen = sim->outs_seen = 0;
 }
 
-void shell_turn (sim_t *sim)
+static void let_things_happen (sim_t *sim)
 {
-    sim->turn++;
-    zf_engine_clock (sim->engine, sim->now_ms);
     while (clock_next (&sim->clock) <= sim->now_ms) {
         event_t event = clock_pop (&sim->clock);
         event.fn (event.target, event.arg);
     }
+}
+
+/* The broker dies now if it is to die here. */
+static bool dies (sim_t *sim, death_t here)
+{
+    if (sim->dying != here)
+        return false;
+    disk_crash (sim);
+    sim->dying = DEATH_NONE;
+    return true;
+}
+
+/* A turn of a broker with a disk. What it sends is seen when it is decided and appended. */
+static void durable_turn (sim_t *sim)
+{
+    disk_begin (sim);
+    let_things_happen (sim);
+    disk_collect (sim);
+    zf_engine_tick (sim->engine, sim->now_ms);
+    zf_engine_decide (sim->engine);
+    if (dies (sim, DEATH_DECIDED))
+        return;
+    observe (sim);
+    disk_commit (sim);
+    audit (sim);
+    if (dies (sim, DEATH_COMMITTED))
+        return;
+    send_effects (sim);
+    dies (sim, DEATH_SENT);
+}
+
+void shell_turn (sim_t *sim)
+{
+    sim->turn++;
+    zf_engine_clock (sim->engine, sim->now_ms);
+    if (sim->ledger != NULL) {
+        durable_turn (sim);
+        return;
+    }
+    let_things_happen (sim);
     zf_engine_tick (sim->engine, sim->now_ms);
     book_tick (sim);
     observe (sim);

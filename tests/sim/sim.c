@@ -1,3 +1,5 @@
+#include "tests/sim/disk.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/peer.h"
 
 #define ACTIVE_MS 20000              /* how long all happens, at most twice that */
@@ -62,6 +64,18 @@ static void check_outcomes (sim_t *sim)
     }
 }
 
+/* -- a broker that dies ------------------------------------------------------------------------ */
+
+static void on_death (void *target, uint64_t arg)
+{
+    sim_t *sim = target;
+    (void) arg;
+    if (sim->phase != PHASE_ACTIVE)
+        return;
+    sim->dying = (death_t) prng_between (&sim->prng, DEATH_DECIDED, DEATH_SENT);
+    clock_set (&sim->clock, sim->now_ms + prng_between (&sim->prng, 1, 8000), on_death, sim, 0);
+}
+
 /* -- a run ------------------------------------------------------------------------------------- */
 
 static void advance (sim_t *sim)
@@ -86,6 +100,9 @@ static void run (sim_t *sim)
     uint64_t active = sim->now_ms + prng_between (&sim->prng, ACTIVE_MS / 4, 2ull * ACTIVE_MS);
     uint64_t deadline = active + DRAIN_MS;
     clock_set (&sim->clock, active, on_drain, sim, 0);
+    if (sim->ledger != NULL)
+        clock_set (&sim->clock, sim->now_ms + prng_between (&sim->prng, 100, 5000), on_death, sim,
+                   0);
     clock_set (&sim->clock, active + 1, on_check, sim, deadline);
     while (sim->phase != PHASE_LEAVE)
         advance (sim);
@@ -95,15 +112,21 @@ static void run (sim_t *sim)
     sim->now_ms = end;
     clear_strange_queues (sim);
     shell_turn (sim);
-    book_walk (sim);
+    if (sim->ledger == NULL)
+        book_walk (sim);
     audit_empty (sim);
-    check_outcomes (sim);
+    if (sim->ledger == NULL)
+        check_outcomes (sim);
+    else
+        ledger_settle (sim);
 }
 
 static void free_all (sim_t *sim)
 {
+    disk_close (sim);
     if (sim->engine != NULL)
         zf_engine_free (&sim->engine);
+    ledger_close (sim);
     for (size_t i = 0; i < sim->peer_count; i++)
         peer_free (sim->peers[i]);
     net_free (sim);
@@ -120,17 +143,23 @@ static int attempt (sim_t *sim)
     return 0;
 }
 
-int sim_run (uint64_t seed, bool verbose)
+int sim_run (const sim_options_t *options)
 {
     sim_t *sim = vec_new (sizeof *sim);
-    sim->seed = sim->prng.state = seed;
-    sim->verbose = verbose;
+    sim->seed = sim->prng.state = options->seed;
+    sim->verbose = options->verbose;
+    sim->quiet = options->quiet;
+    sim->plant = options->plant;
+    if (options->durable)
+        ledger_open (sim);
     trace_clear ();
     if (attempt (sim) != 0)
         return 1;
-    if (verbose)
-        fprintf (stderr, "seed %" PRIu64 ": %" PRIu64 " turns, %zu records, %" PRIu64 " taken\n",
-                 seed, sim->turn, sim->record_count, sim->taken);
+    if (options->verbose)
+        fprintf (stderr,
+                 "seed %" PRIu64 ": %" PRIu64 " turns, %zu records, %" PRIu64
+                 " taken, %" PRIu64 " crashes\n",
+                 sim->seed, sim->turn, sim->record_count, sim->taken, sim->crashes);
     free_all (sim);
     free (sim);
     return 0;

@@ -50,6 +50,12 @@ typedef struct {
     zf_queue_t *engine;                     /* the real one: declared, so never forgotten */
 } queue_t;
 
+typedef struct disk disk_t;
+typedef struct ledger ledger_t;
+
+/* At which point of a turn the broker dies. */
+typedef enum { DEATH_NONE, DEATH_DECIDED, DEATH_COMMITTED, DEATH_SENT } death_t;
+
 typedef enum { PHASE_ACTIVE, PHASE_DRAIN, PHASE_LEAVE, PHASE_IDLE } phase_t;
 
 struct sim {
@@ -86,10 +92,25 @@ struct sim {
     vec_t leased;   /* serials of records at workers, as the book has it */
     uint32_t epoch; /* of the walk: marks what it has seen */
     uint64_t taken; /* records queued so far */
+    disk_t *disk;     /* NULL: nothing is durable, and the broker does not die */
+    ledger_t *ledger; /* then kept instead of the book */
+    const struct plant *plant; /* a bug to be found; NULL: none */
+    death_t dying;             /* when it does so in the next turn */
+    uint64_t crashes;          /* so far */
+    bool quiet;                /* failures are not told */
 };
 
+/* What a run is asked for. */
+typedef struct {
+    uint64_t seed;
+    bool verbose;
+    bool quiet;    /* a failure is not told */
+    bool durable;  /* the broker has a disk, and dies now and then */
+    const struct plant *plant;
+} sim_options_t;
+
 /* Runs one seed. Returns 0, or 1: an invariant broke, and it is said where. */
-int sim_run (uint64_t seed, bool verbose);
+int sim_run (const sim_options_t *options);
 
 /* An invariant broke: prints the seed, what, and the last events, and ends the run. */
 void sim_fail (sim_t *sim, const char *format, ...) ZF_PRINTF (2, 3) __attribute__ ((noreturn));

@@ -5,6 +5,7 @@
  *   test_sim                  the usual seeds; ZF_SIM_SEEDS: how many instead
  *   test_sim SEED             one seed, with every event
  *   test_sim --seeds A B      the seeds from A to B
+ *   test_sim --dies ...       the same, of a broker with a disk that dies now and then
  *
  * A harness that has never caught anything proves nothing. Each of these bugs was planted into a
  * copy of core/, alone, and was found within the first 250 seeds, most of them in the first two:
@@ -26,6 +27,7 @@
  *   requests  answered twice; the answer goes to another one; they do not move to the new session;
  *             they outlive who asked
  *   dead      a letter says the wrong number of attempts; letters of another queue are moved */
+#include "tests/sim/plant.h"
 #include "tests/sim/sim.h"
 
 #include <setjmp.h>
@@ -52,16 +54,48 @@ static void engine_under_any_seed_keeps_its_promises (void **state)
     (void) state;
     uint64_t count = seed_count ();
     for (uint64_t seed = 1; seed <= count; seed++)
-        assert_int_equal (sim_run (seed, false), 0);
+        assert_int_equal (sim_run (&(sim_options_t){.seed = seed}), 0);
+}
+
+static void broker_that_dies_under_any_seed_keeps_its_promises (void **state)
+{
+    (void) state;
+    uint64_t count = seed_count ();
+    for (uint64_t seed = 1; seed <= count; seed++)
+        assert_int_equal (sim_run (&(sim_options_t){.seed = seed, .durable = true}), 0);
+}
+
+/* A seed that finds it; 0: none of the first so many does. */
+static uint64_t seed_that_finds (const plant_t *plant, uint64_t count)
+{
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        const sim_options_t options = {
+            .seed = seed, .quiet = true, .durable = true, .plant = plant};
+        if (sim_run (&options) != 0)
+            return seed;
+    }
+    return 0;
+}
+
+static void planted_bug_is_found (void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < plant_count; i++) {
+        uint64_t seed = seed_that_finds (&plants[i], seed_count ());
+        print_message ("%s: seed %" PRIu64 "\n", plants[i].name, seed);
+        if (seed == 0)
+            fail_msg ("nobody noticed that %s", plants[i].name);
+    }
 }
 
 /* The harness itself: the same seed is the same run. */
-static int run_range (uint64_t first, uint64_t last)
+static int run_range (uint64_t first, uint64_t last, bool durable)
 {
     uint64_t failures = 0;
     for (uint64_t seed = first; seed <= last; seed++) {
-        if (sim_run (seed, false) != 0) {
-            fprintf (stderr, "seed %" PRIu64 " failed: test_sim %" PRIu64 "\n\n", seed, seed);
+        if (sim_run (&(sim_options_t){.seed = seed, .durable = durable}) != 0) {
+            fprintf (stderr, "seed %" PRIu64 " failed: test_sim %s%" PRIu64 "\n\n", seed,
+                     durable ? "--dies " : "", seed);
             failures++;
         }
     }
@@ -71,12 +105,18 @@ static int run_range (uint64_t first, uint64_t last)
 
 int main (int argc, char **argv)
 {
+    bool durable = argc > 2 && strcmp (argv[1], "--dies") == 0;
+    argc -= durable;
+    argv += durable;
     if (argc == 2)
-        return sim_run (strtoull (argv[1], NULL, 10), true);
+        return sim_run (&(sim_options_t){
+            .seed = strtoull (argv[1], NULL, 10), .verbose = true, .durable = durable});
     if (argc == 4 && strcmp (argv[1], "--seeds") == 0)
-        return run_range (strtoull (argv[2], NULL, 10), strtoull (argv[3], NULL, 10));
+        return run_range (strtoull (argv[2], NULL, 10), strtoull (argv[3], NULL, 10), durable);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (engine_under_any_seed_keeps_its_promises),
+        cmocka_unit_test (broker_that_dies_under_any_seed_keeps_its_promises),
+        cmocka_unit_test (planted_bug_is_found),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -131,6 +131,8 @@ void sim_fail (sim_t *sim, const char *format, ...)
 {
     va_list args;
     size_t first = line_count > LINES ? line_count - LINES : 0;
+    if (sim->quiet)
+        longjmp (sim->failed, 1);
     for (size_t i = sim->verbose ? line_count - 1 : first; i < line_count; i++)
         print_line (&lines[i % LINES]);
     fprintf (stderr, "seed %" PRIu64 ", turn %" PRIu64 ", %" PRIu64 " ms: ", sim->seed, sim->turn,
