@@ -1,23 +1,23 @@
 /* The log is trimmed from its start, so what lies there and is still wanted is written again at its
  * end: a record that nobody takes must not keep the whole log on the disk.
  *
- * Operations name queues by number, so a log can begin only with an entry that says first what these
- * numbers are: a start. There is one every now and then. */
+ * Operations name queues by number, so a log can begin only with an entry that says first what
+ * these numbers are: a start. There is one every now and then. */
 #include "core/engine.h"
 #include "core/mp.h"
 
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define CARRY_BYTES (1u << 20) /* in one turn */
-#define LONG_FACTOR 2          /* the log may be so many times as long as what is in it */
-#define TRIM_SHARE  4          /* less than this share of the slack is not worth trimming */
-#define START_SHARE 8          /* starts lie this share of the slack apart, */
-#define START_COST  16         /* and so many times what the last one took */
-#define COUNT_MS    1000       /* between two counts of ids, which takes a while */
-#define QUEUE_BYTES 1024       /* an operation QUEUE has at most so many, */
-#define ID_BYTES    34         /* an ID, */
-#define PRODUCER_BYTES 64      /* and a PRODUCER mostly */
+#define CARRY_BYTES    (1u << 20) /* in one turn */
+#define LONG_FACTOR    2          /* the log may be so many times as long as what is in it */
+#define TRIM_SHARE     4          /* less than this share of the slack is not worth trimming */
+#define START_SHARE    8          /* starts lie this share of the slack apart, */
+#define START_COST     16         /* and so many times what the last one took */
+#define COUNT_MS       1000       /* between two counts of ids, which takes a while */
+#define QUEUE_BYTES    1024       /* an operation QUEUE has at most so many, */
+#define ID_BYTES       34         /* an ID, */
+#define PRODUCER_BYTES 64         /* and a PRODUCER mostly */
 
 /* Which of the chunk's records are alive, as [from, to[ pairs. */
 static uint32_t put_alive (zf_writer_t *w, const zf_chunk_t *chunk)
@@ -150,8 +150,7 @@ static bool sweep_all (zf_engine_t *engine, sweep_t *sweep)
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!queue->is_durable)
             continue;
-        if (!sweep_producers (engine, queue, &queue->producers, sweep) ||
-            !sweep_ids (queue, sweep))
+        if (!sweep_producers (engine, queue, &queue->producers, sweep) || !sweep_ids (queue, sweep))
             return false;
     }
     return sweep_producers (engine, NULL, &engine->atomics, sweep);
@@ -244,8 +243,8 @@ static uint64_t needed_from (const zf_store_t *store)
     return store->logged != NULL ? store->logged->lsn : store->lsn;
 }
 
-/* Whether trimming up to there is worth what has to be written again for it. If not, it is looked at
- * again when the log has grown. */
+/* Whether trimming up to there is worth what has to be written again for it. If not, it is looked
+ * at again when the log has grown. */
 static bool is_worth (zf_engine_t *engine, uint64_t to)
 {
     zf_store_t *store = &engine->store;
@@ -259,8 +258,8 @@ static bool is_worth (zf_engine_t *engine, uint64_t to)
     return 2 * sweep.bytes <= to - store->trimmed && sweep.bytes < zf_store_spare (engine);
 }
 
-/* What is not a record or a queue and lies below the goal is written again, a bounded number of bytes
- * in a turn; then all below can go. Returns true if there is more to do. */
+/* What is not a record or a queue and lies below the goal is written again, a bounded number of
+ * bytes in a turn; then all below can go. Returns true if there is more to do. */
 static bool trim (zf_engine_t *engine)
 {
     zf_store_t *store = &engine->store;
@@ -283,7 +282,8 @@ static bool is_too_long (const zf_engine_t *engine)
 {
     const zf_store_t *store = &engine->store;
     uint64_t live = store->bytes + engine->dead_bytes + store->rest_bytes;
-    uint64_t span = store->lsn - store->lowest;
+    uint64_t from = store->trimmed > store->lowest ? store->trimmed : store->lowest; /* soon */
+    uint64_t span = store->lsn - from;
     if (span > LONG_FACTOR * live + store->slack)
         return true;
     return zf_store_is_short (engine) && span > live + live / 8 + store->slack / 4;
@@ -295,8 +295,8 @@ static uint64_t last_start (const zf_store_t *store)
     return store->start_count > 0 ? store->starts[store->start_count - 1] : store->lowest;
 }
 
-/* Carries from the start of the log, in proportion to what comes in at its end. Returns true if there
- * is more to do at once. */
+/* Carries from the start of the log, in proportion to what comes in at its end. Returns true if
+ * there is more to do at once. */
 static bool carry_some (zf_engine_t *engine)
 {
     zf_store_t *store = &engine->store;
@@ -305,7 +305,8 @@ static bool carry_some (zf_engine_t *engine)
     most = most > CARRY_BYTES ? most : CARRY_BYTES;
     while (bytes < most) {
         zf_chunk_t *chunk = store->logged;
-        if (chunk == NULL || chunk->newest_lsn >= store->durable || chunk->lsn >= last_start (store))
+        if (chunk == NULL || chunk->newest_lsn >= store->durable ||
+            chunk->lsn >= last_start (store))
             return false; /* nothing left, or all of it is new, or that would not shorten the log */
         bytes += chunk->size;
         if (zf_store_carry (engine, chunk) != 0)

@@ -11,7 +11,7 @@
 #define REASON_MAX      200
 #define BACK_MS         20   /* until a record is back in memory, probably; */
 #define LATER_MS        1000 /* if others are to be read before it */
-#define DROP_REACH      256 /* runs looked at for one to drop */
+#define DROP_REACH      256  /* runs looked at for one to drop */
 
 static const char suffix[] = ".dead";
 
@@ -117,8 +117,8 @@ static bool dead_letter (zf_queue_t *queue, const zf_record_t *record, uint32_t 
            zf_queue_put_one (dead, encoded) == 0;
 }
 
-/* What is known of its end is kept until its records are in memory. Without memory for a timer it is
- * looked at when its turn comes. */
+/* What is known of its end is kept until its records are in memory. Without memory for a timer it
+ * is looked at when its turn comes. */
 static void put_off (zf_queue_t *queue, zf_run_t *run, int code, zf_bytes_t reason)
 {
     uint32_t wait_ms = run->chunk->load != 0 ? BACK_MS : LATER_MS;
@@ -317,9 +317,9 @@ static bool revive (zf_queue_t *queue, zf_run_t *run)
 }
 
 /* The next letter from record *id on that is the queue's own and at no worker, as an unlinked run;
- * NULL: none, or (waits) its record is being read from the disk. A dead-letter queue may serve several. */
-static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_t *id,
-                              bool *waits)
+ * NULL: none, or (waits) its record is being read from the disk. A dead-letter queue may serve
+ * several. */
+static zf_run_t *pick_letter (zf_queue_t *dead, const zf_queue_t *queue, uint64_t *id, bool *waits)
 {
     zf_sight_t sight;
     while (zf_queue_peek (dead, *id, &sight)) {

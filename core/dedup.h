@@ -16,8 +16,8 @@ typedef struct zf_dedup_entry zf_dedup_entry_t;
 
 struct zf_dedup_entry {
     XXH128_hash_t hash;
-    uint64_t until_ms; /* forgotten then */
-    uint64_t lsn;      /* where it was last written down */
+    uint64_t until_ms;             /* forgotten then */
+    uint64_t lsn;                  /* where it was last written down */
     zf_dedup_entry_t *prev, *next; /* oldest first (utlist) */
     UT_hash_handle hh;
 };

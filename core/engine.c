@@ -260,9 +260,8 @@ void zf_engine_touch (zf_queue_t *queue)
 /* Keeps the queue in the idle list exactly while it could be forgotten. */
 static void review (zf_engine_t *engine, zf_queue_t *queue)
 {
-    bool idle =
-        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared &&
-        !queue->was_fed;
+    bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL &&
+                !queue->declared && !queue->was_fed;
     if (idle == queue->is_idle)
         return;
     queue->is_idle = idle;

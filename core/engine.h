@@ -68,8 +68,9 @@ struct zf_session {
 typedef struct {
     uint64_t number;
     zf_bytes_t service;
-    int code;           /* 0, or why there is no answer */    bool more;    /* a part; others follow */
-    bool fetched; /* one that was kept: number is that of the FETCH */
+    int code;           /* 0, or why there is no answer */
+    bool more;          /* a part; others follow */
+    bool fetched;       /* one that was kept: number is that of the FETCH */
     zf_record_t record; /* if code is 0 */
     zf_bytes_t reason;  /* if not: in words */
     zf_frame_t *frame;  /* if the record is all that is in a batch frame: that, to pass on
@@ -144,14 +145,17 @@ struct zf_engine {
                             that a few of their records keep here */
     uint64_t bytes;      /* of records in all queues */
     zf_timers_t timers;
-    zf_queue_t *queues;       /* by name (uthash) */
-    zf_queue_t *dirty;        /* those that may have something to hand out (utlist) */
-    zf_queue_t *idle;         /* empty, undeclared, without workers: longest so first (utlist) */
-    zf_queue_t *starved[ZF_STARVED_KINDS]; /* those with posts that wait for the same memory or disk:
-                                              longest so first (utlist) */    zf_queue_t *numbered;                  /* durable queues, by number (uthash) */    zf_kept_t *kept;                       /* requests and kept answers, by id (uthash) */
-    uint64_t titanics;                     /* requests taken from Titanic's clients */
+    zf_queue_t *queues; /* by name (uthash) */
+    zf_queue_t *dirty;  /* those that may have something to hand out (utlist) */
+    zf_queue_t *idle;   /* empty, undeclared, without workers: longest so first (utlist) */
+    zf_queue_t
+        *starved[ZF_STARVED_KINDS]; /* those with posts that wait for the same memory or disk:
+                                       longest so first (utlist) */
+    zf_queue_t *numbered;           /* durable queues, by number (uthash) */
+    zf_kept_t *kept;                /* requests and kept answers, by id (uthash) */
+    uint64_t titanics;              /* requests taken from Titanic's clients */
     zf_store_t store;
-    zf_timer_t load_timer; /* what could not be read is tried again */
+    zf_timer_t load_timer;    /* what could not be read is tried again */
     zf_session_t *sessions;   /* all (utlist) */
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
@@ -160,10 +164,11 @@ struct zf_engine {
     zf_session_t *leaving;    /* gone, to be freed when the effects are sent */
     zf_producers_t atomics;   /* numbers of atomic posts */
     zf_timer_t atomics_timer; /* forgetting those */
-    zf_counters_t counters;    zf_writer_t scratch;      /* for building a record or properties */
+    zf_counters_t counters;
+    zf_writer_t scratch;      /* for building a record or properties */
     zf_writer_t keep_scratch; /* the same, for an answer to keep */
-    zf_writer_t arena;    /* bytes of frames of this turn's effects */
-    zf_effect_t *effects; /* of this turn; frames is an index until it is handed out */
+    zf_writer_t arena;        /* bytes of frames of this turn's effects */
+    zf_effect_t *effects;     /* of this turn; frames is an index until it is handed out */
     size_t effect_count, effect_room, effect_next;
     zf_out_t *outs; /* frames of the effects */
     size_t out_count, out_room, outs_next;
@@ -223,13 +228,13 @@ uint64_t zf_engine_deadline (const zf_engine_t *engine);
  * appends, then committed, then what is to be trimmed and read. */
 
 typedef struct {
-    int sync;                    /* zf_sync_t, told to peers */
-    uint64_t disk_bytes;         /* 0: no cap */
-    uint64_t slack_bytes;        /* dead entries that may lie about in any case */
-    uint64_t segment_bytes;      /* space is given back in such pieces, and an entry lies in one; 0:
-                                    that does not matter */
-    uint64_t now_ms;             /* the time now; after the replay it is the engine's now_ms, which
-                                    may be later: time does not go back */
+    int sync;               /* zf_sync_t, told to peers */
+    uint64_t disk_bytes;    /* 0: no cap */
+    uint64_t slack_bytes;   /* dead entries that may lie about in any case */
+    uint64_t segment_bytes; /* space is given back in such pieces, and an entry lies in one; 0:
+                               that does not matter */
+    uint64_t now_ms;        /* the time now; after the replay it is the engine's now_ms, which
+                               may be later: time does not go back */
 } zf_log_options_t;
 
 void zf_engine_log_open (zf_engine_t *engine, const zf_log_options_t *options);

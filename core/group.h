@@ -37,18 +37,19 @@ typedef enum {
 } zf_run_state_t;
 
 struct zf_run {
-    RB_ENTRY (zf_run) node;  /* in the group's tree */
-    zf_run_t *prev, *next;   /* READY: the group's list; LEASED: the consumer's; HELD: the key's */
-    zf_chunk_t *chunk;       /* where the records are */
-    uint32_t at;             /* index of the first one in the chunk */
-    uint32_t count;          /* how many */
-    uint32_t attempts;       /* deliveries so far, this one included */
-    uint8_t state;           /* zf_run_state_t */
-    bool fronts_key;         /* it is its key's turn, and this run has it (one record then) */
-    int8_t sentence;         /* why it is given up as soon as its records are in memory; 0: it is not */
-    zf_frame_t *words;       /* of its sentence, held; or NULL */
-    zf_group_t *group;       /* where it belongs */
-    zf_consumer_t *consumer; /* LEASED: who has it */    uint64_t since_ms;       /* LEASED: when it was handed out */
+    RB_ENTRY (zf_run) node; /* in the group's tree */
+    zf_run_t *prev, *next;  /* READY: the group's list; LEASED: the consumer's; HELD: the key's */
+    zf_chunk_t *chunk;      /* where the records are */
+    uint32_t at;            /* index of the first one in the chunk */
+    uint32_t count;         /* how many */
+    uint32_t attempts;      /* deliveries so far, this one included */
+    uint8_t state;          /* zf_run_state_t */
+    bool fronts_key;        /* it is its key's turn, and this run has it (one record then) */
+    int8_t sentence;   /* why it is given up as soon as its records are in memory; 0: it is not */
+    zf_frame_t *words; /* of its sentence, held; or NULL */
+    zf_group_t *group; /* where it belongs */
+    zf_consumer_t *consumer; /* LEASED: who has it */
+    uint64_t since_ms;       /* LEASED: when it was handed out */
     uint64_t due_ms;         /* LEASED by a link: when its delay is over; 0: it had none */
     zf_timer_t timer;        /* LEASED: end of the lease; DELAYED: end of the delay */
 };

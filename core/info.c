@@ -5,7 +5,16 @@
 #include <stddef.h>
 #include <zferry/error.h>
 
-typedef enum { FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_NAME, FIELD_OVERFLOW, FIELD_DURABLE, FIELD_SYNC, FIELD_POLICY } kind_t;
+typedef enum {
+    FIELD_U32,
+    FIELD_U64,
+    FIELD_BOOL,
+    FIELD_NAME,
+    FIELD_OVERFLOW,
+    FIELD_DURABLE,
+    FIELD_SYNC,
+    FIELD_POLICY
+} kind_t;
 
 typedef struct {
     const char *name;
@@ -38,7 +47,8 @@ static const field_t info_fields[] = {
     I (workers, FIELD_U64), I (posted, FIELD_U64),      I (delivered, FIELD_U64),
     I (acked, FIELD_U64),   I (redelivered, FIELD_U64), I (dead, FIELD_U64),
     I (expired, FIELD_U64), I (dropped, FIELD_U64),     I (duplicates, FIELD_U64),
-    I (refused, FIELD_U64), I (sync, FIELD_SYNC), I (on_disk, FIELD_U64), I (links, FIELD_U64),
+    I (refused, FIELD_U64), I (sync, FIELD_SYNC),       I (on_disk, FIELD_U64),
+    I (links, FIELD_U64),
 };
 
 static void encode_field (zf_writer_t *w, const field_t *field, const void *at)

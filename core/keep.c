@@ -144,7 +144,7 @@ static void say_answer (zf_session_t *session, const zf_held_t *held)
     zf_fetch_t *fetch;
     DL_SEARCH_SCALAR2 (session->fetches, fetch, number, held->first, session_next);
     if (fetch == NULL)
-        return; /* it was told something else meanwhile */
+        return;                           /* it was told something else meanwhile */
     int rc = look (fetch->kept, &answer); /* which knows if the log has failed */
     if (rc == ZF_E_BUSY)
         return; /* that answer is gone, and the next one will be told */

@@ -394,8 +394,8 @@ void zf_queue_dispatch (zf_queue_t *queue)
     while (queue->available != NULL) {
         zf_consumer_t *consumer = queue->available;
         uint32_t max = consumer->limit - consumer->leased;
-        zf_run_t *run = consumer->drains ? zf_queue_take_drained (queue, consumer, max)
-                                         : take (queue, max);
+        zf_run_t *run =
+            consumer->drains ? zf_queue_take_drained (queue, consumer, max) : take (queue, max);
         if (run == NULL || lease (consumer, run) != 0)
             return;
         if (consumer->is_available) { /* the next one's turn */

@@ -167,7 +167,8 @@ static uint32_t least (uint32_t a, uint32_t b)
 static zf_run_t *pass (zf_group_t *group, zf_place_t place, uint64_t id, uint32_t max)
 {
     if (place.chunk->notes != NULL) {
-        uint32_t alike = zf_chunk_alike (place.chunk, place.at, least (max, place.chunk->count - place.at));
+        uint32_t alike =
+            zf_chunk_alike (place.chunk, place.at, least (max, place.chunk->count - place.at));
         max = alike > 0 ? alike : 1;
     }
     uint32_t fresh = zf_group_fresh (group);

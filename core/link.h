@@ -4,7 +4,8 @@
  * Feeding: the producer of a link is remembered for good, so what it sends again is never taken
  * twice. What it has refused for the time being it has to send again, in order. Each link says what
  * its source is, and what feeds that; a path that comes back to the queue is a loop.
- * Draining: a link gets all records in the order of their ids, whatever they wait for; it takes over
+ * Draining: a link gets all records in the order of their ids, whatever they wait for; it takes
+ *           over
  * the waiting. */
 #ifndef ZF_CORE_LINK_H
 #define ZF_CORE_LINK_H
@@ -42,8 +43,8 @@ int zf_consumer_drain (zf_consumer_t *consumer);
 /* The next records for a consumer that drains, unlinked; NULL: none now. */
 zf_run_t *zf_queue_take_drained (zf_queue_t *queue, zf_consumer_t *consumer, uint32_t max);
 
-/* True if a delay or a time to live of the run's records has begun; then they travel as a batch that
- * says what is left of it (malloced; NULL: out of memory). */
+/* True if a delay or a time to live of the run's records has begun; then they travel as a batch
+ * that says what is left of it (malloced; NULL: out of memory). */
 bool zf_run_has_times (const zf_run_t *run);
 uint8_t *zf_run_with_times (const zf_run_t *run, size_t *size);
 

@@ -281,7 +281,8 @@ void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
 {
     log->pinned -= chunk->data != NULL ? chunk->settled_bytes : 0;
     chunk->settled_bytes = 0;
-    if (chunk->frame == NULL && chunk->data != NULL && chunk->capacity <= ZF_CHUNK_BYTES && chunk == tail (log)) {
+    if (chunk->frame == NULL && chunk->data != NULL && chunk->capacity <= ZF_CHUNK_BYTES &&
+        chunk == tail (log)) {
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;
     }

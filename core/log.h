@@ -27,27 +27,27 @@ typedef struct zf_note zf_note_t;
 typedef struct zf_chunk zf_chunk_t;
 
 struct zf_chunk {
-    zf_chunk_t *prev, *next; /* neighbours in the log */
+    zf_chunk_t *prev, *next;  /* neighbours in the log */
     RB_ENTRY (zf_chunk) node; /* in the log's tree */
-    zf_frame_t *frame;       /* an adopted batch; NULL: data is our own */
-    uint8_t *data;           /* room for a batch header, then the records; NULL: on disk only */
-    uint32_t *offsets;       /* where each record begins in data; ZF_SETTLED: it is not live */
-    zf_note_t **notes;       /* what is special about single records; NULL: nothing about any */
-    uint32_t size;           /* bytes used of data, header included */
-    uint32_t capacity;       /* bytes there */
-    uint32_t count;          /* records, live or not */
-    uint32_t slots;          /* room in offsets (and notes) */
-    uint32_t settled_bytes;  /* of records that are not live any more */
-    uint32_t live;           /* records that are not settled */
-    uint64_t first;          /* id of the first record; the others follow on */
-    uint64_t oldest_ms;      /* when its first record came */
-    uint64_t newest_ms;      /* when its last record came */
-    bool logged;             /* its records are durable, or will be: the rest is the store's */
-    uint8_t load;            /* the slot that reads it back, from 1; 0: none */
-    uint32_t home;           /* where its batch lies in the entry; 0: not in one piece */
-    uint64_t lsn;            /* the entry that it lies in, or its oldest records do */
-    uint64_t newest_lsn;     /* its newest ones */
-    void *owner;             /* the queue */
+    zf_frame_t *frame;        /* an adopted batch; NULL: data is our own */
+    uint8_t *data;            /* room for a batch header, then the records; NULL: on disk only */
+    uint32_t *offsets;        /* where each record begins in data; ZF_SETTLED: it is not live */
+    zf_note_t **notes;        /* what is special about single records; NULL: nothing about any */
+    uint32_t size;            /* bytes used of data, header included */
+    uint32_t capacity;        /* bytes there */
+    uint32_t count;           /* records, live or not */
+    uint32_t slots;           /* room in offsets (and notes) */
+    uint32_t settled_bytes;   /* of records that are not live any more */
+    uint32_t live;            /* records that are not settled */
+    uint64_t first;           /* id of the first record; the others follow on */
+    uint64_t oldest_ms;       /* when its first record came */
+    uint64_t newest_ms;       /* when its last record came */
+    bool logged;              /* its records are durable, or will be: the rest is the store's */
+    uint8_t load;             /* the slot that reads it back, from 1; 0: none */
+    uint32_t home;            /* where its batch lies in the entry; 0: not in one piece */
+    uint64_t lsn;             /* the entry that it lies in, or its oldest records do */
+    uint64_t newest_lsn;      /* its newest ones */
+    void *owner;              /* the queue */
     zf_chunk_t *logged_prev, *logged_next;     /* store's logged */
     zf_chunk_t *resident_prev, *resident_next; /* store's resident; NULL: not in it */
 };
@@ -55,14 +55,14 @@ struct zf_chunk {
 RB_HEAD (zf_chunks, zf_chunk);
 
 typedef struct {
-    zf_chunk_t *head; /* oldest first; utlist: head->prev is the tail */
+    zf_chunk_t *head;        /* oldest first; utlist: head->prev is the tail */
     struct zf_chunks chunks; /* the same, by first id */
-    uint64_t next;    /* id of the next record */
-    uint64_t length;  /* live records */
-    uint64_t bytes;   /* encoded bytes of live records */
-    uint64_t pinned;  /* encoded bytes of settled records in chunks that others keep here */
-    bool closed;      /* the next record starts a new chunk */
-    bool logged;      /* the next record is durable: it shares chunks with its like only */
+    uint64_t next;           /* id of the next record */
+    uint64_t length;         /* live records */
+    uint64_t bytes;          /* encoded bytes of live records */
+    uint64_t pinned;         /* encoded bytes of settled records in chunks that others keep here */
+    bool closed;             /* the next record starts a new chunk */
+    bool logged;             /* the next record is durable: it shares chunks with its like only */
 } zf_log_t;
 
 /* A record's place. */
@@ -99,7 +99,7 @@ void zf_log_free (zf_log_t *log);
 /* Ids go on from there. */
 void zf_log_skip (zf_log_t *log, uint64_t next);
 
-/* -- for the store: chunks that are also in the log on disk -------------------------------------- */
+/* -- for the store: chunks that are also in the log on disk ------------------------------------ */
 
 /* A frame of its own memory with a copy of these bytes; NULL: none left. */
 zf_frame_t *zf_frame_of (zf_bytes_t bytes);
@@ -114,8 +114,8 @@ void zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame);
 
 /* Which records of a range are alive, as it is written down. */
 typedef struct {
-    uint64_t first;    /* id of the first of the range, */
-    uint32_t count;    /* as many as are of interest */
+    uint64_t first; /* id of the first of the range, */
+    uint32_t count; /* as many as are of interest */
     uint64_t oldest_ms, newest_ms;
     zf_reader_t pairs; /* [from, to[, as indices of the range, ascending */
     uint32_t pair_count;

@@ -692,10 +692,10 @@ typedef void command_fn (zf_session_t *session, zf_reader_t *r, zf_frame_t *body
 static command_fn *const commands[] = {
     [ZF_CMD_HELLO] = on_hello,     [ZF_CMD_PING] = on_ping,       [ZF_CMD_PONG] = on_pong,
     [ZF_CMD_BYE] = on_bye,         [ZF_CMD_POST] = on_post,       [ZF_CMD_POST_MANY] = on_post_many,
-    [ZF_CMD_LINK] = on_link, [ZF_CMD_FETCH] = on_fetch,
-    [ZF_CMD_REQUEST] = on_request, [ZF_CMD_CONSUME] = on_consume, [ZF_CMD_ACK] = on_ack,
-    [ZF_CMD_NACK] = on_nack,       [ZF_CMD_REJECT] = on_reject,   [ZF_CMD_RELEASE] = on_release,
-    [ZF_CMD_EXTEND] = on_extend,   [ZF_CMD_ANSWER] = on_answer,   [ZF_CMD_ADMIN] = on_admin,
+    [ZF_CMD_LINK] = on_link,       [ZF_CMD_FETCH] = on_fetch,     [ZF_CMD_REQUEST] = on_request,
+    [ZF_CMD_CONSUME] = on_consume, [ZF_CMD_ACK] = on_ack,         [ZF_CMD_NACK] = on_nack,
+    [ZF_CMD_REJECT] = on_reject,   [ZF_CMD_RELEASE] = on_release, [ZF_CMD_EXTEND] = on_extend,
+    [ZF_CMD_ANSWER] = on_answer,   [ZF_CMD_ADMIN] = on_admin,
 };
 
 static bool native_matches (zf_frame_t **frames, size_t count)

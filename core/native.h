@@ -62,10 +62,10 @@ enum {
 
 /* Options of HELLO and WELCOME; those that are not known are skipped. */
 enum {
-    ZF_OPTION_NAME = 1,       /* HELLO: str, how the peer calls itself */
-    ZF_OPTION_HEARTBEAT = 2,  /* WELCOME: ms; a worker sends something at least this often */
-    ZF_OPTION_IDLE = 3,       /* WELCOME: ms; anybody else within this */
-    ZF_OPTION_WINDOW = 4,     /* WELCOME: bytes of unconfirmed posts */
+    ZF_OPTION_NAME = 1,        /* HELLO: str, how the peer calls itself */
+    ZF_OPTION_HEARTBEAT = 2,   /* WELCOME: ms; a worker sends something at least this often */
+    ZF_OPTION_IDLE = 3,        /* WELCOME: ms; anybody else within this */
+    ZF_OPTION_WINDOW = 4,      /* WELCOME: bytes of unconfirmed posts */
     ZF_OPTION_MAX_MESSAGE = 5, /* WELCOME: bytes of a frame */
     ZF_OPTION_SYNC = 6,        /* WELCOME: zf_sync_t, what confirmed means for durable queues */
     ZF_OPTION_SOURCE = 7       /* WELCOME: bin, identity of the broker's journal: the same for as
@@ -76,8 +76,9 @@ enum { ZF_DELIVER_WANTS_REPLY = 1 };
 
 /* CONSUME. */
 enum {
-    ZF_CONSUME_DRAIN = 1 /* for links: the only consumer; all records, whatever they wait for, in the
-                            order of their ids; attempts are not counted, leases do not end */
+    ZF_CONSUME_DRAIN =
+        1 /* for links: the only consumer; all records, whatever they wait for, in the
+             order of their ids; attempts are not counted, leases do not end */
 };
 
 extern const zf_dialect_t zf_dialect_native;

@@ -221,8 +221,7 @@ static void on_requeue (const call_t *call)
     uint64_t count = 0;
     bool waits = false;
     if (dead != NULL)
-        count =
-            zf_queue_revive (dead, call->queue, max < REVIVE_MAX ? max : REVIVE_MAX, &waits);
+        count = zf_queue_revive (dead, call->queue, max < REVIVE_MAX ? max : REVIVE_MAX, &waits);
     letters_result (call, count, waits);
 }
 
@@ -274,8 +273,7 @@ static const struct {
 } verbs[] = {
     {"queues", on_queues, false},  {"queue", on_queue, true},  {"declare", on_declare, false},
     {"peek", on_peek, true},       {"purge", on_purge, true},  {"requeue", on_requeue, true},
-    {"discard", on_discard, true}, {"stats", on_stats, false},
-    {"upstreams", on_upstreams, true},
+    {"discard", on_discard, true}, {"stats", on_stats, false}, {"upstreams", on_upstreams, true},
 };
 
 void zf_native_admin (zf_session_t *session, zf_reader_t *r)

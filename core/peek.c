@@ -55,7 +55,8 @@ static uint64_t links (const zf_queue_t *queue)
 static uint64_t on_disk (const zf_queue_t *queue)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; queue->engine->store.index_bytes > 0 && i < queue->policy.priorities; i++) {
+    for (uint32_t i = 0; queue->engine->store.index_bytes > 0 && i < queue->policy.priorities;
+         i++) {
         const zf_chunk_t *chunk;
         DL_FOREACH (queue->lanes[i].log.head, chunk)
             sum += chunk->data == NULL && chunk->live > 0 ? chunk->size - ZF_BATCH_HEADER : 0;

@@ -6,8 +6,8 @@
  * has a number too: refusals are remembered until the producer says, with its lowest unconfirmed
  * number, that it has heard of them; otherwise a refusal lost on the way would turn into a confirm.
  * Limits: ZF_PRODUCERS_MAX producers a queue, the longest silent one is forgotten first; a producer
- * is forgotten after ZF_PRODUCER_MEMORY_MS of silence. Links (kept) are not forgotten; so many of them
- * are the limit, too. */
+ * is forgotten after ZF_PRODUCER_MEMORY_MS of silence. Links (kept) are not forgotten; so many of
+ * them are the limit, too. */
 #ifndef ZF_CORE_PRODUCERS_H
 #define ZF_CORE_PRODUCERS_H
 
@@ -31,10 +31,11 @@ typedef struct zf_producer {
     uint8_t uuid[ZF_UUID_BYTES];
     uint64_t last;          /* highest number dealt with */
     uint64_t parked_end;    /* number behind its last record that waits for room; 0: none */
-    uint64_t seen_ms;        /* when it last sent something */
-    uint64_t lsn;            /* where this was last written down */    bool kept;               /* a link: it is never forgotten */
-    bool stopped;            /* a link's record was refused: until it begins again (LINK), all behind
-                                are refused too, so that nothing is passed over */
+    uint64_t seen_ms;       /* when it last sent something */
+    uint64_t lsn;           /* where this was last written down */
+    bool kept;              /* a link: it is never forgotten */
+    bool stopped;           /* a link's record was refused: until it begins again (LINK), all behind
+                               are refused too, so that nothing is passed over */
     zf_refusal_t *refusals; /* newest first */
     uint32_t refusal_count;
     struct zf_producer *prev, *next; /* longest silent first (utlist) */

@@ -254,8 +254,8 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death)
 {
     size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->delay_ms > 0) +
-                   (view->ttl_ms > 0) + (view->priority > 0) + view->keep_reply + view->framed + (view->header_count > 0) + (view->trace.size > 0) +
-                   (death != NULL);
+                   (view->ttl_ms > 0) + (view->priority > 0) + view->keep_reply + view->framed +
+                   (view->header_count > 0) + (view->trace.size > 0) + (death != NULL);
     if (pairs == 0)
         return 0;
     zf_mp_put_map (w, pairs);

@@ -1,9 +1,9 @@
 /* A queue: a log for each priority level, one group over each, a policy, and who waits for what.
  *
  * A service is a queue whose records carry who asked (their note), so the same code serves both.
- * The files: queue.c takes records in and post.c deals with producers, lease.c hands them out and settles them, note.c keeps what
- * is special about single records (asker, time to live, ordering key), dead.c deals with those
- * given up.
+ * The files: queue.c takes records in and post.c deals with producers, lease.c hands them out and
+ * settles them, note.c keeps what is special about single records (asker, time to live, ordering
+ * key), dead.c deals with those given up.
  *
  * Record ids: bits 56..63 the priority level, bits 0..55 a number that grows with each record of
  * that level. */
@@ -13,8 +13,8 @@
 #include "core/dedup.h"
 #include "core/group.h"
 #include "core/producers.h"
-#include "core/store.h"
 #include "core/props.h"
+#include "core/store.h"
 #include <zferry/admin.h>
 
 typedef struct zf_engine zf_engine_t;
@@ -50,7 +50,8 @@ struct zf_note {
     uint8_t lane;
     bool expired;        /* its time ran out while a worker had it: it is not delivered again */
     bool own_ttl;        /* it has a time to live of its own: the queue's is not for it */
-    bool asked;          /* it is a request, also if nobody waits for the answer any more */    zf_key_t *key; /* its ordering key, or NULL */
+    bool asked;          /* it is a request, also if nobody waits for the answer any more */
+    zf_key_t *key;       /* its ordering key, or NULL */
     zf_kept_t *kept;     /* its answer is to be kept, or it is a kept answer; or NULL */
     bool keeps;          /* its answer is to be kept */
     zf_session_t *asker; /* who waits for an answer, or NULL */
@@ -118,20 +119,21 @@ struct zf_queue {
     zf_consumer_t *available; /* consumers with room, who waited longest first */
     uint32_t consumers;       /* all of them */
     zf_parked_t *parked;      /* posts that wait for room */
-    bool is_starved;          /* they wait for memory or disk: in the engine's list of such queues */
-    uint8_t starved_of;       /* which list: ZF_STARVED_... */
-    bool is_durable;          /* its records go into the log, but for requests */
-    bool is_waiting;          /* some are not durable yet: in the store's list */    bool is_drained;          /* its only consumer is a link */
-    bool was_fed;             /* a link has posted into it: what it remembers of that is kept for good */
-    bool holds_replies;       /* kept answers (keep.h) */
-    zf_feed_t *feeds;         /* links that post into it (utlist) */
-    uint32_t number;          /* in the log; 0: it is not there */
-    uint64_t lsn;             /* where it was last written down */
-    uint64_t parked_count;    /* records among them */
+    bool is_starved;    /* they wait for memory or disk: in the engine's list of such queues */
+    uint8_t starved_of; /* which list: ZF_STARVED_... */
+    bool is_durable;    /* its records go into the log, but for requests */
+    bool is_waiting;    /* some are not durable yet: in the store's list */
+    bool is_drained;    /* its only consumer is a link */
+    bool was_fed;       /* a link has posted into it: what it remembers of that is kept for good */
+    bool holds_replies; /* kept answers (keep.h) */
+    zf_feed_t *feeds;   /* links that post into it (utlist) */
+    uint32_t number;    /* in the log; 0: it is not there */
+    uint64_t lsn;       /* where it was last written down */
+    uint64_t parked_count; /* records among them */
     zf_producers_t producers;
     zf_dedup_t ids;
-    zf_key_t *keys;         /* of records that are here (uthash) */
-    uint64_t length, bytes; /* live records, over all lanes */
+    zf_key_t *keys;                /* of records that are here (uthash) */
+    uint64_t length, bytes;        /* live records, over all lanes */
     uint64_t logged, logged_bytes; /* of them, those that are in the log on disk */
     uint64_t leased, delayed;
     bool is_dead;    /* holds dead letters, going by its name */
@@ -192,8 +194,8 @@ int zf_queue_restore (zf_queue_t *queue, uint8_t lane, zf_bytes_t encoded);
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 
-/* Memory, or disk, that the broker has left for posts to this queue. Dead letters have a share of their own: they
- * must not keep the living out, nor grow without limit. */
+/* Memory, or disk, that the broker has left for posts to this queue. Dead letters have a share of
+ * their own: they must not keep the living out, nor grow without limit. */
 uint64_t zf_queue_memory_left (const zf_queue_t *queue);
 
 /* Memory was given back: who has waited longest for some looks again. */
@@ -290,8 +292,8 @@ bool zf_run_wait (zf_queue_t *queue, zf_run_t *run, uint64_t due_ms);
 /* True if the time to live of the run's records is over. */
 bool zf_run_is_over (const zf_queue_t *queue, const zf_run_t *run);
 
-/* How many of the chunk's n records from `at` on have no ordering key and are alike: they may be one
- * run. 0: the first has a key, and is a run of its own. */
+/* How many of the chunk's n records from `at` on have no ordering key and are alike: they may be
+ * one run. 0: the first has a key, and is a run of its own. */
 uint32_t zf_chunk_alike (const zf_chunk_t *chunk, uint32_t at, uint32_t n);
 
 /* The queue of a run. */

@@ -9,12 +9,13 @@
 #include <zferry/error.h>
 
 #define IDS_SKIPPED (UINT64_C (1) << 32)
-#define TIME_MAX (UINT64_C (1) << 48) /* ms: the year 10889 */
+#define TIME_MAX    (UINT64_C (1) << 48) /* ms: the year 10889 */
 
 typedef struct {
     zf_engine_t *engine;
     uint64_t lsn;
-    const uint8_t *start; /* of the entry's bytes */int code;             /* why it can't go on: ZF_E_CORRUPT (the default), ZF_E_NOMEM */
+    const uint8_t *start; /* of the entry's bytes */
+    int code;             /* why it can't go on: ZF_E_CORRUPT (the default), ZF_E_NOMEM */
 } replay_t;
 
 /* NULL: it is not known. Then what said so is lost (the journal was damaged, and repaired): what
@@ -317,8 +318,8 @@ static uint32_t as_one (const zf_chunk_t *chunk, uint32_t at, uint32_t n)
     return alike > 0 ? alike : 1;
 }
 
-/* Up to n records from id on that are alive, as an unlinked run. *id goes behind what was looked at.
- * NULL: none there, or (failed) no memory. */
+/* Up to n records from id on that are alive, as an unlinked run. *id goes behind what was looked
+ * at. NULL: none there, or (failed) no memory. */
 static zf_run_t *claim (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, uint64_t *id,
                         uint64_t end)
 {
@@ -532,9 +533,9 @@ static uint32_t end_of_live (const zf_alive_t *alive, uint32_t end)
     return last;
 }
 
-/* The records are here. If they are a chunk of their own here too, that lies where they were carried
- * to from now on, and need not be in memory: a broker that is started needs no more of it than the one
- * that wrote the log. */
+/* The records are here. If they are a chunk of their own here too, that lies where they were
+ * carried to from now on, and need not be in memory: a broker that is started needs no more of it
+ * than the one that wrote the log. */
 static bool rehome (replay_t *at, zf_queue_t *queue, zf_lane_t *lane, zf_bytes_t bytes,
                     const zf_alive_t *alive, uint32_t count)
 {
@@ -580,7 +581,8 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
     zf_lane_t *lane = r->failed ? NULL : lane_of (queue, alive.first);
     if (lane == NULL)
         return false;
-    /* Those that came earlier in the log are as they are here; it may begin in the midst of them. */
+    /* Those that came earlier in the log are as they are here; it may begin in the midst of
+     * them. */
     zf_chunk_t *before = NULL;
     uint32_t missing = zf_log_missing (&lane->log, alive.first, alive.count, &before);
     zf_alive_t all = alive;

@@ -5,14 +5,15 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define OP_BYTES      64                   /* an operation of a few numbers has at most so many */
+#define OP_BYTES      64 /* an operation of a few numbers has at most so many */
 #define CUTS          16
 #define HELD          64
 #define RECORD_BYTES  32                   /* log kept free for settling one record */
 #define RESERVE_BYTES (UINT64_C (4) << 20) /* and for everything else */
-#define CLEAN_SEGMENTS 2 /* kept free of posts to write again what keeps others from being used again */
-#define TELL_MS       10000 /* between two notices that posts wait */
-#define LIVE_SHARE    80                   /* per cent of the disk that records may fill */
+#define CLEAN_SEGMENTS \
+    2 /* kept free of posts to write again what keeps others from being used again */
+#define TELL_MS    10000 /* between two notices that posts wait */
+#define LIVE_SHARE 80    /* per cent of the disk that records may fill */
 
 static zf_store_t *store_of (const zf_queue_t *queue)
 {
@@ -379,8 +380,7 @@ size_t zf_engine_entry (zf_engine_t *engine, zf_part_t **parts)
     for (size_t i = 0; i < store->cut_count; i++) {
         const zf_cut_t *cut = &store->cuts[i];
         out[count++] = (zf_part_t){zf_bytes (store->ops.data + at, cut->at - at), NULL};
-        out[count++] =
-            (zf_part_t){zf_bytes (cut->frame->data, cut->frame->size), cut->frame};
+        out[count++] = (zf_part_t){zf_bytes (cut->frame->data, cut->frame->size), cut->frame};
         at = cut->at;
     }
     if (at < store->ops.size)
@@ -578,7 +578,8 @@ static uint64_t least (uint64_t a, uint64_t b)
 static uint64_t free_in_the_end (const zf_engine_t *engine)
 {
     const zf_store_t *store = &engine->store;
-    uint64_t all = store->room < UINT64_MAX - store->growth ? store->room + store->growth : UINT64_MAX;
+    uint64_t all =
+        store->room < UINT64_MAX - store->growth ? store->room + store->growth : UINT64_MAX;
     uint64_t kept = zf_store_entry_bytes (engine) + zf_store_reserve (engine);
     return less (all, kept + CLEAN_SEGMENTS * store->segment);
 }
@@ -634,8 +635,9 @@ uint64_t zf_store_room (const zf_engine_t *engine)
         room = least (room, less (store->segment / 2, taken));
     room = least (room, less (store->window, taken));
     uint64_t most = zf_store_most (engine);
-    uint64_t share =
-        most == UINT64_MAX ? most : less (most, live_bytes (engine) + RECORD_BYTES * store->records);
+    uint64_t share = most == UINT64_MAX
+                         ? most
+                         : less (most, live_bytes (engine) + RECORD_BYTES * store->records);
     return least (room, share);
 }
 

@@ -1,8 +1,8 @@
 /* The store: what makes queues durable. It writes down what the engine decides as operations, holds
  * back what must not be said before it is on disk, and keeps memory and disk bounded.
  *
- * The operations of a turn are one entry of the log; an entry's lsn is known before the turn begins.
- * Nothing here knows files: the shell appends, reads and trims, and says what is durable.
+ * The operations of a turn are one entry of the log; an entry's lsn is known before the turn
+ * begins. Nothing here knows files: the shell appends, reads and trims, and says what is durable.
  *
  *   store.c    the entry of this turn; held confirms; what is durable; room
  *   spill.c    chunks that are on disk only, and bringing them back
@@ -89,25 +89,29 @@ typedef struct {
     bool replaying; /* what happens is read from the log: it is not written there again */
     bool failed;    /* nothing becomes durable any more */
     bool written;   /* something was appended in this run, last at `last` */
-    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */    int sync;          /* zf_sync_t, to tell peers */uint64_t lsn;      /* that the entry of this turn will have */
-    uint64_t last;     /* of the entry appended last */
-    uint64_t durable;  /* everything below is */
-    uint64_t lowest;   /* of the first entry kept */
-    uint64_t trimmed;  /* up to there we have trimmed */
-    uint64_t trim_to;   /* to be trimmed after this turn's entry; 0: nothing */
-    uint64_t trim_goal; /* what is needed from below it is being written again; 0: nothing is */
-    uint64_t trim_look; /* whether to trim is looked at again when the log is there */
+    uint8_t uuid[ZF_UUID_BYTES]; /* of the log */
+    int sync;                    /* zf_sync_t, to tell peers */
+    uint64_t lsn;                /* that the entry of this turn will have */
+    uint64_t last;               /* of the entry appended last */
+    uint64_t durable;            /* everything below is */
+    uint64_t lowest;             /* of the first entry kept */
+    uint64_t trimmed;            /* up to there we have trimmed */
+    uint64_t trim_to;            /* to be trimmed after this turn's entry; 0: nothing */
+    uint64_t trim_goal;  /* what is needed from below it is being written again; 0: nothing is */
+    uint64_t trim_look;  /* whether to trim is looked at again when the log is there */
     uint64_t rest_bytes; /* of ids and producers, when they were last counted, */
     uint64_t rest_ms;    /* then */
     uint64_t told_ms;    /* when people were told that posts wait for space; 0: never */
     uint64_t starts[ZF_STARTS_MAX]; /* entries that the log can begin with, ascending */
     size_t start_count;
-    uint64_t start_bytes; /* that the last one took */    uint64_t room;     /* bytes that the log takes without waiting for space */
-    uint64_t growth;   /* by so many that can grow */
-    uint64_t segment;  /* bytes of a piece in which space is given back; 0: any */    uint64_t window;   /* bytes that may still be on their way to it */
-    uint64_t cap;      /* bytes of disk; 0: no cap */
-    uint64_t slack;    /* bytes of dead entries that are not worth the while */
-    uint64_t memory;   /* bytes of records that may be in memory */
+    uint64_t start_bytes;  /* that the last one took */
+    uint64_t room;         /* bytes that the log takes without waiting for space */
+    uint64_t growth;       /* by so many that can grow */
+    uint64_t segment;      /* bytes of a piece in which space is given back; 0: any */
+    uint64_t window;       /* bytes that may still be on their way to it */
+    uint64_t cap;          /* bytes of disk; 0: no cap */
+    uint64_t slack;        /* bytes of dead entries that are not worth the while */
+    uint64_t memory;       /* bytes of records that may be in memory */
     uint32_t queue_number; /* the last one given */
 
     zf_writer_t ops; /* of this turn, but for whole batches: */
@@ -127,22 +131,22 @@ typedef struct {
     zf_held_t *held; /* a ring: first in, first out */
     size_t held_first, held_count, held_room;
 
-    zf_queue_t *waiting;  /* queues with records that are not durable yet (utlist) */
-    zf_chunk_t *logged;   /* chunks with records in the log, by lsn (utlist) */
-    zf_chunk_t *resident; /* of them, those in memory that are in the log in one piece; those
-                             wanted first at the head (utlist) */
+    zf_queue_t *waiting;     /* queues with records that are not durable yet (utlist) */
+    zf_chunk_t *logged;      /* chunks with records in the log, by lsn (utlist) */
+    zf_chunk_t *resident;    /* of them, those in memory that are in the log in one piece; those
+                                wanted first at the head (utlist) */
     uint64_t resident_bytes; /* in memory, of logged chunks */
-    uint64_t bytes;   /* live, of living queues */
-    uint64_t records; /* the same, as a number */
-    uint64_t index_bytes; /* of offsets of chunks that are not in memory */
+    uint64_t bytes;          /* live, of living queues */
+    uint64_t records;        /* the same, as a number */
+    uint64_t index_bytes;    /* of offsets of chunks that are not in memory */
     zf_reading_t loads[ZF_LOADS_MAX];
     uint32_t loads_busy;
-    bool loads_short;  /* somebody found no slot */
-    uint64_t until_ms; /* of a replay: the time now, or the latest that was read */
+    bool loads_short;                  /* somebody found no slot */
+    uint64_t until_ms;                 /* of a replay: the time now, or the latest that was read */
     uint64_t loaded, spilled, carried; /* chunks, since the start */
 } zf_store_t;
 
-/* -- store.c: writing down. All do nothing for what is not durable. ------------------------------ */
+/* -- store.c: writing down. All do nothing for what is not durable. ---------------------------- */
 
 /* Room for another operation of up to `size` bytes; false: out of memory, decide nothing. */
 bool zf_store_ready (zf_engine_t *engine, size_t size);
@@ -233,16 +237,16 @@ void zf_store_unlink (zf_engine_t *engine, zf_chunk_t *chunk);
 
 /* -- carry.c ----------------------------------------------------------------------------------- */
 
-/* Writes the chunk's records down again. Returns 0, ZF_E_NOMEM, ZF_E_AGAIN (not in memory), ZF_E_FULL
- * (the log has no room for that). */
+/* Writes the chunk's records down again. Returns 0, ZF_E_NOMEM, ZF_E_AGAIN (not in memory),
+ * ZF_E_FULL (the log has no room for that). */
 int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk);
 
-/* Makes this turn's entry one that the log can begin with, if it is time for one. Nothing was written
- * down in this turn yet. */
+/* Makes this turn's entry one that the log can begin with, if it is time for one. Nothing was
+ * written down in this turn yet. */
 void zf_store_start (zf_engine_t *engine);
 
-/* The entry at lsn is such a one, or was read and is. No chunk reaches across it, so that the same ones
- * are made by who reads the log from there on. */
+/* The entry at lsn is such a one, or was read and is. No chunk reaches across it, so that the same
+ * ones are made by who reads the log from there on. */
 void zf_store_started (zf_engine_t *engine, uint64_t lsn);
 
 /* Carries what lies furthest back, a bounded number of bytes, if the log is too long for what is in

@@ -5,8 +5,8 @@
  *   titanic.reply    uuid              -> "200", body...  "300": no answer yet  "400": unknown
  *   titanic.close    uuid              -> "200"           "300" and "400" as above
  *
- * They are kept requests (keep.h) under the uuid, 32 hexadecimal digits; "200" means confirmed: with
- * a log, on disk. A request that failed for good is answered "500", reason. */
+ * They are kept requests (keep.h) under the uuid, 32 hexadecimal digits; "200" means confirmed:
+ * with a log, on disk. A request that failed for good is answered "500", reason. */
 #ifndef ZF_CORE_TITANIC_H
 #define ZF_CORE_TITANIC_H
 

@@ -5,7 +5,7 @@
 #include "core/native.h"
 #include "devices/shell.h"
 
-#define DISK_LEAST   (UINT64_C (256) << 20)
+#define DISK_LEAST (UINT64_C (256) << 20)
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <zferry/error.h>
 
-#define UNDER_WAY_MAX (UINT64_C (64) << 20)  /* bytes that are not durable yet */
-#define RESERVE_STEP  (UINT64_C (8) << 20)   /* less is not worth telling the log */
+#define UNDER_WAY_MAX (UINT64_C (64) << 20) /* bytes that are not durable yet */
+#define RESERVE_STEP  (UINT64_C (8) << 20)  /* less is not worth telling the log */
 #define SEGMENT_BYTES (UINT64_C (64) << 20)
 #define SEGMENT_STEP  (UINT64_C (1) << 20)
 #define SEGMENT_SHARE 16 /* of the cap is one */

@@ -10,11 +10,11 @@
 
 typedef struct {
     zf_engine_t *engine;
-    zf_wal_t *wal;     /* NULL: nothing is durable */
+    zf_wal_t *wal;          /* NULL: nothing is durable */
     uint64_t segment_bytes; /* an entry lies in one segment of the journal */
-    uint64_t largest;  /* entry so far */
-    uint64_t reserved; /* bytes that the log was asked to keep free */
-    bool full;         /* people were told that the disk is */
+    uint64_t largest;       /* entry so far */
+    uint64_t reserved;      /* bytes that the log was asked to keep free */
+    bool full;              /* people were told that the disk is */
 } zf_commit_t;
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* The shell of a device: an engine, its routers, and a thread that turns.
  *
  * A turn has four phases, always in this order: collect (drain the sockets, with a budget), decide
- * (the engine), commit (what was decided goes to the log as one entry), send (what need not wait for
- * the log, and what waited and is durable by now). */
+ * (the engine), commit (what was decided goes to the log as one entry), send (what need not wait
+ * for the log, and what waited and is durable by now). */
 #ifndef ZF_DEVICES_SHELL_H
 #define ZF_DEVICES_SHELL_H
 

@@ -49,8 +49,8 @@ struct zf_inquiry {
     bool is_post;      /* an outbox takes it too */
     bool done;
     uint64_t deadline_ms; /* 0: the client's timeout */
-    int code;        /* the outcome, when done */
-    zf_error_t *err; /* gets the broker's words; may be NULL */
+    int code;             /* the outcome, when done */
+    zf_error_t *err;      /* gets the broker's words; may be NULL */
     int (*answer) (zf_inquiry_t *inquiry, zf_reader_t *r, zmq_msg_t *body); /* may be NULL */
     void *arg;                                                              /* for answer */
     zf_inquiry_t *prev, *next;
@@ -66,8 +66,8 @@ void zf_inquiries_on_result (zf_client_t *client, zf_reader_t *r, zmq_msg_t *bod
 /* Refuses what an outbox cannot do; 0 without one. */
 int zf_client_needs_broker (const zf_client_t *client, zf_error_t *err);
 
-/* Waits a moment before the broker, which has to read something from its disk, is asked again. Returns
- * false when the deadline is over. */
+/* Waits a moment before the broker, which has to read something from its disk, is asked again.
+ * Returns false when the deadline is over. */
 bool zf_client_pause (zf_client_t *client, uint64_t deadline_ms);
 
 /* Says why a call timed out. */

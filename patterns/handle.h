@@ -62,8 +62,8 @@ struct zf_connection {
     uint64_t heartbeat_ms; /* from WELCOME: */
     uint64_t idle_ms;
     uint64_t window_bytes;
-    uint64_t max_message_bytes; /* ZF_MESSAGE_LEAST until the first WELCOME */
-    zf_sync_t sync;             /* what confirmed means for its durable queues */
+    uint64_t max_message_bytes;    /* ZF_MESSAGE_LEAST until the first WELCOME */
+    zf_sync_t sync;                /* what confirmed means for its durable queues */
     uint8_t source[ZF_UUID_BYTES]; /* its journal, or its run if it has none; zero: none told */
     zf_error_t refusal; /* the last ERROR, for people; code 0: none since the session began */
     bool was_greeted;   /* the fields above are a broker's */

@@ -3,7 +3,8 @@
  * wal_file.c serves it from a journal on a thread of its own, wal_memory.c from memory.
  *
  * An entry is what was decided in one turn of a device: whole or not there at all. Its lsn (log
- * sequence number) only grows, by at least as many bytes as the entry has, and is known at once; that it is durable comes back as an event.
+ * sequence number) only grows, by at least as many bytes as the entry has, and is known at once;
+ * that it is durable comes back as an event.
  *
  * Threads:   all calls from the device's thread.
  * Ownership: parts with a frame hold it until the entry is durable; the others are copied.

@@ -79,8 +79,8 @@ typedef struct {
     zf_wal_job_t *todo;         /* taken from pending, not written yet */
     uint64_t unsynced_since_ms; /* when the first write after the last sync was; 0: none */
     bool trims;                 /* written after the last sync: they count once they are durable */
-    bool synced;                /* in this run: the first round always is, so that the next run knows that
-                                   there was one that did not end in order */
+    bool synced;                /* in this run: the first round always is, so that the next run
+                                   knows that there was one that did not end in order */
     bool stuck;                 /* the journal was full at the last try */
     bool starved;         /* stuck, or it could prepare no further segment: try again by and by */
     uint64_t retry_at_ms; /* when */

@@ -3,7 +3,8 @@
  *
  * Without a journal, posts are confirmed when they are in memory: they survive the death of workers
  * and of clients, not that of the broker. With one, queues are durable unless declared otherwise:
- * what is confirmed survives kill -9 and, by the sync policy, power failure (docs/guarantees.md). */
+ * what is confirmed survives kill -9 and, by the sync policy, power failure
+ * (docs/guarantees.md). */
 #ifndef ZFERRY_BROKER_H
 #define ZFERRY_BROKER_H
 

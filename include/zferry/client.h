@@ -54,12 +54,13 @@ typedef struct {
 ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size);
 #define zf_client_defaults(options) zf_client_defaults_sized ((options), sizeof *(options))
 
-/* Outbox: the client runs a broker with a journal inside this process, posts to that, and links each
- * queue (at most 64) to the queue of the same name at the endpoints. A post is confirmed when it is
- * on this disk, whether or not anybody can be reached; it arrives at the far queue once, in order,
- * also if this process dies meanwhile: whoever opens the outbox next goes on (zf_link, zferry link).
- * One process at a time has an outbox. Requests, atomic posts to more than one queue and admin calls
- * concern the outbox itself there, not the far broker: they are refused with ZF_E_INVAL. */
+/* Outbox: the client runs a broker with a journal inside this process, posts to that, and links
+ * each queue (at most 64) to the queue of the same name at the endpoints. A post is confirmed when
+ * it is on this disk, whether or not anybody can be reached; it arrives at the far queue once, in
+ * order, also if this process dies meanwhile: whoever opens the outbox next goes on (zf_link,
+ * zferry link). One process at a time has an outbox. Requests, atomic posts to more than one queue
+ * and admin calls concern the outbox itself there, not the far broker: they are refused with
+ * ZF_E_INVAL. */
 
 /* Opens a client. options may be NULL. Connects in the background: no broker need be there yet.
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, ZF_E_ADDRESS for an endpoint that can't be used, or, with an
@@ -153,7 +154,7 @@ ZF_API int zf_client_request_async (zf_client_t *client, const char *service, co
 ZF_API int zf_client_next_reply (zf_client_t *client, zf_message_t *reply, int timeout_ms,
                                  zf_error_t *err);
 
-/* -- durable requests: the request is a confirmed post, its answer is kept until it is fetched --- */
+/* -- durable requests: the request is a confirmed post, its answer is kept until it is fetched - */
 
 /* Posts a request under an id of 1..255 bytes and waits for the confirm. The worker's final answer
  * is kept in the broker's queue "zf.replies" for that queue's time to live (24 hours unless it is

@@ -6,8 +6,8 @@
  * along; what is left of delays and times to live goes on at the target. A record is removed from
  * the source when the target has confirmed it, by the target's sync policy.
  *
- * Limits:    the source queue has one priority level, and the link as its only consumer; a link that
- *            would close a loop of links is refused.
+ * Limits:    the source queue has one priority level, and the link as its only consumer; a link
+ *            that would close a loop of links is refused.
  * Threads, ownership: as for every device (device.h). */
 #ifndef ZFERRY_LINK_H
 #define ZFERRY_LINK_H
@@ -20,21 +20,21 @@ extern "C" {
 #endif
 
 typedef struct {
-    size_t struct_size;         /* set by zf_link_defaults(); leave alone */
-    const char *from;           /* endpoint of the source broker, or the directory of a journal that
-                                   no broker has open: then the link runs one */
-    const char *from_queue;     /* at the source; with a directory, NULL: all queues in it, each to
-                                   the queue of the same name */
-    const char *const *to;      /* endpoints of the target broker, tried in this order */
+    size_t struct_size;     /* set by zf_link_defaults(); leave alone */
+    const char *from;       /* endpoint of the source broker, or the directory of a journal that
+                               no broker has open: then the link runs one */
+    const char *from_queue; /* at the source; with a directory, NULL: all queues in it, each to
+                               the queue of the same name */
+    const char *const *to;  /* endpoints of the target broker, tried in this order */
     size_t to_count;
-    const char *to_queue;       /* NULL: the same name */
-    const char *name;           /* shown by both brokers; default "link" */
-    uint32_t backoff_min_ms;    /* after a failure, doubled with each; default 100 */
-    uint32_t backoff_max_ms;    /* its ceiling; default 10,000 */
-    uint32_t failover_ms;       /* silence after which the next endpoint is tried; default 3,000 */
-    uint64_t window_bytes;      /* unconfirmed at the target; default 4 MiB */
-    zf_event_fn *on_event;      /* ZF_EVENT_LINK; may be NULL */
-    void *arg;                  /* for on_event */
+    const char *to_queue;    /* NULL: the same name */
+    const char *name;        /* shown by both brokers; default "link" */
+    uint32_t backoff_min_ms; /* after a failure, doubled with each; default 100 */
+    uint32_t backoff_max_ms; /* its ceiling; default 10,000 */
+    uint32_t failover_ms;    /* silence after which the next endpoint is tried; default 3,000 */
+    uint64_t window_bytes;   /* unconfirmed at the target; default 4 MiB */
+    zf_event_fn *on_event;   /* ZF_EVENT_LINK; may be NULL */
+    void *arg;               /* for on_event */
 } zf_link_options_t;
 
 ZF_API void zf_link_defaults_sized (zf_link_options_t *options, size_t size);
