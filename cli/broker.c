@@ -16,8 +16,7 @@ static const cli_option_t options[] = {
      .kind = CLI_SIZE,
      .value = "SIZE",
      .min = 1,
-     .help = "records of all queues; beyond it durable queues go on on disk, and for others "
-             "overflow rules apply (default 1GiB)"},
+     .help = "for records of all queues; durable ones can go on on disk (default 1GiB)"},
     {.name = "journal",
      .kind = CLI_TEXT,
      .value = "DIR",

@@ -13,17 +13,16 @@ typedef struct {
     uint64_t disk_bytes;  /* cap of its files */
 } durable_t;
 
-#define DURABLE_SYNC_OPTION                                                                 \
-    {                                                                                       \
-        .name = "sync", .kind = CLI_TEXT, .value = "WHEN",                                  \
-        .help = "always, interval=TIME or never: when the journal is synced; with always, " \
-                "the default, before a post is confirmed"                                   \
+#define DURABLE_SYNC_OPTION                                                            \
+    {                                                                                  \
+        .name = "sync", .kind = CLI_TEXT, .value = "WHEN",                             \
+        .help = "when the journal is synced: always (default), interval=TIME or never" \
     }
 
-#define DURABLE_DISK_OPTION                                                                  \
-    {                                                                                        \
-        .name = "disk", .kind = CLI_SIZE, .value = "SIZE", .min = UINT64_C (256) << 20,      \
-        .help = "cap of the journal's files; beyond it overflow rules apply (default 10GiB)" \
+#define DURABLE_DISK_OPTION                                                             \
+    {                                                                                   \
+        .name = "disk", .kind = CLI_SIZE, .value = "SIZE", .min = UINT64_C (256) << 20, \
+        .help = "cap of the journal, 80 % of it for records (default 10GiB)"            \
     }
 
 /* Reads the options. Returns 0 or an exit code, having said why. */

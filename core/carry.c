@@ -65,7 +65,7 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
     zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
     if (!zf_chunk_here (queue, chunk))
         return ZF_E_AGAIN;
-    if (zf_store_spare (engine) < chunk->size)
+    if (zf_store_spare (engine) < chunk->size || !zf_store_entry_takes (engine, chunk->size))
         return ZF_E_FULL;
     uint32_t size = chunk->size;
     uint64_t pinned = log->pinned;
@@ -249,13 +249,14 @@ static bool is_worth (zf_engine_t *engine, uint64_t to)
 {
     zf_store_t *store = &engine->store;
     sweep_t sweep = {.below = to, .count = true};
-    if (store->lsn < store->trim_look)
+    if (store->lsn < store->trim_look && engine->now_ms < store->rest_ms + COUNT_MS)
         return false;
     sweep_all (engine, &sweep);
     store->trim_look = store->lsn + store->slack / START_SHARE;
     store->rest_bytes = sweep.rest;
     store->rest_ms = engine->now_ms;
-    return 2 * sweep.bytes <= to - store->trimmed && sweep.bytes < zf_store_spare (engine);
+    return 2 * sweep.bytes <= to - store->trimmed && /* there is room kept for them */
+           sweep.bytes <= zf_store_spare (engine) + sweep.rest;
 }
 
 /* What is not a record or a queue and lies below the goal is written again, a bounded number of
@@ -321,6 +322,11 @@ static void count_rest (zf_engine_t *engine)
 {
     zf_store_t *store = &engine->store;
     sweep_t sweep = {.count = true};
+    if (engine->starved[ZF_STARVED_LOG] == NULL)
+        return;
+    engine->load_timer.kind = ZF_TIMER_LOAD; /* so that it is looked at though nothing comes in */
+    if (engine->load_timer.slot == 0)
+        zf_timers_set (&engine->timers, &engine->load_timer, engine->now_ms + COUNT_MS);
     if (store->rest_bytes == 0 || engine->now_ms < store->rest_ms + COUNT_MS ||
         !zf_store_is_short (engine))
         return;

@@ -62,6 +62,7 @@ static bool refuse (zf_queue_t *queue, zf_producer_t *producer, zf_intake_t *in,
     }
     producer->last = in->batch.first + start + n - 1;
     queue->totals.refused += n;
+    zf_store_producer (queue->engine, queue, producer); /* it is told when that is durable */
     confirm (queue, in, start, n, code);
     return true;
 }
@@ -209,11 +210,10 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
         zf_session_end (in->session, "posts are missing");
         return;
     }
-    uint64_t last = producer->last;
     uint32_t start = skip_known (queue, producer, in, low);
     if (queue->parked == NULL)
         start = take (queue, producer, in, start);
-    if (producer->last != last) /* also if the session is to end: what was taken was taken */
+    if (producer->last != producer->noted) /* also if the session is to end: what was taken was taken */
         zf_store_producer (queue->engine, queue, producer);
     if (start < in->batch.count && !in->session->doomed)
         park (queue, producer, in, start);
@@ -227,7 +227,7 @@ static bool resume (zf_queue_t *queue, zf_parked_t *parked)
     if (producer == NULL)
         return false;
     uint32_t start = take (queue, producer, &parked->in, parked->start);
-    if (start > parked->start)
+    if (producer->last != producer->noted)
         zf_store_producer (queue->engine, queue, producer);
     queue->parked_count -= start - parked->start;
     parked->start = start;

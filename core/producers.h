@@ -32,7 +32,8 @@ typedef struct zf_producer {
     uint64_t last;          /* highest number dealt with */
     uint64_t parked_end;    /* number behind its last record that waits for room; 0: none */
     uint64_t seen_ms;       /* when it last sent something */
-    uint64_t lsn;           /* where this was last written down */
+    uint64_t lsn;           /* where this was last written down, */
+    uint64_t noted;         /* and the highest number with it */
     bool kept;              /* a link: it is never forgotten */
     bool stopped;           /* a link's record was refused: until it begins again (LINK), all behind
                                are refused too, so that nothing is passed over */

@@ -146,6 +146,7 @@ static bool on_producer (replay_t *at, zf_reader_t *r)
     if (queue != NULL && kept)
         queue->was_fed = true;
     producer->lsn = at->lsn;
+    producer->noted = last;
     uint64_t first[3];
     for (uint32_t i = 0; i < n; i++) {
         first[i % 3] = zf_mp_uint (r);

@@ -297,6 +297,7 @@ void zf_store_producer (zf_engine_t *engine, const zf_queue_t *queue, zf_produce
         zf_mp_put_uint (w, (uint64_t) -refusal->code);
     }
     producer->lsn = store->lsn;
+    producer->noted = producer->last;
     fail_if_incomplete (engine);
 }
 
@@ -619,6 +620,12 @@ uint64_t zf_store_most (const zf_engine_t *engine)
 uint64_t zf_store_entry_bytes (const zf_engine_t *engine)
 {
     return engine->store.ops.size + engine->store.cut_bytes;
+}
+
+bool zf_store_entry_takes (const zf_engine_t *engine, uint64_t bytes)
+{
+    uint64_t segment = engine->store.segment;
+    return segment == 0 || zf_store_entry_bytes (engine) + bytes <= segment / 4 * 3;
 }
 
 uint64_t zf_store_spare (const zf_engine_t *engine)

@@ -188,6 +188,9 @@ uint64_t zf_store_room (const zf_engine_t *engine);
 #define ZF_ENTRY_ENOUGH (UINT64_C (8) << 20)
 uint64_t zf_store_entry_bytes (const zf_engine_t *engine);
 
+/* True if so many bytes more leave it well below what one entry can have. */
+bool zf_store_entry_takes (const zf_engine_t *engine, uint64_t bytes);
+
 /* Bytes that may be written again now, so that something can be trimmed or let go of. */
 uint64_t zf_store_spare (const zf_engine_t *engine);
 

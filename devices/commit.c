@@ -124,7 +124,7 @@ static uint64_t room_in (const zf_commit_t *self, const zf_wal_stats_t *stats)
 
 static uint64_t growth (const zf_wal_stats_t *stats)
 {
-    if (stats->full) /* the disk itself */
+    if (stats->full || stats->tight) /* the disk itself */
         return 0;
     return stats->disk_cap == 0 ? UINT64_MAX : less (stats->disk_cap, stats->disk_bytes);
 }
@@ -203,7 +203,7 @@ void zf_commit_stats (const zf_commit_t *self, zf_stat_fn *fn, void *arg)
     fn (arg, "journal_appends", stats.appends);
     fn (arg, "journal_appended_bytes", stats.appended_bytes);
     fn (arg, "journal_syncs", stats.syncs);
-    fn (arg, "journal_full", stats.full);
+    fn (arg, "journal_full", stats.full || stats.tight);
     fn (arg, "journal_failed", stats.failed);
 }
 

@@ -456,6 +456,7 @@ void zf_journal_stats (zf_journal_t *journal, zf_journal_stats_t *stats)
     stats->durable = atomic_load (&journal->durable);
     stats->next = atomic_load (&journal->next);
     count_files (journal, stats);
+    stats->failed = journal->broken;
     pthread_mutex_unlock (&journal->lock);
     stats->appends = atomic_load (&journal->appends);
     stats->append_bytes = atomic_load (&journal->append_bytes);
@@ -463,6 +464,6 @@ void zf_journal_stats (zf_journal_t *journal, zf_journal_stats_t *stats)
     stats->replayed = journal->replayed;
     stats->closed = journal->closed;
     stats->cut_bytes = journal->cut_bytes;
-    stats->failed = atomic_load (&journal->failed);
+    stats->failed = stats->failed || atomic_load (&journal->failed);
     memcpy (stats->uuid, journal->uuid, sizeof stats->uuid);
 }

@@ -262,6 +262,8 @@ static int one_round (zf_wal_file_t *self, const orders_t *orders, zf_error_t *e
     if (rc != 0)
         return rc;
     publish (self, orders->retry, &full);
+    if (self->said.failed) /* rather now than when the segments that are ready are used up */
+        return zf_error_set (err, ZF_E_IO, "log: the journal can't make another segment");
     if (orders->no_memory && orders->all && self->todo == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "log: out of memory");
     return 0;

@@ -58,9 +58,9 @@ ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size)
  * each queue (at most 64) to the queue of the same name at the endpoints. A post is confirmed when
  * it is on this disk, whether or not anybody can be reached; it arrives at the far queue once, in
  * order, also if this process dies meanwhile: whoever opens the outbox next goes on (zf_link,
- * zferry link). One process at a time has an outbox. Requests, atomic posts to more than one queue
- * and admin calls concern the outbox itself there, not the far broker: they are refused with
- * ZF_E_INVAL. */
+ * zferry link). One process at a time has an outbox. Requests, fetching, atomic posts to more than
+ * one queue and admin calls want a broker that answers: they are refused with ZF_E_INVAL.
+ * Submitting works; the answer is fetched by a client without an outbox. */
 
 /* Opens a client. options may be NULL. Connects in the background: no broker need be there yet.
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, ZF_E_ADDRESS for an endpoint that can't be used, or, with an
@@ -168,7 +168,8 @@ ZF_API int zf_client_submit (zf_client_t *client, const char *service, const cha
 /* Fetches the answer to a request by its id, from any client, as often as one likes, waiting up to
  * timeout_ms (-1: the client's default) for it. Release *reply after use.
  * Returns 0, ZF_E_TIMEOUT (no answer yet), ZF_E_NOT_FOUND (no such request, or its answer was
- * forgotten), or why there is no answer: ZF_E_DEAD, ZF_E_EXPIRED, ZF_E_REJECTED. */
+ * forgotten), ZF_E_IO (the broker's journal failed), or why there is no answer: ZF_E_DEAD,
+ * ZF_E_EXPIRED, ZF_E_REJECTED. */
 ZF_API int zf_client_fetch (zf_client_t *client, const char *id, int timeout_ms,
                             zf_message_t *reply, zf_error_t *err);
 

@@ -108,9 +108,9 @@ typedef struct {
     uint64_t replayed;     /* entries that were there at open */
     uint64_t cut_bytes;    /* torn end cut off at open */
     bool closed;           /* at open: it was closed in order, or is new */
-    bool failed;           /* poisoned */
-    bool full;             /* the last segment could not be prepared for lack of space */
-    uint8_t uuid[16];      /* of this journal, from its making on */
+    bool failed; /* poisoned, or no further segment can be made for another reason than space */
+    bool full;   /* the last segment could not be prepared for lack of space */
+    uint8_t uuid[16]; /* of this journal, from its making on */
 } zf_journal_stats_t;
 
 ZF_API void zf_journal_stats (zf_journal_t *journal, zf_journal_stats_t *stats);

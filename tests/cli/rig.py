@@ -175,9 +175,8 @@ class Case(unittest.TestCase):
         return process
 
     def durable_broker(self, *args, **how):
-        """Starts a broker with the journal self.journal, which may be killed, where the last one was."""
-        endpoint = getattr(self, "endpoint", "tcp://127.0.0.1:*")
-        process = self.start("broker", "--bind", endpoint, "--journal", self.journal, *args, **how)
+        """Starts a broker with the journal self.journal, which may be killed."""
+        process = self.start("broker", "--bind", "tcp://127.0.0.1:*", "--journal", self.journal, *args, **how)
         self.endpoint = process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
         return process
 

@@ -104,7 +104,8 @@ class Demo(rig.Case):
         self.assertIn(f"all {posted} records were processed", process.err.text())
 
     def test_dead_demo_leaves_no_process(self):
-        process = self.start("demo", self.file(b"a\n"), "--repeat", "100000", "--seconds", "10m")
+        process = self.start("demo", self.file(b"a\n"), "--repeat", "100000", "--seconds", "10m",
+                             env=rig.environment(TMPDIR=self.folder()))  # it cannot remove its journal
         process.err.wait_for(r"processed [1-9]")
         family = [int(pid) for pid in re.findall(r"process (\d+)", process.err.text())]
         self.assertEqual(len(family), 5)

@@ -186,7 +186,6 @@ class Shown(DurableCase):
         for option, name in (("always", "always"), ("interval=20ms", "interval"), ("never", "never")):
             with self.subTest(option):
                 self.journal = os.path.join(self.folder(), "journal")
-                self.endpoint = "tcp://127.0.0.1:*"
                 self.begin("--sync", option)
                 self.post("q", "a")
                 self.assertEqual(self.info("q")["sync"], name)

@@ -134,7 +134,6 @@ class Kill(rig.Case):
         self.seed = random.randrange(1 << 32)
         self.chance = random.Random(self.seed)
         self.journal = os.path.join(self.folder(), "journal")
-        self.endpoint = "tcp://127.0.0.1:*"
         self.ledger = Ledger(largest=1)
         self.more = []
         self.fickle = False
@@ -145,8 +144,8 @@ class Kill(rig.Case):
         self.hands = []
 
     def spawn(self, sync, env):
-        return self.start("broker", "--bind", self.endpoint, "--journal", self.journal, "--sync", sync, "--heartbeat",
-                          HEARTBEAT, *self.more, env=env)
+        return self.start("broker", "--bind", "tcp://127.0.0.1:*", "--journal", self.journal, "--sync", sync,
+                          "--heartbeat", HEARTBEAT, *self.more, env=env)
 
     def begin(self, sync, env):
         self.process = self.spawn(sync, env)

@@ -134,6 +134,54 @@ static void backlog_of_small_posts_is_not_read_into_memory (void **state)
     rig_free (rig);
 }
 
+/* -- 11: dead letters that are not in memory --------------------------------------------------- */
+
+/* Asks until the broker says that there are no more. */
+static uint64_t requeue_all (rig_t *rig, peer_t *boss, const char *queue)
+{
+    uint64_t sum = 0;
+    for (int i = 0;; i++) {
+        assert_in_range (i, 0, 1000);
+        peer_admin (boss, "requeue", queue, NULL);
+        assert_non_null (boss->inbox);
+        zf_reader_t r = zf_reader (boss->inbox->control);
+        zf_mp_array (&r);
+        zf_mp_uint (&r); /* RESULT, number */
+        zf_mp_uint (&r);
+        int code = -(int) zf_mp_uint (&r);
+        r = take_result (boss, code, NULL);
+        uint64_t count = zf_mp_uint (&r);
+        if (code == 0 && count == 0)
+            return sum;
+        assert_true (code == 0 || code == ZF_E_AGAIN);
+        sum += count;
+        rig_turn (rig); /* reads */
+    }
+}
+
+static void dead_letters_on_disk_are_requeued (void **state)
+{
+    (void) state;
+    rig_t *rig = rig_with (MIB, MIB);
+    zf_policy_t policy = rig_policy ();
+    peer_t *boss = rig_peer (rig, "boss");
+    rig_declare (rig, "lost", &policy);
+    snprintf (policy.dead_letter, sizeof policy.dead_letter, "lost");
+    policy.ttl_ms = 1000;
+    rig_declare (rig, "jobs", &policy);
+    post_large (rig_peer (rig, "p"), "jobs", 8);
+    for (int i = 0; i < 100 && rig_info (rig, "jobs").length > 0; i++)
+        rig_advance (rig, 1000);
+    assert_int_equal (rig_info (rig, "lost").length, 8 * BATCH);
+    assert_true (rig_info (rig, "lost").on_disk > 0);
+    policy.ttl_ms = 0;
+    rig_declare (rig, "jobs", &policy);
+    assert_int_equal (requeue_all (rig, boss, "jobs"), 8 * BATCH);
+    assert_int_equal (rig_info (rig, "jobs").length, 8 * BATCH);
+    assert_int_equal (rig_info (rig, "lost").length, 0);
+    rig_free (rig);
+}
+
 /* -- 12: reading back what goes meanwhile ------------------------------------------------------ */
 
 /* Records that are wanted, and gone before the shell was told to read them. */
@@ -311,6 +359,7 @@ int main (void)
         CASE (records_that_expire_together_are_buried_in_several_turns),
         CASE (records_whose_own_time_is_over_are_buried_in_several_turns),
         cmocka_unit_test (backlog_of_small_posts_is_not_read_into_memory),
+        cmocka_unit_test (dead_letters_on_disk_are_requeued),
         cmocka_unit_test (records_that_go_before_they_are_read_do_not_end_all_reading),
         cmocka_unit_test (what_became_of_a_record_is_found_at_once),
         CASE (ids_are_not_written_again_and_again),

@@ -1,7 +1,10 @@
 /* The engine as a whole: the input is a program of events. Each begins with a byte, bits 5..6 of
- * which say which peer does something, bits 0..4 what; bit 7: the turn goes on. */
+ * which say which peer does something, bits 0..4 what; bit 7: the turn goes on.
+ *
+ * An input that begins with a byte of 0xfx is lived by a broker with a log, which may die. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/world.h"
+#include "tests/fuzz/world_log.h"
 
 #define QUEUES 4
 
@@ -9,6 +12,7 @@ static const char *const names[QUEUES] = {"a", "b", "b.dead", "mmi.x"};
 
 typedef struct {
     world_t world;
+    world_log_t log;                 /* wal NULL: there is none */
     zf_reader_t in;                  /* what is left of the input */
     unsigned peer;                   /* who does something */
     uint64_t numbers[PEERS][QUEUES]; /* of posts, the last one */
@@ -200,6 +204,29 @@ static void look (play_t *play)
     say (play, &w, NULL);
 }
 
+/* -- what the log does ------------------------------------------------------------------------- */
+
+static void turn (play_t *play)
+{
+    if (play->log.wal != NULL)
+        world_log_turn (&play->world, &play->log);
+    else
+        world_turn (&play->world);
+}
+
+static void sync (play_t *play)
+{
+    if (play->log.wal != NULL)
+        world_log_sync (&play->world, &play->log, zf_read_u8 (&play->in));
+}
+
+static void die (play_t *play)
+{
+    if (play->log.wal == NULL)
+        return;
+    world_log_crash (&play->world, &play->log);
+}
+
 static void say_bare (play_t *play)
 {
     static const unsigned commands[] = {ZF_CMD_PING, ZF_CMD_PONG, ZF_CMD_BYE, ZF_CMD_HELLO, 99};
@@ -220,7 +247,8 @@ typedef void event_fn (play_t *play);
 
 static event_fn *const events[] = {join,     detach,  wait,      post,    post,    request,
                                    consume,  settle,  settle,    answer,  declare, look,
-                                   say_bare, say_raw, post_many, consume, wait};
+                                   say_bare, say_raw, post_many, consume, wait,   sync,
+                                   sync,     die};
 
 static void step (play_t *play)
 {
@@ -228,7 +256,7 @@ static void step (play_t *play)
     play->peer = event >> 5 & 3;
     events[(event & 31) % (sizeof events / sizeof events[0])](play);
     if ((event & 128) == 0)
-        world_turn (&play->world);
+        turn (play);
 }
 
 /* Time passes until nothing is left to do but to wait for peers. */
@@ -241,7 +269,7 @@ static void come_to_rest (play_t *play)
         if (next > play->world.now_ms)
             play->world.now_ms = next;
         zf_engine_tick (play->world.engine, play->world.now_ms);
-        world_turn (&play->world);
+        turn (play);
     }
 }
 
@@ -249,10 +277,14 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     play_t play = {.in = zf_reader (zf_bytes (data, size < 2048 ? size : 2048))};
     world_open (&play.world);
+    if (size > 0 && data[0] >= 0xf0)
+        world_log_open (&play.world, &play.log, zf_read_u8 (&play.in));
     while (zf_reader_left (&play.in) > 0)
         step (&play);
-    world_turn (&play.world);
+    turn (&play);
     come_to_rest (&play);
+    if (play.log.wal != NULL)
+        play.log.wal->close (play.log.wal);
     world_close (&play.world);
     return 0;
 }

@@ -50,16 +50,22 @@ static void read_effects (world_t *world)
                 world->sum ^= effect.frames[i].data[k];
 }
 
-static void world_turn (world_t *world)
+/* Ends a turn: what was decided is sent. */
+static void world_after (world_t *world)
 {
     zf_session_t **left;
-    zf_engine_decide (world->engine);
     read_effects (world);
     while ((left = zf_engine_left (world->engine)) != NULL)
         *left = NULL;
     zf_engine_sent (world->engine);
     world->engine->notice_count = 0;
     audit_engine (world->engine);
+}
+
+static void world_turn (world_t *world)
+{
+    zf_engine_decide (world->engine);
+    world_after (world);
 }
 
 static void world_close (world_t *world)

@@ -13,6 +13,7 @@ typedef struct {
     bool settled;        /* a worker settled it for good */
     bool rejected;       /* one refused it */
     uint64_t settled_in; /* the entry with that */
+    uint64_t said; /* the message that it was last settled by */
     uint32_t deliveries;
     bool placed[PLACES]; /* it was seen in its queue, or among the dead letters, under: */
     uint64_t id[PLACES];
@@ -34,6 +35,7 @@ typedef struct {
 } seat_t;
 
 struct ledger {
+    uint64_t messages; /* to the engine, so far */
     mark_t *marks; /* by serial */
     size_t mark_count, mark_room;
     change_t *changes; /* since the last crash, in their order */
@@ -240,6 +242,9 @@ static void settle (sim_t *sim, const record_t *record, const queue_t *queue, un
 {
     mark_t *mark = mark_of (sim, record->serial);
     int where = queue == record->queue ? HOME : GRAVE;
+    if (mark->said == sim->ledger->messages)
+        return; /* a message may name a record twice */
+    mark->said = sim->ledger->messages;
     bool is_end = command == ZF_CMD_ACK || command == ZF_CMD_ANSWER;
     is_end |= command == ZF_CMD_REJECT && where == GRAVE; /* dead letters have no dead letters */
     if (is_end) {
@@ -267,6 +272,7 @@ void ledger_input (sim_t *sim, zf_session_t *session, zf_bytes_t control, zf_byt
     zf_reader_t r = zf_reader (control);
     uint32_t elements = zf_mp_array (&r);
     unsigned command = (unsigned) zf_mp_uint (&r);
+    sim->ledger->messages++;
     if (r.failed || command < ZF_CMD_ACK || command > ZF_CMD_ANSWER || session->doomed)
         return;
     const queue_t *queue = book_queue (sim, zf_mp_bytes (&r));
