@@ -161,7 +161,9 @@ static bool put_queues (zf_engine_t *engine)
 {
     if (!zf_store_ready (engine, 0))
         return false;
-    zf_mp_put_uint (zf_store_begin (engine, ZF_OP_START, 2), engine->now_ms);
+    zf_writer_t *w = zf_store_begin (engine, ZF_OP_START, 3);
+    zf_mp_put_uint (w, engine->now_ms);
+    zf_mp_put_uint (w, engine->ids_floor);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!zf_store_ready (engine, QUEUE_BYTES))
             return false;

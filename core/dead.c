@@ -300,6 +300,7 @@ static void remember_id (zf_queue_t *queue, const zf_record_t *record)
     zf_props_decode (record->props, record->body.size, &props);
     if (props.id.size == 0 || window == 0)
         return;
+    zf_dedup_drop (&queue->ids, props.id);
     zf_dedup_add (&queue->ids, props.id, engine->now_ms, window, engine->store.lsn);
     zf_queue_set_chores (queue, engine->now_ms + window);
 }

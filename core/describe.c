@@ -28,7 +28,7 @@ static const struct {
     [ZF_OP_PRODUCER] = {"PRODUCER", {"queue", "uuid", "last", "kept", "refusals"}},
     [ZF_OP_ID] = {"ID", {"queue", "hash", "until_ms"}},
     [ZF_OP_EXPIRES] = {"EXPIRES", {"queue", "id", "due_ms"}},
-    [ZF_OP_START] = {"START", {"time_ms"}},
+    [ZF_OP_START] = {"START", {"time_ms", "floor"}},
 };
 
 typedef struct {

@@ -8,6 +8,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
+#define TIME_SHIFT \
+    14 /* ids that grow faster than by 16,000 records a millisecond are not to be feared */
 #define AWAY_MS 10000 /* a client without connection keeps its requests for so long */
 
 #define CONTAINER(pointer, type, member) \
@@ -108,9 +110,33 @@ static bool make_room (zf_engine_t *engine)
     return true;
 }
 
+#define ID_MASK ((UINT64_C (1) << ZF_LANE_SHIFT) - 1)
+
+static void raise_floor (const zf_queue_t *queue)
+{
+    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+        uint64_t next = queue->lanes[i].log.next & ID_MASK;
+        if (next > queue->engine->ids_floor)
+            queue->engine->ids_floor = next;
+    }
+}
+
+/* For links, which number records by their ids: a queue that is made anew goes on where another
+ * ended, and one that no log remembers where none was in an earlier run. */
+static void lift_ids (zf_queue_t *queue)
+{
+    const zf_engine_t *engine = queue->engine;
+    uint64_t floor = engine->ids_floor;
+    if (engine->store.on && !queue->is_durable && floor < engine->now_ms << TIME_SHIFT)
+        floor = engine->now_ms << TIME_SHIFT;
+    for (uint32_t i = 0; floor > 0 && i < queue->policy.priorities; i++)
+        zf_log_skip (&queue->lanes[i].log, (uint64_t) i << ZF_LANE_SHIFT | (floor & ID_MASK));
+}
+
 void zf_engine_forget_queue (zf_queue_t *queue)
 {
     zf_engine_t *engine = queue->engine;
+    raise_floor (queue);
     zf_store_forget (queue);
     if (queue->is_idle)
         DL_DELETE2 (engine->idle, queue, idle_prev, idle_next);
@@ -159,6 +185,8 @@ int zf_engine_number_queue (zf_queue_t *queue, bool durable)
     } else if (!durable && queue->number != 0) {
         zf_store_forget (queue);
         set_number (queue, 0);
+        queue->is_durable = false;
+        lift_ids (queue);
     }
     queue->is_durable = queue->number != 0;
     return rc;
@@ -245,6 +273,7 @@ zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
         *code = ZF_E_NOMEM;
         return NULL;
     }
+    lift_ids (queue);
     zf_store_queue (queue);
     return queue;
 }

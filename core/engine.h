@@ -155,7 +155,10 @@ struct zf_engine {
     zf_kept_t *kept;                /* requests and kept answers, by id (uthash) */
     uint64_t titanics;              /* requests taken from Titanic's clients */
     zf_store_t store;
-    zf_timer_t load_timer;    /* what could not be read is tried again */
+    zf_timer_t load_timer; /* what could not be read is tried again */
+    uint64_t
+        ids_floor; /* ids of a new queue are not below: none of a queue that was forgotten comes
+                      again */
     zf_session_t *sessions;   /* all (utlist) */
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */

@@ -279,6 +279,8 @@ static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body,
     int rc = r->failed || body == NULL ? ZF_E_PROTO : zf_intake_open (in, body);
     if (rc == 0 && (in->batch.first > NUMBER_MAX || in->batch.first < least))
         rc = ZF_E_PROTO;
+    if (rc == 0 && in->large_props && session->feeds == NULL)
+        rc = ZF_E_PROTO;
     in->session = session;
     if (rc == ZF_E_CORRUPT)
         session->engine->counters.corrupt++;

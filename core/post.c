@@ -213,7 +213,8 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
     uint32_t start = skip_known (queue, producer, in, low);
     if (queue->parked == NULL)
         start = take (queue, producer, in, start);
-    if (producer->last != producer->noted) /* also if the session is to end: what was taken was taken */
+    if (producer->last !=
+        producer->noted) /* also if the session is to end: what was taken was taken */
         zf_store_producer (queue->engine, queue, producer);
     if (start < in->batch.count && !in->session->doomed)
         park (queue, producer, in, start);

@@ -29,7 +29,7 @@ void zf_policy_defaults_sized (zf_policy_t *policy, size_t size)
 
 /* -- intake ------------------------------------------------------------------------------------ */
 
-static int check_props (const zf_intake_t *in)
+static int check_props (zf_intake_t *in)
 {
     if ((in->batch.flags & ZF_BATCH_HAS_PROPS) == 0)
         return 0;
@@ -38,7 +38,8 @@ static int check_props (const zf_intake_t *in)
         zf_record_t record;
         zf_props_view_t view;
         zf_record_decode (in->frame->data + in->offsets[i], end, &record);
-        if (record.props.size > ZF_PROPS_MAX ||
+        in->large_props |= record.props.size > ZF_PROPS_MAX;
+        if (record.props.size > ZF_PROPS_MAX + ZF_DEATH_MAX ||
             zf_props_decode (record.props, record.body.size, &view) != 0)
             return ZF_E_PROTO;
     }
@@ -380,8 +381,10 @@ int zf_queue_restore (zf_queue_t *queue, uint8_t lane, zf_bytes_t encoded)
     if (record.props.size > ZF_PROPS_MAX + ZF_DEATH_MAX ||
         zf_props_decode (record.props, record.body.size, &props) != 0)
         return ZF_E_PROTO;
-    if (props.id.size > 0 && queue->policy.dedup_window_ms > 0)
+    if (props.id.size > 0 && queue->policy.dedup_window_ms > 0) {
+        zf_dedup_drop (&queue->ids, props.id); /* it was new, or put back */
         is_duplicate (queue, props.id);
+    }
     close_old_chunks (queue);
     return keep_record (queue, lane, encoded, &props, NULL, 0);
 }

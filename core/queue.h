@@ -81,7 +81,8 @@ typedef struct {
     zf_batch_t batch;
     uint32_t *offsets; /* of each record in the frame; set to NULL when taken over */
     bool asked;        /* requests: batch.first numbers them */
-    uint64_t ttl_ms;   /* of requests that name none */
+    bool large_props; /* some properties are larger than a producer may say: only links have such */
+    uint64_t ttl_ms;  /* of requests that name none */
 } zf_intake_t;
 
 /* Records of a post that wait for room in the queue. */

@@ -8,7 +8,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define IDS_SKIPPED (UINT64_C (1) << 32)
+#define IDS_SKIPPED (UINT64_C (1) << 24) /* more than could be handed out and not be durable */
+#define SKIPS       256                  /* different ones */
 #define TIME_MAX    (UINT64_C (1) << 48) /* ms: the year 10889 */
 
 typedef struct {
@@ -76,6 +77,17 @@ static bool no_memory (replay_t *at)
 
 /* -- queues and producers ---------------------------------------------------------------------- */
 
+/* It may have records already: see read_home. */
+static void set_dead (zf_queue_t *queue, bool is_dead)
+{
+    zf_engine_t *engine = queue->engine;
+    if (is_dead == queue->is_dead)
+        return;
+    engine->dead_bytes += is_dead ? queue->bytes : -queue->bytes;
+    engine->store.bytes += is_dead ? -queue->logged_bytes : queue->logged_bytes;
+    queue->is_dead = is_dead;
+}
+
 static bool on_queue (replay_t *at, zf_reader_t *r)
 {
     uint64_t number = zf_mp_uint (r);
@@ -95,7 +107,7 @@ static bool on_queue (replay_t *at, zf_reader_t *r)
     if (zf_queue_set_policy (queue, &policy) != 0)
         return false;
     queue->declared = zf_mp_bool (r);
-    queue->is_dead = zf_mp_bool (r);
+    set_dead (queue, zf_mp_bool (r));
     queue->lsn = at->lsn;
     uint32_t levels = zf_mp_array (r);
     if (levels > policy.priorities)
@@ -601,6 +613,9 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
 static bool on_start (replay_t *at, zf_reader_t *r)
 {
     set_time (at, zf_mp_uint (r));
+    uint64_t floor = zf_reader_left (r) > 0 ? zf_mp_uint (r) : 0;
+    if (floor > at->engine->ids_floor)
+        at->engine->ids_floor = floor;
     zf_store_started (at->engine, at->lsn);
     return true;
 }
@@ -685,8 +700,10 @@ static void settle_down (zf_queue_t *queue, zf_group_t *group)
  * would take the new ones for the old. */
 static void skip_ids (zf_queue_t *queue)
 {
+    /* Not the same twice: how far we skip is not durable either, if we die again soon. */
+    uint64_t skip = IDS_SKIPPED * (1 + queue->engine->now_ms % SKIPS);
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
-        zf_log_skip (&queue->lanes[i].log, queue->lanes[i].log.next + IDS_SKIPPED);
+        zf_log_skip (&queue->lanes[i].log, queue->lanes[i].log.next + skip);
 }
 
 void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next, bool closed)

@@ -232,8 +232,8 @@ void zf_store_spill (zf_engine_t *engine)
     size_t packed = 0;
     zf_chunk_t *chunk = store->resident != NULL ? store->resident->resident_prev : NULL;
     zf_chunk_t *first = store->resident;
-    while (store->resident_bytes > most && chunk != NULL) {
-        zf_chunk_t *before = chunk != first ? chunk->resident_prev : NULL;
+    while (store->resident_bytes > most && chunk != first) { /* that was just read, maybe */
+        zf_chunk_t *before = chunk->resident_prev;
         const zf_queue_t *queue = chunk->owner;
         bool durable = chunk->newest_lsn < store->durable && !store->failed;
         if (!queue->is_dead && durable && chunk->home != 0) {

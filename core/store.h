@@ -24,7 +24,7 @@
  *    8 PRODUCER q uuid last kept [first, count, code...]  q 0: of atomic posts; refusals
  *    9 ID       q hash expires_ms                     in the dedup window
  *   10 EXPIRES  q id due_ms                           a record's own time to live
- *   11 START    time_ms                               the log can begin with this entry: QUEUE for
+ *   11 START    time_ms floor                         the log can begin with this entry: QUEUE for
  *                                                     every queue that there is follows */
 #ifndef ZF_CORE_STORE_H
 #define ZF_CORE_STORE_H

@@ -395,7 +395,7 @@ static int post (zf_client_t *self, const char *queue, const void *body, size_t 
         rc = measure (self, body, &size, props, &bytes, err);
     if (rc == 0 && !zf_outbox_has_room (&self->outboxes, bytes)) {
         rc = wait_for_room (self, bytes, patience, err);
-        if (rc == 0 && props != NULL) /* others may have used the scratch buffer meanwhile */
+        if (rc == 0) /* others may have used the scratch buffer meanwhile */
             rc = measure (self, body, &size, props, &bytes, err);
     }
     if (rc == 0)

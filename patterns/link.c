@@ -137,6 +137,13 @@ static bool serve_end (zf_link_end_t *end, uint64_t now_ms, uint64_t *due_ms)
     return any;
 }
 
+/* Not while it pauses: to the target, another link between the same queues is the same as we, and
+ * each HELLO of one ends the session of the other. */
+static bool uses_target (const zf_link_t *self, uint64_t now_ms)
+{
+    return self->target_on && now_ms >= self->hold_until_ms;
+}
+
 /* Until there is input or something is due. */
 static void await (zf_link_t *self, uint64_t due_ms)
 {
@@ -144,12 +151,12 @@ static void await (zf_link_t *self, uint64_t due_ms)
     zf_connection_t *target = zf_link_at (&self->target);
     uint64_t now = zf_clock_ms ();
     uint64_t wait = due_ms > now ? due_ms - now : 0;
+    bool both = uses_target (self, now);
     /* What one side has sent may have swallowed the edge that tells of its input. */
-    if (zf_connection_readable (source) || (self->target_on && zf_connection_readable (target)))
+    if (zf_connection_readable (source) || (both && zf_connection_readable (target)))
         return;
-    struct pollfd fds[3] = {{self->stop_fd, POLLIN, 0},
-                            {source->fd, POLLIN, 0},
-                            {self->target_on ? target->fd : -1, POLLIN, 0}};
+    struct pollfd fds[3] = {
+        {self->stop_fd, POLLIN, 0}, {source->fd, POLLIN, 0}, {both ? target->fd : -1, POLLIN, 0}};
     poll (fds, 3, wait < WAIT_MAX_MS ? (int) wait : WAIT_MAX_MS);
 }
 
@@ -158,7 +165,7 @@ static void turn (zf_link_t *self)
     uint64_t now = zf_clock_ms ();
     uint64_t due = ZF_NEVER;
     bool more = serve_end (&self->source, now, &due);
-    if (self->target_on)
+    if (uses_target (self, now))
         more |= serve_end (&self->target, now, &due);
     uint64_t next = zf_link_advance (self, now);
     due = next < due ? next : due;

@@ -1,4 +1,5 @@
 #include "core/info.h"
+#include "core/link.h"
 #include "patterns/link.h"
 
 #include <xxhash.h>
@@ -6,6 +7,11 @@
 
 #define LIMIT_GROWTH 4     /* at most, from one delivery to the next */
 #define LIMIT_MAX    65536 /* records */
+
+/* What a LINK has room for beside our own queue: of more than that a loop may stay unseen, but the
+ * records go on. */
+#define PATH_NODES (ZF_PATH_MAX - 1)
+#define PATH_BYTES (ZF_CONTROL_MAX - 1024)
 
 /* -- who we are -------------------------------------------------------------------------------- */
 
@@ -219,24 +225,39 @@ static void on_info (zf_link_t *self, uint64_t code, zf_reader_t *r)
     self->figures.looks++;
 }
 
+/* Reads a path of so many elements, uuid and queue in turn. Returns the first ones of them that may
+ * be told, and their number in *size. */
+static zf_bytes_t read_path (zf_reader_t *r, uint32_t *size)
+{
+    const uint8_t *start = r->at;
+    uint32_t elements = *size;
+    size_t bytes = 0;
+    *size = 0;
+    for (uint32_t i = 2; i <= elements && !r->failed; i += 2) {
+        zf_mp_skip (r);
+        zf_mp_skip (r);
+        size_t so_far = (size_t) (r->at - start);
+        if (r->failed || i > 2 * PATH_NODES || so_far > PATH_BYTES)
+            continue;
+        bytes = so_far;
+        *size = i;
+    }
+    return zf_bytes (start, bytes);
+}
+
 static void on_path (zf_link_t *self, uint64_t code, zf_reader_t *r)
 {
     uint32_t size = code == 0 ? zf_mp_array (r) : 0; /* a queue that is not there has no feeders */
     if (r->failed || size % 2 != 0)
         return;
-    zf_reader_t elements = *r;
-    for (uint32_t i = 0; i < size; i++)
-        zf_mp_skip (r);
-    size_t bytes = (size_t) (r->at - elements.at);
-    if (r->failed || size == 0)
-        bytes = 0;
-    bool same = self->path_size == size && self->path.size == bytes &&
-                (bytes == 0 || memcmp (self->path.data, elements.at, bytes) == 0);
+    zf_bytes_t path = read_path (r, &size);
+    bool same = self->path_size == size && self->path.size == path.size &&
+                (path.size == 0 || memcmp (self->path.data, path.data, path.size) == 0);
     self->run.path_known = !r->failed;
     if (same || r->failed)
         return;
     self->path.size = 0;
-    zf_write_bytes (&self->path, elements.at, bytes);
+    zf_write_bytes (&self->path, path.data, path.size);
     self->path_size = size;
     self->run.path_told = false;
 }

@@ -84,12 +84,12 @@ struct rig {
     uint64_t now_ms;
     peer_t *peers;
     link_t *links;
-    peer_t *admin;     /* the one that declares */
-    size_t frames;     /* there before it */
-    bool audits;       /* looks at the books after each turn; default true */
-    uint32_t turns;    /* of the engine */
+    peer_t *admin;       /* the one that declares */
+    size_t frames;       /* there before it */
+    bool audits;         /* looks at the books after each turn; default true */
+    uint32_t turns;      /* of the engine */
     struct rig_log *log; /* rig_log.h; NULL: there is none */
-    char notices[400]; /* the last ones, one a line */
+    char notices[400];   /* the last ones, one a line */
 };
 
 /* -- the rig ----------------------------------------------------------------------------------- */

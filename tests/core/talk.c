@@ -95,7 +95,7 @@ void talk_join (talk_t *talk, const char *name, const zf_dialect_t *dialect)
     find (talk, name)->dialect = dialect;
 }
 
-/* -- turns ------------------------------------------------------------------------------------ */
+/* -- turns ------------------------------------------------------------------------------------- */
 
 static void keep (const zf_effect_t *effect)
 {
@@ -149,7 +149,7 @@ void talk_advance (talk_t *talk, uint64_t ms)
     tick (talk, end);
 }
 
-/* -- saying ----------------------------------------------------------------------------------- */
+/* -- saying ------------------------------------------------------------------------------------ */
 
 static void release (zf_frame_t *frame)
 {
@@ -265,7 +265,7 @@ void talk_detach (talk_t *talk, const char *name)
     talk_turn (talk);
 }
 
-/* -- hearing ---------------------------------------------------------------------------------- */
+/* -- hearing ----------------------------------------------------------------------------------- */
 
 const talk_message_t *talk_take (talk_t *talk, const char *name)
 {

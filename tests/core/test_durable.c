@@ -904,7 +904,8 @@ static void story_is_cut_at_any_entry_and_is_a_story (void **state)
 {
     (void) state;
     static const char *const ends[] = {
-        "r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11", "r0 r3 r4 r5 r6 r7 r8 r9 r10 r11",
+        "r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11",
+        "r0 r3 r4 r5 r6 r7 r8 r9 r10 r11",
         "r3 r4 r5 r6 r7 r8 r9 r10 r11",
     };
     size_t unsynced = 1;

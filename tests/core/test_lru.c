@@ -47,7 +47,7 @@ static void expect_rest (talk_t *talk)
     assert_int_equal (queue->leased, 0);
 }
 
-/* -- requests and replies --------------------------------------------------------------------- */
+/* -- requests and replies ---------------------------------------------------------------------- */
 
 static void req_client_is_served_by_req_worker (void **state)
 {
@@ -145,7 +145,7 @@ static void requests_wait_for_a_worker_and_go_one_at_a_time (void **state)
     talk_expect (talk, "req2", "|B");
 }
 
-/* -- coming and going ------------------------------------------------------------------------- */
+/* -- coming and going -------------------------------------------------------------------------- */
 
 static void pirate_and_balancer_send_each_other_heartbeats (void **state)
 {
@@ -329,7 +329,7 @@ static void idle_client_is_forgotten_and_comes_back (void **state)
     talk_expect (talk, "w", "|req||z");
 }
 
-/* -- wrong answers ---------------------------------------------------------------------------- */
+/* -- wrong answers ----------------------------------------------------------------------------- */
 
 static void answer_to_another_address_is_dropped_and_the_worker_is_ready (void **state)
 {
@@ -407,7 +407,7 @@ static void heartbeat_of_a_plain_worker_is_junk (void **state)
     assert_int_equal (counters (talk)->peer_errors, 1);
 }
 
-/* -- limits ----------------------------------------------------------------------------------- */
+/* -- limits ------------------------------------------------------------------------------------ */
 
 static void too_many_frames_are_refused (void **state)
 {
@@ -447,7 +447,7 @@ static void requests_beyond_the_memory_cap_are_dropped (void **state)
     talk_expect_silence (talk, "w");
 }
 
-/* -- hard times ------------------------------------------------------------------------------- */
+/* -- hard times -------------------------------------------------------------------------------- */
 
 static void converse (talk_t *talk)
 {

@@ -1,7 +1,7 @@
 /* Majordomo as the RFCs have it: what goes in, and what comes out of it, byte for byte. */
 #include "tests/core/majordomo.h"
 
-/* -- requests and replies --------------------------------------------------------------------- */
+/* -- requests and replies ---------------------------------------------------------------------- */
 
 static void mdp1_conversation_is_byte_for_byte_rfc_7 (void **state)
 {
@@ -144,7 +144,7 @@ static void services_are_apart (void **state)
     expect_request (c, "w1", "client", "x");
 }
 
-/* -- across versions -------------------------------------------------------------------------- */
+/* -- across versions --------------------------------------------------------------------------- */
 
 static void client_1_is_served_by_worker_2 (void **state)
 {
@@ -216,7 +216,7 @@ static void part_renews_the_lease (void **state)
     expect_reply (c, "client", "end");
 }
 
-/* -- the management interface ----------------------------------------------------------------- */
+/* -- the management interface ------------------------------------------------------------------ */
 
 static void mmi (case_t *c, const char *service, const char *body, const char *code)
 {
@@ -260,7 +260,7 @@ static void other_mmi_services_are_501 (void **state)
     assert_int_equal (c->counters->peer_errors, 0);
 }
 
-/* -- coming and going ------------------------------------------------------------------------- */
+/* -- coming and going -------------------------------------------------------------------------- */
 
 static void worker_is_sent_heartbeats (void **state)
 {

@@ -5,7 +5,7 @@
 
 #define UUID "0123456789abcdef"
 
-/* -- a native peer ---------------------------------------------------------------------------- */
+/* -- a native peer ----------------------------------------------------------------------------- */
 
 static void say_control (case_t *c, const char *peer, zf_writer_t *control, zf_bytes_t batch)
 {
@@ -143,7 +143,7 @@ static void expect_native_reply (case_t *c, const char *peer, uint64_t number, b
     assert_true (zf_bytes_equal (record.body, zf_bytes_of (body)));
 }
 
-/* -- native workers --------------------------------------------------------------------------- */
+/* -- native workers ---------------------------------------------------------------------------- */
 
 static void native_worker_answers_a_majordomo_client (void **state)
 {
@@ -193,7 +193,7 @@ static void ack_of_a_native_worker_is_an_empty_reply (void **state)
     expect_reply (c, "client", "");
 }
 
-/* -- native clients --------------------------------------------------------------------------- */
+/* -- native clients ---------------------------------------------------------------------------- */
 
 static void native_client_is_served_under_its_uuid (void **state)
 {

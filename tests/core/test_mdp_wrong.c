@@ -14,7 +14,7 @@ static void expect_service_for_others (case_t *c)
     talk_expect (c->talk, "good client", "%sgood|yes", c->v->reply);
 }
 
-/* -- workers ---------------------------------------------------------------------------------- */
+/* -- workers ----------------------------------------------------------------------------------- */
 
 /* A worker that is ready says this, is expelled, and its request goes to another. */
 static void expect_worker_expelled_for (case_t *c, const char *command)
@@ -178,7 +178,7 @@ static void reply_that_is_too_large_is_refused (void **state)
     expect_reply (c, "client", frames);
 }
 
-/* -- replies that nobody waits for ------------------------------------------------------------ */
+/* -- replies that nobody waits for ------------------------------------------------------------- */
 
 static void reply_to_another_address_is_stale_and_the_right_one_still_counts (void **state)
 {
@@ -263,7 +263,7 @@ static void late_part_is_stale_and_the_worker_stays_busy (void **state)
     expect_request (c, "w", "client", "x");
 }
 
-/* -- requests that come to nothing ------------------------------------------------------------ */
+/* -- requests that come to nothing ------------------------------------------------------------- */
 
 static void request_that_nobody_serves_expires_in_silence (void **state)
 {
@@ -341,7 +341,7 @@ static void request_to_a_full_queue_is_dropped (void **state)
     talk_expect_silence (c->talk, "w");
 }
 
-/* -- clients ---------------------------------------------------------------------------------- */
+/* -- clients ----------------------------------------------------------------------------------- */
 
 static void malformed_requests_are_dropped (void **state)
 {
@@ -428,7 +428,7 @@ static void client_that_becomes_something_else_starts_anew (void **state)
     expect_request (c, "peer", "client", "y");
 }
 
-/* -- hard times ------------------------------------------------------------------------------- */
+/* -- hard times -------------------------------------------------------------------------------- */
 
 static void converse (case_t *c)
 {

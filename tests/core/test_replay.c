@@ -90,8 +90,8 @@ static void numbers (script_t *script, unsigned number, const uint64_t *values, 
         zf_mp_put_uint (w, values[i]);
 }
 
-#define NUMBERS(script, number, ...)                                      \
-    numbers (script, number, (const uint64_t[]){__VA_ARGS__},             \
+#define NUMBERS(script, number, ...)                          \
+    numbers (script, number, (const uint64_t[]){__VA_ARGS__}, \
              sizeof (const uint64_t[]){__VA_ARGS__} / sizeof (uint64_t))
 
 static void queue_op (script_t *script, uint64_t number, const char *name)
@@ -202,7 +202,8 @@ static script_t sound_script (void)
 
 static zf_bytes_t bytes_of (const script_t *script, size_t from, size_t to)
 {
-    return zf_bytes (script->w.data + script->starts[from], script->starts[to] - script->starts[from]);
+    return zf_bytes (script->w.data + script->starts[from],
+                     script->starts[to] - script->starts[from]);
 }
 
 /* The last operation of the script must be refused, in words; those before it are sound. */
@@ -413,10 +414,11 @@ static void carry_that_makes_no_sense_is_corrupt (void **state)
         uint64_t first, count, pairs[4];
         size_t n;
     } cases[] = {
-        {10, 0, {0, 3}, 2},       {10, 6, {0, 3}, 0},       {10, 6, {0, 3, 5}, 3},
-        {10, 6, {3, 3}, 2},       {10, 6, {3, 2}, 2},       {10, 6, {2, 4, 3, 5}, 4},
-        {10, 6, {0, 7}, 2},       {10, 6, {0, 4}, 2},       {10, 1 << 21, {0, 3}, 2},
-        {UINT64_C (1) << 60, 6, {0, 3}, 2},
+        {10, 0, {0, 3}, 2},       {10, 6, {0, 3}, 0},
+        {10, 6, {0, 3, 5}, 3},    {10, 6, {3, 3}, 2},
+        {10, 6, {3, 2}, 2},       {10, 6, {2, 4, 3, 5}, 4},
+        {10, 6, {0, 7}, 2},       {10, 6, {0, 4}, 2},
+        {10, 1 << 21, {0, 3}, 2}, {UINT64_C (1) << 60, 6, {0, 3}, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         script_t script = {.count = 0};

@@ -1,5 +1,5 @@
-/* What reviews found of the engine's log and memory when there is much: one case for each bug, which
- * failed before its fix. */
+/* What reviews found of the engine's log and memory when there is much: one case for each bug,
+ * which failed before its fix. */
 #include "tests/core/rig_log.h"
 
 #include <time.h>
@@ -222,8 +222,8 @@ static void records_that_go_before_they_are_read_do_not_end_all_reading (void **
 
 #define CHUNKS 20000
 
-/* Each record in a chunk of its own, for requests between them are not in the log; a worker gets and
- * acknowledges them. Returns how many entries hold the records themselves. */
+/* Each record in a chunk of its own, for requests between them are not in the log; a worker gets
+ * and acknowledges them. Returns how many entries hold the records themselves. */
 static size_t spread_out (rig_t *rig)
 {
     peer_t *p = rig_peer (rig, "p");

@@ -39,11 +39,11 @@ typedef struct {
     uint64_t atomic[PEERS];
     range_t ranges[PEERS][RANGES];
     uint32_t range_count[PEERS];
-    uint32_t bodies; /* a number for each record */
+    uint32_t bodies;                   /* a number for each record */
     uint64_t carried, spilled, loaded; /* chunks, before the last crash */
 } life_t;
 
-static const char *const names[QUEUES] = {"plain", "levels", "keys", "short",
+static const char *const names[QUEUES] = {"plain", "levels", "keys",  "short",
                                           "tight", "once",   "memory"};
 
 static uint32_t below (life_t *life, uint32_t n)
@@ -72,7 +72,8 @@ static zf_policy_t policy_of (life_t *life, uint32_t queue)
     policy.overflow = (zf_overflow_t) below (life, 3);
     policy.durable = queue == 6 ? ZF_DURABLE_NO : ZF_DURABLE_AUTO;
     if (queue == 5)
-        snprintf (policy.dead_letter, sizeof policy.dead_letter, "%s", one_in (life, 2) ? "-" : "lost");
+        snprintf (policy.dead_letter, sizeof policy.dead_letter, "%s",
+                  one_in (life, 2) ? "-" : "lost");
     return policy;
 }
 
@@ -134,8 +135,8 @@ static void post (life_t *life)
     uint64_t first = life->last[who][queue] + 1;
     bool bulk = one_in (life, 8);
     uint32_t count = bulk ? 90 + below (life, 60) : 1 + below (life, 8);
-    zf_frame_t *batch = bulk ? wire_bulk (first, count, life->plan->bulk_size)
-                             : small_batch (life, first, count);
+    zf_frame_t *batch =
+        bulk ? wire_bulk (first, count, life->plan->bulk_size) : small_batch (life, first, count);
     life->last[who][queue] += count;
     if (one_in (life, 4))
         life->low[who][queue] = first;

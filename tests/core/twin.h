@@ -6,7 +6,8 @@
 
 #include "tests/core/rig_log.h"
 
-/* Fails if it is not; to be called from rig_log's on_entry, when all that was decided is written. */
+/* Fails if it is not; to be called from rig_log's on_entry, when all that was decided is
+ * written. */
 void twin_check (rig_t *rig);
 
 #endif

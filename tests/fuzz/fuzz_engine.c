@@ -245,10 +245,9 @@ static void say_raw (play_t *play)
 
 typedef void event_fn (play_t *play);
 
-static event_fn *const events[] = {join,     detach,  wait,      post,    post,    request,
-                                   consume,  settle,  settle,    answer,  declare, look,
-                                   say_bare, say_raw, post_many, consume, wait,   sync,
-                                   sync,     die};
+static event_fn *const events[] = {join,      detach,  wait,   post,    post, request,  consume,
+                                   settle,    settle,  answer, declare, look, say_bare, say_raw,
+                                   post_many, consume, wait,   sync,    sync, die};
 
 static void step (play_t *play)
 {

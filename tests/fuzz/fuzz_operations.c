@@ -1,7 +1,7 @@
 /* Entries of a broker's log: any bytes read back into queues, and a life with what came of them.
  *
- * The input is entries, each behind two bytes that say how long it is. Checksums of batches are made
- * right first, or nothing would come past them. */
+ * The input is entries, each behind two bytes that say how long it is. Checksums of batches are
+ * made right first, or nothing would come past them. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/world.h"
 

@@ -1,6 +1,9 @@
 /* Links between brokers: all records, each once, in order, whatever is in the way. */
 #include "tests/patterns/link_stage.h"
 
+#include "core/native.h"
+#include <zmq.h>
+
 /* -- records ----------------------------------------------------------------------------------- */
 
 static void records_travel_in_order_and_leave_the_source (void **state)
@@ -503,6 +506,27 @@ static void second_link_waits_for_the_first (void **state)
     take_numbers (open_worker (to, "elsewhere", 0), 101, 200);
 }
 
+static void same_link_twice_leaves_the_first_in_peace (void **state)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 0);
+    zf_device_t *first = start_link (from, to);
+    post_numbers (client, "jobs", 1, 1);
+    take_numbers (worker, 1, 1);
+    const char *endpoint = endpoint_of (to);
+    zf_link_options_t options = link_options (endpoint_of (from), "jobs", &endpoint);
+    options.backoff_min_ms = options.backoff_max_ms = 60000;
+    zf_device_t *second = start_link_with (&options);
+    AWAIT (figure (second, "restarts") == 1);
+    uint64_t looks = figure (first, "looks");
+    AWAIT (figure (first, "looks") > looks + 3);
+    assert_true (figure (first, "restarts") <= 2);
+    assert_int_equal (figure (second, "restarts"), 1);
+    post_numbers (client, "jobs", 2, 100);
+    take_numbers (worker, 2, 100);
+}
+
 static void queue_with_priorities_is_refused_by_the_source (void **state)
 {
     zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
@@ -575,6 +599,63 @@ static void loop_whose_links_start_at_once_is_refused (void **state)
     AWAIT (any_refused (all, 3));
 }
 
+/* A feeder of the queue whose path has so many queues with names of so many bytes. */
+static void feed_with_path (zf_socket_t *feeder, const zf_device_t *broker, size_t nodes,
+                            size_t name_size)
+{
+    char name[ZF_NAME_MAX];
+    zf_writer_t w = {0};
+    static const uint8_t identity[ZF_UUID_BYTES] = "a feeder";
+    memset (name, 'n', sizeof name);
+    assert_int_equal (zf_socket_dealer (feeder, 1u << 20, NULL), 0);
+    assert_int_equal (zf_socket_connect (feeder, endpoint_of (broker), NULL), 0);
+    zf_control (&w, ZF_CMD_HELLO, 4);
+    zf_mp_put_uint (&w, ZF_NATIVE_VERSION);
+    zf_mp_put_bin (&w, zf_bytes (identity, sizeof identity));
+    zf_mp_put_map (&w, 0);
+    zf_mp_put_uint (&w, 0); /* behind what is read */
+    assert_int_equal (zmq_send (feeder->raw, w.data, w.size, 0), w.size);
+    w.size = 0;
+    zf_control (&w, ZF_CMD_LINK, 3);
+    zf_mp_put_str (&w, zf_bytes_of ("jobs"));
+    zf_mp_put_array (&w, 2 * nodes);
+    for (size_t i = 0; i < nodes; i++) {
+        zf_mp_put_bin (&w, zf_bytes (identity, sizeof identity));
+        zf_mp_put_str (&w, zf_bytes (name, name_size));
+    }
+    assert_int_equal (zmq_send (feeder->raw, w.data, w.size, 0), w.size);
+    zf_writer_free (&w);
+}
+
+/* Records go on from a queue that more queues feed than can be told of. */
+static void expect_forwarded (size_t nodes, size_t name_size)
+{
+    zf_device_t *from = start_broker (NULL), *to = start_broker (NULL);
+    zf_client_t *client = open_client (from);
+    zf_worker_t *worker = open_worker (to, "jobs", 0);
+    zf_socket_t feeder;
+    zf_device_t *link = start_link (from, to);
+    post_numbers (client, "jobs", 1, 10);
+    take_numbers (worker, 1, 10);
+    feed_with_path (&feeder, from, nodes, name_size);
+    uint64_t looks = figure (link, "looks");
+    AWAIT (figure (link, "looks") > looks + 1); /* it has seen the new path, and told it */
+    post_numbers (client, "jobs", 11, 20);
+    take_numbers (worker, 11, 20);
+    assert_int_equal (figure (link, "restarts"), 0);
+    zf_socket_close (&feeder);
+}
+
+static void queue_that_very_many_feed_is_forwarded (void **state)
+{
+    expect_forwarded (1024, 8);
+}
+
+static void queue_fed_by_very_long_names_is_forwarded (void **state)
+{
+    expect_forwarded (240, 253); /* it just fits a frame; with the queue itself no more */
+}
+
 static void options_out_of_range_are_refused (void **state)
 {
     const char *to = "tcp://127.0.0.1:1";
@@ -626,11 +707,14 @@ int main (void)
         LINK_CASE (next_endpoint_of_the_target_is_tried),
         LINK_CASE (all_at_once_loses_and_repeats_nothing),
         LINK_CASE (second_link_waits_for_the_first),
+        LINK_CASE (same_link_twice_leaves_the_first_in_peace),
         LINK_CASE (queue_with_priorities_is_refused_by_the_source),
         LINK_CASE (link_of_a_queue_to_itself_is_refused),
         LINK_CASE (loop_of_two_links_is_refused),
         LINK_CASE (loop_of_three_links_is_refused),
         LINK_CASE (loop_whose_links_start_at_once_is_refused),
+        LINK_CASE (queue_that_very_many_feed_is_forwarded),
+        LINK_CASE (queue_fed_by_very_long_names_is_forwarded),
         LINK_CASE (options_out_of_range_are_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -352,10 +352,46 @@ static void one_id_is_taken_once (void **state)
     assert_int_equal (look_at (client, "jobs").duplicates, 1);
 }
 
+/* Posts from inside of a callback, with properties, while the other waits for room. */
+static zf_client_t *auditor;
+
+static void post_audit (void *arg, const char *queue, uint64_t first, uint64_t count, int code)
+{
+    (void) arg;
+    (void) queue;
+    (void) first;
+    (void) count;
+    (void) code;
+    zf_props_t props;
+    zf_props_defaults (&props);
+    props.id = (zf_bytes_t){"same", 4};
+    if (auditor != NULL)
+        zf_client_try_post (auditor, "audit", "a", 1, &props, NULL, NULL);
+}
+
+static void post_without_properties_has_none_whatever_others_post (void **state)
+{
+    zf_device_t *broker = start_broker (NULL);
+    const char *endpoint = endpoint_of (broker);
+    zf_client_options_t options;
+    zf_client_defaults (&options);
+    options.endpoints = &endpoint;
+    options.timeout_ms = PATIENCE_MS;
+    options.window_bytes = 2000;
+    options.on_confirm = post_audit;
+    zf_client_t *client = auditor = open_client_with (&options);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal (post_async (client, "jobs", "plain"), 0);
+    auditor = NULL;
+    assert_int_equal (zf_client_flush (client, PATIENCE_MS, &stage.err), 0);
+    assert_int_equal (look_at (client, "jobs").length, 5000);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         CASE (confirmed_post_is_in_the_queue),
+        CASE (post_without_properties_has_none_whatever_others_post),
         CASE (empty_body_travels),
         CASE (stream_of_posts_is_confirmed_in_order),
         CASE (try_post_does_not_wait_for_the_window),

@@ -259,8 +259,8 @@ static void check_timers (sim_t *sim, uint64_t expected)
 void audit (sim_t *sim)
 {
     const zf_engine_t *engine = sim->engine;
-    uint64_t timers = check_sessions (sim) + (engine->atomics_timer.slot != 0) +
-                      (engine->load_timer.slot != 0);
+    uint64_t timers =
+        check_sessions (sim) + (engine->atomics_timer.slot != 0) + (engine->load_timer.slot != 0);
     uint64_t bytes = 0;
     uint64_t dead_bytes = 0;
     uint64_t extra = 0;

@@ -118,8 +118,8 @@ void disk_commit (sim_t *sim)
     free (parts);
     zf_engine_committed (sim->engine);
     if (zf_engine_trim (sim->engine, &lsn))
-        disk->wal->trim (disk->wal, sim->plant != NULL && sim->plant->greedy ? stats_of (sim).durable
-                                                                             : lsn);
+        disk->wal->trim (disk->wal,
+                         sim->plant != NULL && sim->plant->greedy ? stats_of (sim).durable : lsn);
     while (zf_engine_load (sim->engine, &wanted))
         disk->wal->read (disk->wal, wanted.lsn, wanted.offset, wanted.size, wanted.tag);
     if (stats_of (sim).next > stats_of (sim).durable)

@@ -13,7 +13,9 @@ const plant_t plants[] = {
     {.name = "queues are not written down", .op = ZF_OP_QUEUE},
     {.name = "refusals are not written down", .forgetful = true},
     {.name = "what lies back is not carried", .op = ZF_OP_CARRY},
-    {.name = "what lies back is carried without its state", .op = ZF_OP_STATE, .after = ZF_OP_CARRY},
+    {.name = "what lies back is carried without its state",
+     .op = ZF_OP_STATE,
+     .after = ZF_OP_CARRY},
     {.name = "what is still needed is trimmed", .greedy = true},
     {.name = "operations are written in another order", .turned = true},
 };

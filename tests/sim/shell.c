@@ -96,8 +96,8 @@ static void input (conn_t *conn, zf_frame_t **frames, size_t count)
 {
     sim_t *sim = conn->sim;
     if (sim->ledger != NULL) {
-        zf_bytes_t body = count > 1 ? zf_bytes (frames[1]->data, frames[1]->size)
-                                    : zf_bytes (NULL, 0);
+        zf_bytes_t body =
+            count > 1 ? zf_bytes (frames[1]->data, frames[1]->size) : zf_bytes (NULL, 0);
         ledger_input (sim, conn->session, zf_bytes (frames[0]->data, frames[0]->size), body);
         zf_engine_input (conn->session, frames, count);
         return;

@@ -157,8 +157,8 @@ int sim_run (const sim_options_t *options)
         return 1;
     if (options->verbose)
         fprintf (stderr,
-                 "seed %" PRIu64 ": %" PRIu64 " turns, %zu records, %" PRIu64
-                 " taken, %" PRIu64 " crashes\n",
+                 "seed %" PRIu64 ": %" PRIu64 " turns, %zu records, %" PRIu64 " taken, %" PRIu64
+                 " crashes\n",
                  sim->seed, sim->turn, sim->record_count, sim->taken, sim->crashes);
     free_all (sim);
     free (sim);

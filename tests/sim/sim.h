@@ -89,11 +89,11 @@ struct sim {
     identity_t *identities; /* all that ever were, latest first */
     record_t **records;     /* by serial */
     size_t record_count, record_room;
-    vec_t leased;   /* serials of records at workers, as the book has it */
-    uint32_t epoch; /* of the walk: marks what it has seen */
-    uint64_t taken; /* records queued so far */
-    disk_t *disk;     /* NULL: nothing is durable, and the broker does not die */
-    ledger_t *ledger; /* then kept instead of the book */
+    vec_t leased;              /* serials of records at workers, as the book has it */
+    uint32_t epoch;            /* of the walk: marks what it has seen */
+    uint64_t taken;            /* records queued so far */
+    disk_t *disk;              /* NULL: nothing is durable, and the broker does not die */
+    ledger_t *ledger;          /* then kept instead of the book */
     const struct plant *plant; /* a bug to be found; NULL: none */
     death_t dying;             /* when it does so in the next turn */
     uint64_t crashes;          /* so far */
@@ -104,8 +104,8 @@ struct sim {
 typedef struct {
     uint64_t seed;
     bool verbose;
-    bool quiet;    /* a failure is not told */
-    bool durable;  /* the broker has a disk, and dies now and then */
+    bool quiet;   /* a failure is not told */
+    bool durable; /* the broker has a disk, and dies now and then */
     const struct plant *plant;
 } sim_options_t;
 
