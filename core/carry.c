@@ -69,10 +69,12 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
         return ZF_E_FULL;
     uint32_t size = chunk->size;
     uint64_t pinned = log->pinned;
-    if (zf_log_pack (log, chunk) != 0 || !zf_store_ready (engine, chunk->count * 10))
+    if (zf_log_pack (log, chunk) != 0)
         return ZF_E_NOMEM;
     engine->overhead -= pinned - log->pinned;
     store->resident_bytes -= size - chunk->size;
+    if (!zf_store_ready (engine, chunk->count * 10))
+        return ZF_E_NOMEM;
     zf_store_mark_t mark = zf_store_mark (engine);
     zf_writer_t *w = zf_store_begin (engine, ZF_OP_CARRY, 8);
     zf_mp_put_uint (w, queue->number);

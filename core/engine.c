@@ -121,16 +121,19 @@ static void raise_floor (const zf_queue_t *queue)
     }
 }
 
+uint64_t zf_engine_new_ids (const zf_engine_t *engine)
+{
+    return (engine->now_ms << TIME_SHIFT) & ID_MASK;
+}
+
 /* For links, which number records by their ids: a queue that is made anew goes on where another
  * ended, and one that no log remembers where none was in an earlier run. */
 static void lift_ids (zf_queue_t *queue)
 {
     const zf_engine_t *engine = queue->engine;
-    uint64_t floor = engine->ids_floor;
-    if (engine->store.on && !queue->is_durable && floor < engine->now_ms << TIME_SHIFT)
-        floor = engine->now_ms << TIME_SHIFT;
-    for (uint32_t i = 0; floor > 0 && i < queue->policy.priorities; i++)
-        zf_log_skip (&queue->lanes[i].log, (uint64_t) i << ZF_LANE_SHIFT | (floor & ID_MASK));
+    zf_queue_lift_ids (queue, engine->ids_floor);
+    if (engine->store.on && !queue->is_durable)
+        zf_queue_lift_ids (queue, zf_engine_new_ids (engine));
 }
 
 void zf_engine_forget_queue (zf_queue_t *queue)

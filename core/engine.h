@@ -297,6 +297,9 @@ void zf_engine_forget_queue (zf_queue_t *queue);
 int zf_engine_number_queue (zf_queue_t *queue, bool durable);
 void zf_engine_unnumber_queue (zf_queue_t *queue);
 
+/* Ids that no record can have had before now, whatever was lost. */
+uint64_t zf_engine_new_ids (const zf_engine_t *engine);
+
 /* Who the broker is to links: its log, or, without one, this run. */
 const uint8_t *zf_engine_source (const zf_engine_t *engine);
 

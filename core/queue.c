@@ -251,8 +251,8 @@ void zf_queue_count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes, boo
     zf_engine_touch (queue);
 }
 
-/* Takes back the record that was queued last in the lane. */
-static void take_back (zf_queue_t *queue, zf_lane_t *lane)
+/* Takes back the record that was queued last in the lane; written: it was written down, too. */
+static void take_back (zf_queue_t *queue, zf_lane_t *lane, bool written)
 {
     zf_chunk_t *chunk = lane->log.head->prev;
     uint32_t at = chunk->count - 1;
@@ -265,7 +265,7 @@ static void take_back (zf_queue_t *queue, zf_lane_t *lane)
     if (note != NULL)
         zf_note_free (queue, note);
     uint32_t size = zf_chunk_size (chunk, at, 1);
-    bool stored = chunk->owner != NULL;
+    bool stored = written && chunk->owner != NULL;
     if (stored && chunk->live == 1)
         zf_store_leave (queue->engine, chunk);
     else if (stored)
@@ -298,7 +298,7 @@ void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MA
             const zf_chunk_t *chunk = lane->log.head->prev;
             zf_record_t record = zf_chunk_record (chunk, chunk->count - 1);
             forget_id (queue, &record);
-            take_back (queue, lane);
+            take_back (queue, lane, true);
         }
     }
 }
@@ -334,7 +334,7 @@ static int keep_record (zf_queue_t *queue, uint8_t number_of_lane, zf_bytes_t en
     if (rc == 0 && lane->log.logged)
         rc = zf_store_record (queue, place.chunk, encoded);
     if (rc != 0)
-        take_back (queue, lane);
+        take_back (queue, lane, false);
     return rc;
 }
 
@@ -369,6 +369,15 @@ static void close_old_chunks (zf_queue_t *queue)
         zf_log_t *log = &queue->lanes[i].log;
         if (log->head != NULL && log->head->prev->oldest_ms + spread < queue->engine->now_ms)
             log->closed = true;
+    }
+}
+
+void zf_queue_lift_ids (zf_queue_t *queue, uint64_t floor)
+{
+    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+        uint64_t first = (uint64_t) i << ZF_LANE_SHIFT | floor;
+        if (first > queue->lanes[i].log.next)
+            zf_log_skip (&queue->lanes[i].log, first);
     }
 }
 
@@ -573,6 +582,8 @@ uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uin
             *code = ZF_E_TOO_BIG;
         if (*code != 0 || start == end)
             break;
+        if (room > 0) /* a duplicate takes none of it: there may be more */
+            continue;
         if (queue->policy.overflow != ZF_OVERFLOW_DROP_OLDEST || !zf_queue_drop_oldest (queue))
             break;
     }

@@ -192,6 +192,9 @@ void zf_queue_count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes, boo
 /* Puts a record of the log on disk back into its lane. Returns 0, ZF_E_PROTO, ZF_E_NOMEM. */
 int zf_queue_restore (zf_queue_t *queue, uint8_t lane, zf_bytes_t encoded);
 
+/* Ids of records to come are not below the floor, whatever their level. */
+void zf_queue_lift_ids (zf_queue_t *queue, uint64_t floor);
+
 /* Queues one encoded record that nobody numbered (dead letters). Returns 0 or ZF_E_NOMEM. */
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded);
 

@@ -8,9 +8,7 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define IDS_SKIPPED (UINT64_C (1) << 24) /* more than could be handed out and not be durable */
-#define SKIPS       256                  /* different ones */
-#define TIME_MAX    (UINT64_C (1) << 48) /* ms: the year 10889 */
+#define TIME_MAX (UINT64_C (1) << 48) /* ms: the year 10889 */
 
 typedef struct {
     zf_engine_t *engine;
@@ -696,16 +694,6 @@ static void settle_down (zf_queue_t *queue, zf_group_t *group)
     }
 }
 
-/* Records that were handed out may have been lost with the power: if their ids came again, a link
- * would take the new ones for the old. */
-static void skip_ids (zf_queue_t *queue)
-{
-    /* Not the same twice: how far we skip is not durable either, if we die again soon. */
-    uint64_t skip = IDS_SKIPPED * (1 + queue->engine->now_ms % SKIPS);
-    for (uint32_t i = 0; i < queue->policy.priorities; i++)
-        zf_log_skip (&queue->lanes[i].log, queue->lanes[i].log.next + skip);
-}
-
 void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t next, bool closed)
 {
     zf_store_t *store = &engine->store;
@@ -722,8 +710,8 @@ void zf_engine_recovered (zf_engine_t *engine, const uint8_t *uuid, uint64_t nex
             settle_down (queue, &queue->lanes[i].group);
         DL_FOREACH (queue->producers.order, producer)
             producer->seen_ms = engine->now_ms;
-        if (!closed)
-            skip_ids (queue);
+        if (!closed) /* records that were handed out may have been lost with the power */
+            zf_queue_lift_ids (queue, zf_engine_new_ids (engine));
         zf_queue_expire (queue);
         zf_queue_chores (queue);
         zf_engine_touch (queue);

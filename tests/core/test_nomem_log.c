@@ -54,7 +54,7 @@ static void read_confirms (scene_t *scene)
     peer_forget_letters (scene->p);
 }
 
-/* Settles what has come: one is acknowledged, one given back, one refused, one kept. */
+/* Settles what has come: one is acknowledged, one given back once, one refused, one kept. */
 static void work (scene_t *scene)
 {
     while (scene->w->inbox != NULL) {
@@ -71,11 +71,12 @@ static void work (scene_t *scene)
         uint64_t number = number_of (record.body);
         uint64_t first, count;
         take_batch (scene->w, &first, &count);
+        bool again = scene->delivered[number];
         scene->delivered[number] = true;
         scene->settled[number] = number % 4 == 0 || number % 4 == 2;
         if (number % 4 == 0) {
             peer_settle (scene->w, ZF_CMD_ACK, "jobs", first, 1);
-        } else if (number % 4 == 1) {
+        } else if (number % 4 == 1 && !again) {
             peer_settle (scene->w, ZF_CMD_RELEASE, "jobs", first, 1);
         } else if (number % 4 == 2) {
             zf_writer_t w = wire_control (ZF_CMD_REJECT, 4);
@@ -214,7 +215,8 @@ static bool read_back (const rig_t *rig)
         zf_engine_recovered (engine, uuid, log->shelf[log->count - 1].lsn + 65536, false);
         audit_engine (engine);
     } else {
-        assert_int_equal (rc, ZF_E_NOMEM);
+        if (rc != ZF_E_NOMEM)
+            fail_msg ("%d: %s", rc, err.text);
         assert_non_null (strstr (err.text, "out of memory"));
     }
     alloc_leave ();

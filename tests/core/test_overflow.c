@@ -110,6 +110,27 @@ static void backpressure_drops_what_its_producer_parked_when_it_goes (void **sta
     assert_int_equal (rig_info (rig, "jobs").duplicates, 1);
 }
 
+static void backpressure_goes_on_behind_duplicates (void **state)
+{
+    rig_t *rig = *state;
+    zf_policy_t policy = capped (1, 0, ZF_OVERFLOW_BACKPRESSURE);
+    policy.dedup_window_ms = 10000;
+    rig_declare (rig, "jobs", &policy);
+    peer_t *p = rig_peer (rig, "p");
+    zf_props_t props;
+    zf_props_defaults (&props);
+    props.id = zf_bytes_of ("order-1");
+    peer_post_props (p, "jobs", "a", &props);
+    assert_confirmed (p, "jobs", 1, 1);
+    peer_post_props (p, "jobs", "b c", &props); /* they wait for room, of which they need none */
+    assert_silence (p);
+    peer_t *w = rig_worker (rig, "w", "jobs", 1);
+    assert_delivered (w, "jobs", "a", 1);
+    peer_ack (w, "jobs", "a");
+    assert_confirmed (p, "jobs", 2, 2);
+    assert_int_equal (rig_info (rig, "jobs").parked, 0);
+}
+
 static void producer_that_passes_its_window_is_ended (void **state)
 {
     rig_t *rig = *state;
@@ -508,6 +529,7 @@ int main (void)
         TEST (backpressure_by_bytes),
         TEST (backpressure_goes_on_when_the_cap_is_raised),
         TEST (backpressure_drops_what_its_producer_parked_when_it_goes),
+        TEST (backpressure_goes_on_behind_duplicates),
         TEST (producer_that_passes_its_window_is_ended),
         cmocka_unit_test (memory_of_all_queues_is_one_cap),
         cmocka_unit_test (records_that_stay_do_not_keep_more_than_memory_allows),

@@ -128,6 +128,16 @@ static void record_that_fits_no_message_is_reported_and_left_out (void **state)
     assert_null (line.loads);
 }
 
+static void record_that_fits_no_message_is_never_known_to_the_target (void **state)
+{
+    static const size_t sizes[] = {10, 2000, 20, 30};
+    (void) state;
+    assert_int_equal (take_batch (1, batch (sizes, 4), gate (3, 1024, 65536)), 0);
+    assert_int_equal (refused_count, 1);
+    assert_int_equal (refused[0], 2);
+    expect_load (4, 1, 3);
+}
+
 static void part_of_a_batch_is_settled (void **state)
 {
     (void) state;
@@ -185,6 +195,7 @@ int main (void)
         PIPE_CASE (batch_is_cut_to_the_targets_limit),
         PIPE_CASE (batch_is_cut_to_the_window),
         PIPE_CASE (record_that_fits_no_message_is_reported_and_left_out),
+        PIPE_CASE (record_that_fits_no_message_is_never_known_to_the_target),
         PIPE_CASE (part_of_a_batch_is_settled),
         PIPE_CASE (outcome_of_what_was_not_sent_is_wrong),
         PIPE_CASE (deliveries_only_go_up),
