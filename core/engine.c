@@ -250,7 +250,11 @@ zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_
     if (queue != NULL) /* only now it is known what it is called */
         return rename_queue (queue, name) ? queue : NULL;
     queue = make_queue (engine, name);
-    if (queue == NULL || set_number (queue, number) != 0)
+    if (queue != NULL && set_number (queue, number) != 0) {
+        zf_engine_forget_queue (queue);
+        return NULL;
+    }
+    if (queue == NULL)
         return NULL;
     queue->is_durable = true;
     return queue;

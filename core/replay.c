@@ -102,8 +102,9 @@ static bool on_queue (replay_t *at, zf_reader_t *r)
         policy.priorities = queue->policy.priorities;
         policy.ordered = queue->policy.ordered;
     }
-    if (zf_queue_set_policy (queue, &policy) != 0)
-        return false;
+    int rc = zf_queue_set_policy (queue, &policy);
+    if (rc != 0)
+        return rc == ZF_E_NOMEM && no_memory (at);
     queue->declared = zf_mp_bool (r);
     set_dead (queue, zf_mp_bool (r));
     queue->lsn = at->lsn;
@@ -455,8 +456,7 @@ static bool on_expires (replay_t *at, zf_reader_t *r)
     zf_note_t *note = zf_chunk_note (place.chunk, place.at);
     if (note == NULL || !note->own_ttl)
         return false;
-    zf_timers_set (&at->engine->timers, &note->timer, due_ms);
-    return true;
+    return zf_timers_set (&at->engine->timers, &note->timer, due_ms) == 0 || no_memory (at);
 }
 
 /* -- carried records --------------------------------------------------------------------------- */

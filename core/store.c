@@ -403,7 +403,7 @@ void zf_engine_committed (zf_engine_t *engine)
 bool zf_engine_trim (zf_engine_t *engine, uint64_t *lsn)
 {
     zf_store_t *store = &engine->store;
-    if (store->trim_to == 0)
+    if (store->trim_to == 0 || store->failed) /* what was carried out of there may not be written */
         return false;
     *lsn = store->trimmed = store->trim_to;
     store->trim_to = 0;
@@ -487,7 +487,9 @@ static void say_next (zf_store_t *store, int code)
         const zf_held_t *next = &store->held[store->held_first];
         if (store->held_count == 0 || next->session != held.session || next->say != held.say ||
             next->queue != held.queue || held.queue == NULL || next->code != held.code ||
-            next->first != held.first + held.count || (code == 0 && next->lsn >= store->durable))
+            next->first != held.first + held.count ||
+            held.count + next->count > ZF_BATCH_RECORDS_MAX ||
+            (code == 0 && next->lsn >= store->durable))
             break;
         held.count += next->count;
     } while (true);

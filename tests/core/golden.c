@@ -10,14 +10,14 @@ static void give_up (const char *what, const char *where)
     exit (1);
 }
 
-/* tests/golden/native.txt, found from where this source is. */
-static FILE *open_file (void)
+/* A file of tests/golden, found from where this source is. */
+static FILE *open_file (const char *name)
 {
     char path[4096] = __FILE__;
     char *end = strstr (path, "core/golden.c");
     if (end == NULL)
         give_up ("can't tell where they are", path);
-    snprintf (end, sizeof path - (size_t) (end - path), "golden/native.txt");
+    snprintf (end, sizeof path - (size_t) (end - path), "golden/%s", name);
     FILE *file = fopen (path, "r");
     if (file == NULL)
         give_up ("can't open", path);
@@ -58,6 +58,12 @@ static void begin_vector (golden_set_t *set, const char *line)
     memcpy (vector->name, line + 1, size);
 }
 
+static void read_to (golden_t *vector, const char *text)
+{
+    vector->to_broker = strcmp (text, "broker\n") == 0;
+    vector->written = strcmp (text, "written\n") == 0;
+}
+
 static void read_line (golden_set_t *set, const char *line)
 {
     golden_t *vector = set->count > 0 ? &set->vectors[set->count - 1] : NULL;
@@ -68,7 +74,9 @@ static void read_line (golden_set_t *set, const char *line)
     else if (vector == NULL)
         give_up ("no [name] before", line);
     else if (strncmp (line, "to: ", 4) == 0)
-        vector->to_broker = strcmp (line, "to: broker\n") == 0;
+        read_to (vector, line + 4);
+    else if (strncmp (line, "entry: ", 7) == 0)
+        read_hex (line + 7, &vector->frame);
     else if (strncmp (line, "control: ", 9) == 0)
         read_hex (line + 9, &vector->frame);
     else if (strncmp (line, "batch: ", 7) == 0)
@@ -79,8 +87,13 @@ static void read_line (golden_set_t *set, const char *line)
 
 void golden_read (golden_set_t *set)
 {
+    golden_read_from (set, "native.txt");
+}
+
+void golden_read_from (golden_set_t *set, const char *name)
+{
     static char line[8192];
-    FILE *file = open_file ();
+    FILE *file = open_file (name);
     set->count = 0;
     while (fgets (line, sizeof line, file) != NULL)
         read_line (set, line);

@@ -242,6 +242,7 @@ static void sound_operations_make_a_queue (void **state)
 static void operation_cut_off_anywhere_is_corrupt (void **state)
 {
     script_t script = sound_script ();
+    teardown (state);
     for (size_t i = 0; i < script.count; i++) {
         for (size_t end = script.starts[i] + 1; end < script.starts[i + 1]; end++) {
             zf_error_t err;
@@ -273,6 +274,7 @@ static void argument_of_a_wrong_type_is_corrupt (void **state)
     static const char *const wrong[] = {"\xc0", "\xff", "\xcb\x3f\xf0\0\0\0\0\0", "\x81\x01\x01"};
     static const size_t sizes[] = {1, 1, 9, 3};
     script_t script = sound_script ();
+    teardown (state);
     for (size_t i = 0; i < script.count; i++) {
         size_t at[16];
         zf_bytes_t whole = bytes_of (&script, i, i + 1);
@@ -501,6 +503,7 @@ static void records_of_a_queue_without_name_are_kept (void **state)
 static void entry_with_random_damage_breaks_nothing (void **state)
 {
     script_t script = sound_script ();
+    teardown (state);
     uint64_t seed = 11;
     uint32_t read = 0;
     for (int i = 0; i < MORPHS; i++) {

@@ -150,8 +150,10 @@ static void same_producers (const char *name, const zf_producers_t *live,
         if (producer->last == 0)
             continue; /* nothing was taken from it yet */
         HASH_FIND (hh, twin->table, producer->uuid, ZF_UUID_BYTES, other);
-        if (other == NULL)
+        if (other == NULL) {
             DIFFER ("%s: %.16s is forgotten", name, producer->uuid);
+            continue; /* never */
+        }
         if (other->last != producer->last || other->kept != producer->kept)
             DIFFER ("%s: %.16s: number %" PRIu64 " is the last one, not %" PRIu64, name,
                     producer->uuid, producer->last, other->last);
