@@ -1,5 +1,5 @@
-/* The golden vectors: frames of the native protocol byte for byte, from tests/golden/native.txt, and
- * entries of a broker's journal, from tests/golden/ops.txt. */
+/* The golden vectors: frames of the native protocol byte for byte, from tests/golden/native.txt,
+ * and entries of a broker's journal, from tests/golden/ops.txt. */
 #ifndef TESTS_CORE_GOLDEN_H
 #define TESTS_CORE_GOLDEN_H
 

@@ -1,5 +1,5 @@
-/* A broker's journal byte for byte: what tests/golden/ops.txt says is what a broker writes, and what
- * is understood. */
+/* A broker's journal byte for byte: what tests/golden/ops.txt says is what a broker writes, and
+ * what is understood. */
 #include "tests/core/golden.h"
 #include "tests/core/rig_log.h"
 

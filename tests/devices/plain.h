@@ -176,7 +176,7 @@ static inline void expect_beating (void *socket, const char *beat, const char *m
     }
 }
 
-/* -- figures of a device ---------------------------------------------------------------------- */
+/* -- figures of a device ----------------------------------------------------------------------- */
 
 typedef struct {
     const char *name;

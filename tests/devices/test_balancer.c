@@ -65,7 +65,7 @@ static void *worker (case_t *c, int type)
     return plain_open (type, zf_device_endpoint (c->balancer, 1), NULL);
 }
 
-/* -- conversations ---------------------------------------------------------------------------- */
+/* -- conversations ----------------------------------------------------------------------------- */
 
 static void req_client_and_req_worker (void **state)
 {
@@ -185,7 +185,7 @@ static void many_clients_get_their_own_replies (void **state)
         expect (clients[i], "%d", 2 * i);
 }
 
-/* -- coming and going ------------------------------------------------------------------------- */
+/* -- coming and going -------------------------------------------------------------------------- */
 
 static void request_of_a_killed_worker_goes_to_another (void **state)
 {
@@ -328,7 +328,7 @@ static void req_worker_outlives_the_balancer (void **state)
     expect (asking, "in time");
 }
 
-/* -- bad peers -------------------------------------------------------------------------------- */
+/* -- bad peers --------------------------------------------------------------------------------- */
 
 static void wrong_answers_disturb_nobody (void **state)
 {
@@ -372,7 +372,7 @@ static void strangers_behind_are_no_workers (void **state)
     expect (good, "client|hello");
 }
 
-/* -- start ------------------------------------------------------------------------------------ */
+/* -- start ------------------------------------------------------------------------------------- */
 
 static void start_says_what_is_wrong (void **state)
 {

@@ -85,7 +85,7 @@ static void await_service (case_t *c, const char *service)
     plain_close (client);
 }
 
-/* -- conversations ---------------------------------------------------------------------------- */
+/* -- conversations ----------------------------------------------------------------------------- */
 
 static void mdp1_req_client_and_worker (void **state)
 {
@@ -247,7 +247,7 @@ static void many_clients_get_their_own_replies (void **state)
         expect (clients[i], "|MDPC01|echo|%d", 2 * i);
 }
 
-/* -- workers come and go ---------------------------------------------------------------------- */
+/* -- workers come and go ----------------------------------------------------------------------- */
 
 static void request_of_a_killed_worker_goes_to_another (void **state)
 {
@@ -382,7 +382,7 @@ static void request_expires_and_is_never_served (void **state)
     expect (worker, "|MDPW01|\2|client||in time");
 }
 
-/* -- bad peers -------------------------------------------------------------------------------- */
+/* -- bad peers --------------------------------------------------------------------------------- */
 
 static void malformed_messages_disturb_nobody (void **state)
 {
@@ -482,7 +482,7 @@ static void wrong_reply_is_dropped (void **state)
     expect (client, "|MDPC01|echo|y");
 }
 
-/* -- native peers ----------------------------------------------------------------------------- */
+/* -- native peers ------------------------------------------------------------------------------ */
 
 static void native_worker_serves_majordomo_clients (void **state)
 {

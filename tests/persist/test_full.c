@@ -1,5 +1,5 @@
-/* A journal on a disk that is full, for a while or for good, on the disk in memory: what was refused
- * leaves no trace, and there is always a way out. */
+/* A journal on a disk that is full, for a while or for good, on the disk in memory: what was
+ * refused leaves no trace, and there is always a way out. */
 #include "core/bytes.h"
 #include "persist/journal.h"
 #include "tests/persist/disk.h"
