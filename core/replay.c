@@ -50,6 +50,12 @@ static zf_queue_t *read_home (replay_t *at, zf_reader_t *r)
     return queue;
 }
 
+/* Half of a level's ids are never used up, so that none runs over into the next level. */
+static bool is_id (uint64_t id)
+{
+    return (id >> (ZF_LANE_SHIFT - 1) & 1) == 0;
+}
+
 static zf_lane_t *lane_of (zf_queue_t *queue, uint64_t id)
 {
     uint64_t lane = id >> ZF_LANE_SHIFT;
@@ -113,7 +119,7 @@ static bool on_queue (replay_t *at, zf_reader_t *r)
         return false;
     for (uint32_t i = 0; i < levels && !r->failed; i++) {
         uint64_t next = zf_mp_uint (r);
-        if (next >> ZF_LANE_SHIFT != i)
+        if (next >> ZF_LANE_SHIFT != i || !is_id (next))
             return false;
         if (next > queue->lanes[i].log.next)
             zf_log_skip (&queue->lanes[i].log, next);
@@ -192,7 +198,7 @@ static bool on_id (replay_t *at, zf_reader_t *r)
 static zf_lane_t *open_lane (zf_queue_t *queue, uint64_t first)
 {
     zf_lane_t *lane = lane_of (queue, first);
-    if (lane == NULL || first < lane->log.next)
+    if (lane == NULL || first < lane->log.next || !is_id (first))
         return NULL;
     if (first > lane->log.next)
         zf_log_skip (&lane->log, first);
@@ -585,7 +591,7 @@ static bool on_carry (replay_t *at, zf_reader_t *r)
     uint64_t count = zf_mp_uint (r);
     alive.oldest_ms = zf_mp_uint (r);
     alive.newest_ms = zf_mp_uint (r);
-    if (r->failed || count == 0 || count > ZF_BATCH_RECORDS_MAX ||
+    if (r->failed || count == 0 || count > ZF_BATCH_RECORDS_MAX || !is_id (alive.first) ||
         !read_alive (r, (uint32_t) count, &alive, &alive.count))
         return false;
     zf_bytes_t bytes = zf_mp_bytes (r);
@@ -612,6 +618,8 @@ static bool on_start (replay_t *at, zf_reader_t *r)
 {
     set_time (at, zf_mp_uint (r));
     uint64_t floor = zf_reader_left (r) > 0 ? zf_mp_uint (r) : 0;
+    if (!is_id (floor) || floor >> ZF_LANE_SHIFT != 0)
+        return false;
     if (floor > at->engine->ids_floor)
         at->engine->ids_floor = floor;
     zf_store_started (at->engine, at->lsn);

@@ -373,6 +373,27 @@ static void records_out_of_order_are_corrupt (void **state)
     assert_makes_no_sense (&level);
 }
 
+/* Ids that would run over into the next level. */
+static void ids_beyond_a_level_are_corrupt (void **state)
+{
+    static const uint64_t far = (UINT64_C (1) << ZF_LANE_SHIFT) - 1;
+    script_t records = {.count = 0};
+    queue_op (&records, 1, "jobs");
+    records_op (&records, 1, far, 2, "a b");
+    assert_makes_no_sense (&records);
+    teardown (state);
+    setup (state);
+    script_t start = {.count = 0};
+    NUMBERS (&start, ZF_OP_START, 1000, far + 7);
+    assert_makes_no_sense (&start);
+    teardown (state);
+    setup (state);
+    script_t carried = {.count = 0};
+    queue_op (&carried, 1, "jobs");
+    carry_op (&carried, far, 6, (const uint64_t[]){0, 3}, 2, "x y z");
+    assert_makes_no_sense (&carried);
+}
+
 static void count_that_is_wrong_is_corrupt (void **state)
 {
     for (uint64_t count = 0; count < 6; count++) {
@@ -537,6 +558,7 @@ int main (void)
         CASE (later_arguments_are_passed_over),
         CASE (queue_that_makes_no_sense_is_corrupt),
         CASE (records_out_of_order_are_corrupt),
+        CASE (ids_beyond_a_level_are_corrupt),
         CASE (count_that_is_wrong_is_corrupt),
         CASE (batch_with_a_wrong_bit_is_corrupt),
         CASE (carry_that_makes_no_sense_is_corrupt),

@@ -26,7 +26,9 @@
  *             ready one outlives its queue's time; a dead letter prolongs the life of others
  *   requests  answered twice; the answer goes to another one; they do not move to the new session;
  *             they outlive who asked
- *   dead      a letter says the wrong number of attempts; letters of another queue are moved */
+ *   dead      a letter says the wrong number of attempts; letters of another queue are moved
+ *
+ * Bugs of what is written to the disk are planted in each run (plant.c), and must be found. */
 #include "tests/sim/plant.h"
 #include "tests/sim/sim.h"
 
