@@ -73,7 +73,7 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
         return ZF_E_NOMEM;
     engine->overhead -= pinned - log->pinned;
     store->resident_bytes -= size - chunk->size;
-    if (!zf_store_ready (engine, chunk->count * 10))
+    if (!zf_store_ready (engine, (size_t) chunk->count * 10))
         return ZF_E_NOMEM;
     zf_store_mark_t mark = zf_store_mark (engine);
     zf_writer_t *w = zf_store_begin (engine, ZF_OP_CARRY, 8);

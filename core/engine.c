@@ -8,9 +8,8 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define TIME_SHIFT \
-    14 /* ids that grow faster than by 16,000 records a millisecond are not to be feared */
-#define AWAY_MS 10000 /* a client without connection keeps its requests for so long */
+#define TIME_SHIFT 12    /* ids do not grow by 4,096 a millisecond for years */
+#define AWAY_MS    10000 /* a client without connection keeps its requests for so long */
 
 #define CONTAINER(pointer, type, member) \
     ((type *) (void *) ((char *) (pointer) -offsetof (type, member)))

@@ -228,7 +228,7 @@ static uint32_t copy_live (zf_chunk_t *chunk, uint8_t *to)
     for (uint32_t i = 0; i < chunk->count; i++) {
         zf_bytes_t record = zf_chunk_span (chunk, i, 1);
         bool settled = (chunk->offsets[i] & ZF_SETTLED) != 0;
-        if (!settled)
+        if (!settled && record.data != NULL)
             memcpy (to + used, record.data, record.size);
         chunk->offsets[i] = used | (settled ? ZF_SETTLED : 0);
         used += settled ? 0 : (uint32_t) record.size;

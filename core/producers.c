@@ -27,10 +27,11 @@ static zf_producer_t *make (zf_producers_t *producers, const uint8_t *uuid)
     if (HASH_COUNT (producers->table) <= ZF_PRODUCERS_MAX)
         return producer;
     zf_producer_t *oldest = producers->order;
-    while (oldest->kept)
+    while (oldest != NULL && oldest->kept)
         oldest = oldest->next;
     bool no_room = oldest == producer;
-    forget (producers, oldest);
+    if (oldest != NULL)
+        forget (producers, oldest);
     return no_room ? NULL : producer;
 }
 

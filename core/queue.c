@@ -69,9 +69,12 @@ void zf_intake_done (zf_intake_t *in)
 zf_bytes_t zf_intake_span (const zf_intake_t *in, uint32_t start, uint32_t n)
 {
     const uint8_t *data = in->frame->data;
+    const uint32_t *offsets = in->offsets;
+    if (offsets == NULL) /* nobody asks once they are taken over */
+        return zf_bytes (NULL, 0);
     uint32_t end =
-        start + n < in->batch.count ? in->offsets[start + n] : ZF_BATCH_HEADER + in->batch.size;
-    return zf_bytes (data + in->offsets[start], end - in->offsets[start]);
+        start + n < in->batch.count ? offsets[start + n] : ZF_BATCH_HEADER + in->batch.size;
+    return zf_bytes (data + offsets[start], end - offsets[start]);
 }
 
 /* -- a queue ----------------------------------------------------------------------------------- */

@@ -96,7 +96,7 @@ static void same_note (const zf_queue_t *queue, const walk_t *live, const walk_t
     const zf_note_t *other = zf_chunk_note (twin->chunk, twin->at);
     if ((note != NULL) != (other != NULL))
         DIFFER ("%s: record %" PRIu64 ": only one has a note", queue->name, live->id);
-    if (note == NULL)
+    if (note == NULL || other == NULL)
         return;
     if (note->own_ttl != other->own_ttl || (note->key != NULL) != (other->key != NULL))
         DIFFER ("%s: record %" PRIu64 " has another note", queue->name, live->id);
