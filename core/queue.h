@@ -129,7 +129,6 @@ struct zf_queue {
     bool holds_replies; /* kept answers (keep.h) */
     zf_feed_t *feeds;   /* links that post into it (utlist) */
     uint32_t number;    /* in the log; 0: it is not there */
-    uint64_t lsn;       /* where it was last written down */
     uint64_t parked_count; /* records among them */
     zf_producers_t producers;
     zf_dedup_t ids;

@@ -113,7 +113,6 @@ static bool on_queue (replay_t *at, zf_reader_t *r)
         return rc == ZF_E_NOMEM && no_memory (at);
     queue->declared = zf_mp_bool (r);
     set_dead (queue, zf_mp_bool (r));
-    queue->lsn = at->lsn;
     uint32_t levels = zf_mp_array (r);
     if (levels > policy.priorities)
         return false;

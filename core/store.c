@@ -93,7 +93,6 @@ void zf_store_queue (zf_queue_t *queue)
     zf_mp_put_array (w, queue->policy.priorities);
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
         zf_mp_put_uint (w, queue->lanes[i].log.next);
-    queue->lsn = store_of (queue)->lsn;
     fail_if_incomplete (queue->engine);
 }
 
