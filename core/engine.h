@@ -259,7 +259,7 @@ typedef struct {
 } zf_log_state_t;
 void zf_engine_log_at (zf_engine_t *engine, const zf_log_state_t *state);
 
-/* The entry of this turn: its parts, in a malloced array. Returns how many; 0: there is none. */
+/* The entry of this turn: its parts, valid until committed. Returns how many; 0: there is none. */
 size_t zf_engine_entry (zf_engine_t *engine, zf_part_t **parts);
 void zf_engine_committed (zf_engine_t *engine);
 

@@ -365,13 +365,27 @@ void zf_engine_log_at (zf_engine_t *engine, const zf_log_state_t *state)
     zf_store_start (engine);
 }
 
+/* A batch is a part, and so is what lies before it and behind the last one. */
+static zf_part_t *room_for_parts (zf_store_t *store)
+{
+    size_t room = 2 * store->cut_count + 1;
+    if (room <= store->part_room)
+        return store->parts;
+    zf_part_t *parts = realloc (store->parts, room * sizeof *parts);
+    if (parts == NULL)
+        return NULL;
+    store->parts = parts;
+    store->part_room = room;
+    return parts;
+}
+
 size_t zf_engine_entry (zf_engine_t *engine, zf_part_t **parts)
 {
     zf_store_t *store = &engine->store;
     if (store->ops.size == 0 || store->failed)
         return 0;
     size_t count = 0;
-    zf_part_t *out = malloc ((2 * store->cut_count + 1) * sizeof *out);
+    zf_part_t *out = room_for_parts (store);
     if (out == NULL) {
         zf_engine_log_failed (engine, ZF_E_NOMEM, "out of memory");
         return 0;
@@ -655,5 +669,6 @@ void zf_store_free (zf_engine_t *engine)
     zf_store_take_back (engine, (zf_store_mark_t){0, 0});
     zf_writer_free (&store->ops);
     free (store->cuts);
+    free (store->parts);
     free (store->held);
 }

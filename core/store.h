@@ -117,6 +117,8 @@ typedef struct {
     zf_writer_t ops; /* of this turn, but for whole batches: */
     zf_cut_t *cuts;
     size_t cut_count, cut_room;
+    zf_part_t *parts; /* of the entry, as they are handed out */
+    size_t part_room;
     uint64_t cut_bytes;
     struct {
         uint32_t op; /* the last operation, if another of its kind can be added to it; 0: none */

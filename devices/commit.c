@@ -179,7 +179,6 @@ void zf_commit_run (zf_commit_t *self)
     if (size > self->segment_bytes / ENTRY_SHARE)
         size = self->segment_bytes / ENTRY_SHARE;
     self->largest = count > 0 && size > self->largest ? size : self->largest;
-    free (parts);
     zf_engine_committed (self->engine);
     uint64_t lsn;
     if (zf_engine_trim (self->engine, &lsn))

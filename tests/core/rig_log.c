@@ -69,7 +69,6 @@ void rig_log_commit (rig_t *rig)
         put_on_shelf (log, next, parts, count);
         log->appended_bytes += log->shelf[log->count - 1].size;
     }
-    free (parts);
     zf_engine_committed (rig->engine);
     uint64_t lsn;
     if (zf_engine_trim (rig->engine, &lsn)) {

@@ -62,8 +62,6 @@ static void live_on (void)
         zf_engine_tick (engine, engine->now_ms + 100000);
         zf_engine_decide (engine);
         zf_engine_entry (engine, &parts);
-        free (parts);
-        parts = NULL;
         zf_engine_committed (engine);
         while (zf_engine_effect (engine, &effect))
             ;

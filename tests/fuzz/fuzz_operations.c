@@ -74,7 +74,6 @@ static void live_on (world_t *world)
         world_send (world, 0, wire_written (&w), NULL);
         zf_engine_decide (world->engine);
         zf_engine_entry (world->engine, &parts);
-        free (parts);
         zf_engine_committed (world->engine);
         zf_engine_durable (world->engine, lsn + 4096);
         world_turn (world);

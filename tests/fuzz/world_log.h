@@ -71,7 +71,6 @@ static void world_log_turn (world_t *world, world_log_t *log)
     size_t count = zf_engine_entry (world->engine, &parts);
     if (count > 0)
         log->wal->append (log->wal, parts, count);
-    free (parts);
     zf_engine_committed (world->engine);
     if (zf_engine_trim (world->engine, &lsn))
         log->wal->trim (log->wal, lsn);

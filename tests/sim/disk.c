@@ -115,7 +115,6 @@ void disk_commit (sim_t *sim)
     size_t count = zf_engine_entry (sim->engine, &parts);
     if (count > 0)
         append (sim, parts, count);
-    free (parts);
     zf_engine_committed (sim->engine);
     if (zf_engine_trim (sim->engine, &lsn))
         disk->wal->trim (disk->wal,
