@@ -25,11 +25,12 @@ struct cable {
     char endpoint[64];
     struct sockaddr_in broker;
     int listener;
-    int order; /* eventfd: the thread is to look at what is asked of it */
-    int done;  /* eventfd: it has */
-    atomic_int state;
+    int order;        /* eventfd: the thread is to look at what is asked of it */
+    int done;         /* eventfd: it has */
+    atomic_int asked; /* the state that the next order brings */
     atomic_bool cut;
     atomic_bool stop;
+    cable_state_t state;
     pair_t pairs[PAIRS_MAX];
     pthread_t thread;
 };
@@ -100,6 +101,7 @@ static void obey (cable_t *self)
             if (self->pairs[i].peer >= 0)
                 close_pair (&self->pairs[i]);
     }
+    self->state = (cable_state_t) atomic_load (&self->asked);
     count = 1;
     need (write (self->done, &count, sizeof count) == sizeof count, "write");
 }
@@ -123,10 +125,10 @@ static void *run (void *arg)
         }
         if (fds[1].revents != 0)
             accept_one (self);
-        cable_state_t state = (cable_state_t) atomic_load (&self->state);
         for (size_t i = 0; i < PAIRS_MAX; i++)
             if (fds[2 + 2 * i].revents != 0 || fds[3 + 2 * i].revents != 0)
-                serve (&self->pairs[i], fds[2 + 2 * i].revents, fds[3 + 2 * i].revents, state);
+                serve (&self->pairs[i], fds[2 + 2 * i].revents, fds[3 + 2 * i].revents,
+                       self->state);
     }
 }
 
@@ -171,7 +173,7 @@ const char *cable_endpoint (const cable_t *self)
 
 void cable_set (cable_t *self, cable_state_t state)
 {
-    atomic_store (&self->state, state);
+    atomic_store (&self->asked, state);
     give_order (self);
 }
 
@@ -179,6 +181,12 @@ void cable_cut (cable_t *self)
 {
     atomic_store (&self->cut, true);
     give_order (self);
+}
+
+void cable_renew (cable_t *self)
+{
+    atomic_store (&self->asked, CABLE_WHOLE);
+    cable_cut (self);
 }
 
 void cable_remove (cable_t **cable)

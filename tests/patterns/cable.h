@@ -21,6 +21,10 @@ void cable_set (cable_t *cable, cable_state_t state);
 
 /* Closes all connections; the state stays. Returns when they are closed. */
 void cable_cut (cable_t *cable);
+
+/* Closes all connections, and passes on what comes over those that follow. Nothing that a mute or
+ * dead cable held back is heard after all. */
+void cable_renew (cable_t *cable);
 void cable_remove (cable_t **cable);
 
 #endif

@@ -308,8 +308,7 @@ static void confirms_that_are_lost_repeat_nothing (void **state)
     post_numbers (client, "jobs", 1, 1000);
     flush_posts (client);
     AWAIT (has_length (far, "jobs", 1000)); /* and the link does not know */
-    cable_set (links.cables[0], CABLE_WHOLE);
-    cable_cut (links.cables[0]);
+    cable_renew (links.cables[0]);
     AWAIT (has_length (client, "jobs", 0));
     assert_int_equal (figure (link, "duplicates"), 1000);
     assert_int_equal (figure (link, "confirmed"), 0);
@@ -394,8 +393,7 @@ static void target_that_is_not_there_is_waited_for (void **state)
     assert_int_equal (figure (link, "connected_from"), 1);
     assert_int_equal (figure (link, "connected_to"), 0);
     assert_int_equal (look_at (client, "jobs").leased, 0); /* others may look at them, purge them */
-    cable_set (links.cables[0], CABLE_WHOLE);
-    cable_cut (links.cables[0]);
+    cable_renew (links.cables[0]);
     take_numbers (open_worker (to, "jobs", 0), 1, 100);
     AWAIT (figure (link, "connected_to") == 1);
 }

@@ -186,8 +186,7 @@ static void post_whose_confirm_was_lost_arrives_once (void **state)
     post_numbers (client, 1, 100);
     assert_int_equal (zf_client_flush (client, 0, &stage.err), ZF_E_TIMEOUT);
     AWAIT (has_length (direct, "jobs", 101)); /* they are there, and the client does not know */
-    cable_set (cable, CABLE_WHOLE);
-    cable_cut (cable);
+    cable_renew (cable);
     assert_int_equal (zf_client_flush (client, -1, &stage.err), 0);
     zf_queue_info_t info = look_at (direct, "jobs");
     assert_int_equal (info.length, 101);
@@ -214,8 +213,7 @@ static void atomic_post_whose_outcome_was_lost_arrives_once (void **state)
     cable_set (cable, CABLE_MUTE);
     assert_int_equal (pthread_create (&thread, NULL, post_together, client), 0);
     AWAIT (has_length (direct, "b", 1));
-    cable_set (cable, CABLE_WHOLE);
-    cable_cut (cable);
+    cable_renew (cable);
     pthread_join (thread, NULL);
     assert_true (has_length (direct, "a", 1));
     assert_true (has_length (direct, "b", 1));
@@ -259,8 +257,7 @@ static void request_whose_answer_was_lost_is_asked_again (void **state)
     zf_message_t message = take_text (worker, "?", 1);
     assert_int_equal (zf_worker_reply (worker, &message, "lost", 4, NULL), 0);
     assert_int_equal (zf_worker_drain (worker, PATIENCE_MS, &stage.err), 0); /* it was passed on */
-    cable_set (cable, CABLE_WHOLE);
-    cable_cut (cable);
+    cable_renew (cable);
     message = take_text (open_worker (broker, "echo", 10), "?", 1);
     assert_int_equal (zf_worker_reply (stage.workers[1], &message, "found", 5, NULL), 0);
     zf_message_t reply;
