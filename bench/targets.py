@@ -20,6 +20,12 @@ LARGE = "queue --count 1000000 --size 1024 --journal ."
 LATENCY = "queue --latency --journal ."
 RECOVERY = "recovery --records 10000000 --journal ."
 SPILLED = "recovery --records 10000000 --size 1KiB --memory 256MiB --journal ."
+EVENTS = "pubsub --count 5000000"
+KEPT_EVENTS = "pubsub --count 5000000 --journal ."
+SHARED_EVENTS = "pubsub --count 2000000 --subscribers 4"
+STREAM = "pubsub --count 5000000 --via stream --journal ."
+REPLAY = "pubsub --replay --count 5000000 --journal ."
+SLOW = "pubsub --slow --subscribers 2"
 
 # what, arguments of `zferry bench`, figure (or figure / FIO's), "at least" or "at most", target, unit, factor
 ROWS = [
@@ -48,6 +54,18 @@ ROWS = [
     ("10 M of 1 KiB in 256 MiB, peak memory", SPILLED, "broker_peak_rss_mb", "most", 700, "MB", 1),
     ("the same while they are posted", SPILLED, "filled_rss_mb", "most", 700, "MB", 1),
     ("the same, drained", SPILLED, "drained_per_s", "least", 0.3, "M msg/s", 1e-6),
+    ("plain events through a forwarder", "pubsub --raw", "msgs_per_s", None, None, "M msg/s", 1e-6),
+    ("the same / bare zmq_proxy", "pubsub --raw", "ratio", "least", 0.95, "", 1),
+    ("events through a forwarder, tcp", EVENTS, "msgs_per_s", "least", 4.0, "M msg/s", 1e-6),
+    ("the same, forwarder CPU", EVENTS, "forwarder_cpu_us_per_msg", None, None, "us/msg", 1),
+    ("events, publisher with its own", EVENTS + " --via direct", "msgs_per_s", None, None, "M msg/s", 1e-6),
+    ("events, journaled, sync always", KEPT_EVENTS, "msgs_per_s", "least", 2.5, "M msg/s", 1e-6),
+    ("events to 4 subscribers, in all", SHARED_EVENTS, "deliveries_per_s", "least", 6.0, "M msg/s", 1e-6),
+    ("durable stream, group with acks", STREAM, "msgs_per_s", "least", 2.0, "M msg/s", 1e-6),
+    ("stream replayed from disk", REPLAY, "replayed_per_s", "least", 5.0, "M msg/s", 1e-6),
+    ("events, 50,000 msg/s, latency p99", SLOW, "p99_us", None, None, "us", 1),
+    ("the same beside one that does not read, /", SLOW, "ratio", "most", 1.1, "", 1),
+    ("the same, plain sockets, /", SLOW + " --raw", "ratio", "most", 1.1, "", 1),
 ]
 
 

@@ -1,4 +1,4 @@
-/* The verbs bench queue, request, connections, memory, journal and recovery; and those that
+/* The verbs bench queue, request, connections, memory, journal, recovery and pubsub; and those that
  * children are started with. */
 #include "bench.h"
 
@@ -66,6 +66,11 @@ static int run_recovery (cli_t *cli)
     return bench_recovery (cli);
 }
 
+static int run_pubsub (cli_t *cli)
+{
+    return bench_pubsub (cli);
+}
+
 static int run_large_queue (cli_t *cli)
 {
     return bench_queue (cli, LARGE_SIZE, LARGE_COUNT);
@@ -75,7 +80,8 @@ static int run_large_queue (cli_t *cli)
 static int run_all (cli_t *cli)
 {
     static int (*const steps[]) (cli_t * cli) = {
-        run_queue, run_large_queue, run_request, run_memory, run_connections, run_journal,
+        run_queue,       run_large_queue, run_request, run_memory,
+        run_connections, run_journal,     run_pubsub,
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
@@ -272,12 +278,55 @@ static const cli_option_t recovery_options[] = {
     {.name = NULL},
 };
 
+static const cli_option_t pubsub_options[] = {
+    SIZE_OPTION,
+    {.name = "count",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 10000000000,
+     .help = "messages (default 5000000; --raw: 2000000 a round; with --rate: 5 s of them)"},
+    {.name = "subscribers",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = BENCH_ROLES_MAX - 1,
+     .help = "default 1; with --via stream they share the messages as a group"},
+    {.name = "via",
+     .kind = CLI_TEXT,
+     .value = "WHAT",
+     .help = "forwarder (default), direct: one inside the publisher, or stream: of a broker"},
+    {.name = "transport", .kind = CLI_TEXT, .value = "T", .help = "tcp or ipc (default tcp)"},
+    {.name = "topics",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000,
+     .help = "publish under so many topics in turn (default 1)"},
+    {.name = "rate",
+     .letter = 'r',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000000000,
+     .help = "messages a second, to see the latency (default: as fast as it goes)"},
+    {.name = "raw", .help = "plain sockets, through bare zmq_proxy and a forwarder in turns"},
+    {.name = "slow", .help = "latency without and with a subscriber that stops reading, in turns"},
+    {.name = "replay", .help = "fill a journal, kill the broker, read all of it from the disk"},
+    JOURNAL_OPTION,
+    DURABLE_SYNC_OPTION,
+    KEEP_OPTION,
+    {.name = "plant", .kind = CLI_TEXT, .value = "MISTAKES"},
+    {.name = NULL},
+};
+
 const cli_verb_t verbs_bench[] = {
     {.name = "bench",
      .usage = "",
      .summary = "Measure everything with default options",
-     .details = "Runs bench queue with 100 and 1024 bytes, then request, memory, connections and\n"
-                "journal.\n",
+     .details = "Runs bench queue with 100 and 1024 bytes, then request, memory, connections,\n"
+                "journal and pubsub.\n",
      .example = "  zferry bench --json\n",
      .run = run_all},
     {.name = "bench queue",
@@ -335,6 +384,24 @@ const cli_verb_t verbs_bench[] = {
                 "  zferry bench recovery --journal . --size 1KiB --memory 256MiB\n",
      .options = recovery_options,
      .run = run_recovery},
+    {.name = "bench pubsub",
+     .usage = "",
+     .summary = "Measure events a second to each subscriber, each one checked",
+     .details =
+         "Publisher, forwarder and each subscriber are processes; one API call a message. The\n"
+         "clock runs from the first message until everybody has the last one. Latency is from\n"
+         "publish to receive; at full speed it is mostly the time spent in full buffers. So that\n"
+         "nothing goes before it is read, the publisher is 32 MiB ahead of the slowest subscriber\n"
+         "at most (plain sockets: 50,000 messages, with room for twice that everywhere).\n"
+         "With --slow --raw it is plain subscribers that read or do not. With --replay what was\n"
+         "written may still be in the system's memory, but is no longer in the broker's.\n",
+     .example = "  zferry bench pubsub --subscribers 4\n"
+                "  zferry bench pubsub --raw\n"
+                "  zferry bench pubsub --rate 100000\n"
+                "  zferry bench pubsub --via stream --journal .\n"
+                "  zferry bench pubsub --replay --journal .\n",
+     .options = pubsub_options,
+     .run = run_pubsub},
     {.name = "bench-child",
      .usage = "PARENT exec|role ...",
      .summary = "What the benches start",

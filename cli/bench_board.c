@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_EVERY 32 /* messages between two looks at the window; a power of two */
+
 /* -- where things lie -------------------------------------------------------------------------- */
 
 static uint64_t words_per_producer (const bench_order_t *order)
@@ -110,6 +112,18 @@ static uint64_t seen_of_word (bench_board_t *board, uint32_t producer, uint64_t 
     return (uint64_t) seen;
 }
 
+uint64_t bench_board_seen_by (bench_board_t *board, uint32_t worker)
+{
+    uint64_t seen = 0;
+    for (uint32_t producer = 0; producer < board->order.producers; producer++) {
+        _Atomic uint64_t *bits = bench_board_bits (board, worker, producer);
+        for (uint64_t word = 0; word < words_per_producer (&board->order); word++)
+            seen += (uint64_t) __builtin_popcountll (
+                atomic_load_explicit (&bits[word], memory_order_relaxed));
+    }
+    return seen;
+}
+
 uint64_t bench_board_seen (bench_board_t *board, uint64_t *shared)
 {
     uint64_t seen = 0, ignored = 0;
@@ -120,6 +134,27 @@ uint64_t bench_board_seen (bench_board_t *board, uint64_t *shared)
         for (uint64_t word = 0; word < words_per_producer (&board->order); word++)
             seen += seen_of_word (board, producer, word, shared);
     return seen;
+}
+
+/* -- pacing of publishers ---------------------------------------------------------------------- */
+
+static uint64_t least_received (bench_board_t *board)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i + board->order.stalled < board->order.workers; i++) {
+        uint64_t received = atomic_load_explicit (&board->worker[i].received, memory_order_acquire);
+        least = received < least ? received : least;
+    }
+    return least;
+}
+
+void bench_await_room (bench_board_t *board, uint64_t number)
+{
+    if (board->order.window == 0 || number % LOOK_EVERY != 0)
+        return;
+    while (number > least_received (board) + board->order.window &&
+           !atomic_load_explicit (&board->halt, memory_order_relaxed))
+        bench_pause ();
 }
 
 /* -- what roles tell --------------------------------------------------------------------------- */
@@ -146,6 +181,12 @@ void bench_slot_fail (bench_slot_t *slot, const char *format, ...)
     vsnprintf (slot->text, sizeof slot->text, format, args);
     va_end (args);
     set_state (slot, BENCH_FAILED);
+}
+
+void bench_pause (void)
+{
+    struct timespec pause = {.tv_nsec = 50000};
+    nanosleep (&pause, NULL);
 }
 
 bool bench_board_await_go (bench_board_t *board)

@@ -43,6 +43,8 @@ typedef struct {
     uint64_t reordered;    /* worker: first sights with a lower number than one seen before */
     uint64_t damaged;      /* worker: bodies that are not what was posted */
     uint64_t sample_count; /* worker: latencies in its ledger */
+    uint64_t missed;       /* subscriber: records in gaps that it was told of */
+    uint64_t refills;      /* subscriber: times that what was lost on the way came again */
 } bench_slot_t;
 
 /* What is to be done; the same for all roles. */
@@ -57,6 +59,13 @@ typedef struct {
     uint32_t workers;      /* roles with a ledger */
     uint32_t plant;        /* bench_plant_t */
     bool threads;          /* roles are threads of one process */
+    uint32_t topics;       /* publisher: so many, in turn */
+    uint64_t window;       /* publisher: messages ahead of the slowest reader; 0: as many as it
+                              likes */
+    uint32_t stalled;      /* the last so many subscribers stop reading when it begins */
+    bool direct;           /* the publisher has the forwarder inside: its endpoint is raw_front */
+    bool group;            /* subscribers share the records as a group, and acknowledge them */
+    bool replay;           /* subscribers begin with the first record, once they are told to go */
 } bench_order_t;
 
 typedef struct {
@@ -92,6 +101,9 @@ uint64_t bench_board_sample_room (const bench_order_t *order);
  * that another worker has seen too. */
 uint64_t bench_board_seen (bench_board_t *board, uint64_t *shared);
 
+/* Records of all producers that this worker has seen. */
+uint64_t bench_board_seen_by (bench_board_t *board, uint32_t worker);
+
 /* -- bodies ------------------------------------------------------------------------------------ */
 
 /* Writes number and time into a body that bench_body_fill has filled. */
@@ -119,8 +131,8 @@ bool bench_ledger_book (bench_ledger_t *ledger, const void *body, size_t size);
 
 /* -- roles ------------------------------------------------------------------------------------- */
 
-/* Run a role to its end; what went wrong is in its slot: producer[index] of the first two,
- * worker[index] of the others. */
+/* Run a role to its end; what went wrong is in its slot: producer[index] of producer, forwarder,
+ * publisher, raw_pub and raw_proxy, worker[index] of the others. */
 void bench_producer_run (bench_board_t *board, uint32_t index);
 void bench_forwarder_run (bench_board_t *board, uint32_t index);
 void bench_worker_run (bench_board_t *board, uint32_t index);
@@ -128,6 +140,11 @@ void bench_echo_run (bench_board_t *board, uint32_t index);
 void bench_idle_run (bench_board_t *board, uint32_t index);
 void bench_raw_worker_run (bench_board_t *board, uint32_t index);
 void bench_raw_echo_run (bench_board_t *board, uint32_t index);
+void bench_publisher_run (bench_board_t *board, uint32_t index);
+void bench_subscriber_run (bench_board_t *board, uint32_t index);
+void bench_raw_pub_run (bench_board_t *board, uint32_t index);
+void bench_raw_sub_run (bench_board_t *board, uint32_t index);
+void bench_raw_proxy_run (bench_board_t *board, uint32_t index);
 
 /* For roles: tell the parent. */
 void bench_slot_ready (bench_slot_t *slot);
@@ -136,6 +153,23 @@ void bench_slot_fail (bench_slot_t *slot, const char *format, ...) ZF_PRINTF (2,
 
 /* For roles: wait until the parent says go, or finish. Returns false for finish. */
 bool bench_board_await_go (bench_board_t *board);
+
+/* For roles: processor time of this one, of its process or of its thread if it shares one. */
+uint64_t bench_role_cpu_ns (const bench_board_t *board);
+
+/* For roles that are paced: sleep until a record is due and return that time, so that a delay of
+ * ours counts as latency. */
+uint64_t bench_await_turn (uint64_t first_ns, uint64_t interval_ns, uint64_t number);
+
+/* Sleeps for as short as makes sense: somebody is to get on meanwhile. */
+void bench_pause (void);
+
+/* For publishers: waits until the slowest subscriber that reads is no more than the window behind
+ * that number, or the parent says halt. */
+void bench_await_room (bench_board_t *board, uint64_t number);
+
+/* For them: the time between two records of a role (0: as fast as it goes), and exact sleeps. */
+uint64_t bench_interval_ns (const bench_order_t *order);
 
 /* -- figures ----------------------------------------------------------------------------------- */
 

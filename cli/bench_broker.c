@@ -33,22 +33,27 @@ int bench_make_dir (const cli_t *cli, char *dir, size_t size)
     return rc;
 }
 
-/* Finds the whole line "listening on EP" in what the broker said. */
-static bool find_endpoint (bench_broker_t *broker)
+/* Finds the whole line "listening on EP", with the role behind it, in what the broker said. */
+static bool find_endpoint (const char *said, const char *role, char endpoint[BENCH_ENDPOINT_MAX])
 {
-    const char *at = strstr (broker->child.text, LISTENING);
-    if (at == NULL)
-        return false;
-    at += strlen (LISTENING);
-    size_t length = strcspn (at, " \r\n");
-    if (at[length] == '\0' || length >= sizeof broker->endpoint)
-        return false;
-    memcpy (broker->endpoint, at, length);
-    broker->endpoint[length] = '\0';
-    return true;
+    for (const char *at = said; (at = strstr (at, LISTENING)) != NULL;) {
+        at += strlen (LISTENING);
+        size_t length = strcspn (at, " \r\n");
+        const char *behind = at + length;
+        size_t role_length = strcspn (behind, "\r\n");
+        if (behind[role_length] == '\0' || length >= BENCH_ENDPOINT_MAX)
+            return false;
+        if (role_length != strlen (role) || memcmp (behind, role, role_length) != 0)
+            continue;
+        memcpy (endpoint, at, length);
+        endpoint[length] = '\0';
+        return true;
+    }
+    return false;
 }
 
-static int await_endpoint (const cli_t *cli, bench_broker_t *broker)
+int bench_broker_await (const cli_t *cli, bench_broker_t *broker, const char *role,
+                        char endpoint[BENCH_ENDPOINT_MAX])
 {
     uint64_t end = cli_now_ms () + START_MS;
     while (cli_now_ms () < end) {
@@ -56,13 +61,13 @@ static int await_endpoint (const cli_t *cli, bench_broker_t *broker)
         poll (&ready, 1, 100);
         bool running = bench_child_running (&broker->child);
         bench_child_hear (&broker->child);
-        if (find_endpoint (broker))
+        if (find_endpoint (broker->child.text, role, endpoint))
             return 0;
         if (!running || cli_stopped () != 0)
             break;
     }
     broker->child.text[strcspn (broker->child.text, "\n")] = '\0';
-    return cli_fail (cli, EX_UNAVAILABLE, "the broker process did not start: %s",
+    return cli_fail (cli, EX_UNAVAILABLE, "the %s process did not start: %s", broker->verb,
                      broker->child.text[0] != '\0' ? broker->child.text : "it said nothing");
 }
 
@@ -78,22 +83,22 @@ static int start_at (const cli_t *cli, bench_broker_t *broker, const char *bind,
                      const char *const *args)
 {
     const char *all[BENCH_CHILD_ARGS + 1] = {
-        "bench-child", bench_parent_text (), "exec", "--", "broker", "--bind", bind,
+        "bench-child", bench_parent_text (), "exec", "--", broker->verb, "--bind", bind,
     };
     add_args (all, 7, args);
-    bench_child_spec_t spec = {.name = "broker", .args = all, .pass_fd = -1, .listen = true};
+    bench_child_spec_t spec = {.name = broker->verb, .args = all, .pass_fd = -1, .listen = true};
     int rc = bench_child_start (cli, &broker->child, &spec);
     if (rc == 0)
-        rc = await_endpoint (cli, broker);
+        rc = bench_broker_await (cli, broker, "", broker->endpoint);
     if (rc != 0)
         bench_broker_stop (broker);
     return rc;
 }
 
-int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
-                        const char *const *args)
+static int start (const cli_t *cli, bench_broker_t *broker, const char *verb,
+                  bench_transport_t transport, const char *const *args)
 {
-    *broker = (bench_broker_t){.child = {.said = -1}};
+    *broker = (bench_broker_t){.child = {.said = -1}, .verb = verb};
     char bind[BENCH_ENDPOINT_MAX] = "tcp://127.0.0.1:*";
     if (transport == BENCH_IPC) {
         int rc = bench_make_dir (cli, broker->dir, sizeof broker->dir);
@@ -102,6 +107,18 @@ int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transpor
         snprintf (bind, sizeof bind, "ipc://%s/broker", broker->dir);
     }
     return start_at (cli, broker, bind, args);
+}
+
+int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
+                        const char *const *args)
+{
+    return start (cli, broker, "broker", transport, args);
+}
+
+int bench_forwarder_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
+                           const char *const *args)
+{
+    return start (cli, broker, "forwarder", transport, args);
 }
 
 void bench_broker_kill (bench_broker_t *broker)

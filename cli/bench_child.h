@@ -65,6 +65,7 @@ typedef enum { BENCH_TCP, BENCH_IPC, BENCH_INPROC } bench_transport_t;
 
 typedef struct {
     bench_child_t child;               /* not started when somebody else's broker is used */
+    const char *verb;                  /* "broker" or "forwarder" */
     char endpoint[BENCH_ENDPOINT_MAX]; /* where it listens */
     char dir[128];                     /* temporary directory of an ipc socket; "": none */
 } bench_broker_t;
@@ -74,6 +75,15 @@ typedef struct {
  * exit code, having said why. */
 int bench_broker_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
                         const char *const *args);
+
+/* The same for a forwarder. */
+int bench_forwarder_start (const cli_t *cli, bench_broker_t *broker, bench_transport_t transport,
+                           const char *const *args);
+
+/* Waits until it has said that it listens at some endpoint, with this role behind it (" for plain
+ * publishers"). Returns 0, or an exit code, having said why. */
+int bench_broker_await (const cli_t *cli, bench_broker_t *broker, const char *role,
+                        char endpoint[BENCH_ENDPOINT_MAX]);
 
 /* Ends it with SIGKILL, and starts it again at the endpoint it had, with these arguments. */
 void bench_broker_kill (bench_broker_t *broker);

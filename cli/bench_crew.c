@@ -25,6 +25,11 @@ static const role_t roles[] = {
     {"idle", false, false, bench_idle_run},
     {"raw-worker", false, true, bench_raw_worker_run},
     {"raw-echo", false, true, bench_raw_echo_run},
+    {"publisher", true, false, bench_publisher_run},
+    {"subscriber", false, false, bench_subscriber_run},
+    {"raw-pub", true, false, bench_raw_pub_run},
+    {"raw-sub", false, false, bench_raw_sub_run},
+    {"raw-proxy", true, true, bench_raw_proxy_run},
     {NULL, false, false, NULL},
 };
 
@@ -90,14 +95,19 @@ static int ask_broker (const bench_crew_t *crew, const char *queue)
     return rc;
 }
 
-static int start_broker (bench_crew_t *crew, bench_order_t *order, bench_transport_t transport,
-                         const char *const *args)
+static int start_host (bench_crew_t *crew, bench_order_t *order, bench_transport_t transport,
+                       const char *const *args, bench_host_t host)
 {
     const char *endpoint = INPROC;
     int rc = 0;
     snprintf (order->queue, sizeof order->queue, "bench.%ld.%" PRIu64, (long) getpid (),
               cli_now_us ());
-    if (cli_has (crew->cli, "connect")) {
+    if (host == BENCH_HOST_NONE) {
+        endpoint = "";
+    } else if (host == BENCH_HOST_FORWARDER) {
+        rc = bench_forwarder_start (crew->cli, &crew->broker, transport, args);
+        endpoint = crew->broker.endpoint;
+    } else if (cli_has (crew->cli, "connect")) {
         endpoint = crew->cli->endpoints[0];
         rc = ask_broker (crew, order->queue);
     } else if (transport == BENCH_INPROC) {
@@ -114,11 +124,17 @@ static int start_broker (bench_crew_t *crew, bench_order_t *order, bench_transpo
 int bench_crew_open (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
                      bench_transport_t transport, const char *const *broker_args)
 {
+    return bench_crew_open_host (crew, cli, order, transport, broker_args, BENCH_HOST_BROKER);
+}
+
+int bench_crew_open_host (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
+                          bench_transport_t transport, const char *const *args, bench_host_t host)
+{
     memset (crew, 0, sizeof *crew);
     crew->cli = cli;
     crew->fd = -1;
     crew->broker.child.said = -1;
-    int rc = start_broker (crew, order, transport, broker_args);
+    int rc = start_host (crew, order, transport, args, host);
     if (rc != 0)
         return rc;
     crew->board = bench_board_create (order, &crew->fd);
@@ -216,8 +232,8 @@ int bench_crew_look (bench_crew_t *crew)
     bool ours = crew->broker.child.pid != 0;
     bench_child_hear (&crew->broker.child);
     if (ours && !bench_child_running (&crew->broker.child))
-        return cli_fail (crew->cli, EX_SOFTWARE, "the broker died (wait status %d): %s",
-                         crew->broker.child.status, crew->broker.child.text);
+        return cli_fail (crew->cli, EX_SOFTWARE, "the %s died (wait status %d): %s",
+                         crew->broker.verb, crew->broker.child.status, crew->broker.child.text);
     return 0;
 }
 

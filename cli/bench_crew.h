@@ -39,8 +39,19 @@ typedef struct {
 int bench_crew_open (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
                      bench_transport_t transport, const char *const *broker_args);
 
-/* Adds a role: "producer", "forwarder", "worker", "echo", "idle", "raw-worker",
- * "raw-echo". */
+/* What the roles talk through. */
+typedef enum {
+    BENCH_HOST_BROKER,
+    BENCH_HOST_FORWARDER,
+    BENCH_HOST_NONE /* nothing that the crew starts: the order's endpoint stays empty */
+} bench_host_t;
+
+/* The same with another host than a broker. */
+int bench_crew_open_host (bench_crew_t *crew, const cli_t *cli, bench_order_t *order,
+                          bench_transport_t transport, const char *const *args, bench_host_t host);
+
+/* Adds a role: "producer", "forwarder", "worker", "echo", "idle", "raw-worker", "raw-echo",
+ * "publisher", "subscriber", "raw-pub", "raw-sub", "raw-proxy". */
 int bench_crew_hire (bench_crew_t *crew, const char *role, uint32_t index);
 
 /* Waits until all hired are ready. */

@@ -13,12 +13,31 @@
 #define CONNECT_MS 20000 /* for the broker's greeting */
 #define SECOND_NS  1000000000u
 
-/* Processor time of this role: of its process, or of its thread if it shares one. */
-static uint64_t role_cpu_ns (const bench_board_t *board)
+uint64_t bench_role_cpu_ns (const bench_board_t *board)
 {
     struct timespec now;
     clock_gettime (board->order.threads ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID, &now);
     return (uint64_t) now.tv_sec * SECOND_NS + (uint64_t) now.tv_nsec;
+}
+
+uint64_t bench_await_turn (uint64_t first_ns, uint64_t interval_ns, uint64_t number)
+{
+    uint64_t due = first_ns + number * interval_ns;
+    struct timespec until = {
+        .tv_sec = (time_t) (due / SECOND_NS),
+        .tv_nsec = (long) (due % SECOND_NS),
+    };
+    if (bench_now_ns () < due)
+        clock_nanosleep (CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    return due;
+}
+
+uint64_t bench_interval_ns (const bench_order_t *order)
+{
+    if (order->rate == 0)
+        return 0;
+    prctl (PR_SET_TIMERSLACK, 1UL); /* sleep as exactly as the kernel can */
+    return (uint64_t) SECOND_NS * order->producers / order->rate;
 }
 
 /* -- producer ---------------------------------------------------------------------------------- */
@@ -64,26 +83,12 @@ static int producer_open (producer_t *self, zf_error_t *err)
     return rc == ZF_E_NOT_FOUND ? 0 : rc;
 }
 
-/* Sleeps until the record is due and returns that time, so that a delay of ours counts as
- * latency. */
-static uint64_t await_turn (const producer_t *self, uint64_t number)
-{
-    uint64_t due = self->slot->first_ns + number * self->interval_ns;
-    struct timespec until = {
-        .tv_sec = (time_t) (due / SECOND_NS),
-        .tv_nsec = (long) (due % SECOND_NS),
-    };
-    if (bench_now_ns () < due)
-        clock_nanosleep (CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    return due;
-}
-
 static int post_one (producer_t *self, uint64_t number, zf_error_t *err)
 {
     bench_board_t *board = self->board;
     uint64_t ns = 0;
     if (self->interval_ns != 0)
-        ns = await_turn (self, number);
+        ns = bench_await_turn (self->slot->first_ns, self->interval_ns, number);
     else if ((number & (board->order.sample_every - 1)) == 0)
         ns = bench_now_ns ();
     bench_body_stamp (self->body, self->index, number, ns);
@@ -116,12 +121,12 @@ static void producer_work (producer_t *self)
         bench_slot_done (self->slot);
         return;
     }
-    uint64_t cpu_ns = role_cpu_ns (self->board);
+    uint64_t cpu_ns = bench_role_cpu_ns (self->board);
     self->slot->first_ns = bench_now_ns ();
     int rc = post_all (self, &err);
     if (rc == 0)
         rc = zf_client_flush (self->client, FLUSH_MS, &err);
-    self->slot->cpu_ns = role_cpu_ns (self->board) - cpu_ns;
+    self->slot->cpu_ns = bench_role_cpu_ns (self->board) - cpu_ns;
     if (rc != 0)
         bench_slot_fail (self->slot, "%s", err.text);
     else
@@ -133,10 +138,7 @@ void bench_producer_run (bench_board_t *board, uint32_t index)
     zf_error_t err = {0};
     producer_t self = {.board = board, .slot = &board->producer[index], .index = index};
     self.share = bench_board_share (&board->order, index);
-    if (board->order.rate != 0) {
-        self.interval_ns = (uint64_t) SECOND_NS * board->order.producers / board->order.rate;
-        prctl (PR_SET_TIMERSLACK, 1UL); /* sleep as exactly as the kernel can */
-    }
+    self.interval_ns = bench_interval_ns (&board->order);
     self.body = malloc (board->order.size);
     if (self.body == NULL) {
         bench_slot_fail (self.slot, "out of memory");
@@ -218,9 +220,9 @@ static void worker_work (zf_worker_t *worker, bench_board_t *board, uint32_t ind
     if (rc == 0) {
         bench_slot_ready (slot);
         bench_board_await_go (board);
-        uint64_t cpu_ns = role_cpu_ns (board);
+        uint64_t cpu_ns = bench_role_cpu_ns (board);
         rc = consume (worker, &ledger, &err);
-        slot->cpu_ns = role_cpu_ns (board) - cpu_ns;
+        slot->cpu_ns = bench_role_cpu_ns (board) - cpu_ns;
     }
     if (rc != 0)
         bench_slot_fail (slot, "%s", err.text);

@@ -46,8 +46,9 @@ typedef struct {
 } cli_option_t;
 
 enum {
-    CLI_TALKS = 1, /* talks to a broker: takes --connect and --timeout */
-    CLI_HIDDEN = 2 /* not shown in any list (internal) */
+    CLI_TALKS = 1,  /* talks to a broker: takes --connect and --timeout */
+    CLI_HIDDEN = 2, /* not shown in any list (internal) */
+    CLI_EVENTS = 4  /* with CLI_TALKS: to a forwarder, unless told where; or to a broker */
 };
 
 typedef struct {
@@ -59,7 +60,7 @@ typedef struct {
     const cli_option_t *options; /* its own ones; may be NULL */
     int min_args;                /* positional arguments that must be there */
     int max_args;                /* and that may; -1: any number */
-    unsigned flags;              /* CLI_TALKS, CLI_HIDDEN */
+    unsigned flags;              /* CLI_TALKS, CLI_HIDDEN, CLI_EVENTS */
     int (*run) (cli_t *cli);     /* returns the exit code */
 } cli_verb_t;
 
@@ -67,14 +68,18 @@ typedef struct {
 extern const cli_verb_t verbs_demo[];
 extern const cli_verb_t verbs_broker[];
 extern const cli_verb_t verbs_balancer[];
+extern const cli_verb_t verbs_forwarder[];
 extern const cli_verb_t verbs_post[];
 extern const cli_verb_t verbs_work[];
 extern const cli_verb_t verbs_request[];
 extern const cli_verb_t verbs_serve[];
 extern const cli_verb_t verbs_submit[];
 extern const cli_verb_t verbs_fetch[];
+extern const cli_verb_t verbs_pub[];
+extern const cli_verb_t verbs_sub[];
 extern const cli_verb_t verbs_queue[];
 extern const cli_verb_t verbs_dead[];
+extern const cli_verb_t verbs_stream[];
 extern const cli_verb_t verbs_link[];
 extern const cli_verb_t verbs_journal[];
 extern const cli_verb_t verbs_bench[];

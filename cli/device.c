@@ -47,6 +47,12 @@ static const char *event_prefix (zf_event_t event)
     case ZF_EVENT_RECOVERED:
     case ZF_EVENT_DISK:
         return "journal: ";
+    case ZF_EVENT_SUBSCRIBER_ON:
+        return "subscriber on: ";
+    case ZF_EVENT_SUBSCRIBER_OFF:
+        return "subscriber off: ";
+    case ZF_EVENT_LOOP:
+        return "loop: ";
     case ZF_EVENT_LISTENING:
         break;
     }
@@ -57,7 +63,7 @@ static const char *event_prefix (zf_event_t event)
 static bool is_important (zf_event_t event)
 {
     return event == ZF_EVENT_PEER_ERROR || event == ZF_EVENT_LINK || event == ZF_EVENT_RECOVERED ||
-           event == ZF_EVENT_DISK;
+           event == ZF_EVENT_DISK || event == ZF_EVENT_LOOP;
 }
 
 /* Writes one line into the pipe: a write of less than PIPE_BUF bytes is done whole or not at

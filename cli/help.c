@@ -34,7 +34,7 @@ void help_overview (FILE *to, const char *prefix)
         list_verbs (to, prefix);
         return;
     }
-    fputs ("zferry: queues and services over ZeroMQ\n\n"
+    fputs ("zferry: queues, services and events over ZeroMQ\n\n"
            "usage: zferry VERB [OPTION]... [ARGUMENT]...\n\nverbs:\n",
            to);
     list_verbs (to, NULL);

@@ -11,10 +11,11 @@ enum {
     NAME_SIZE = 40  /* bytes of a verb's name, all words */
 };
 
-const cli_verb_t *const help_groups[] = {verbs_demo,    verbs_broker,  verbs_balancer, verbs_post,
-                                         verbs_work,    verbs_request, verbs_serve,    verbs_submit,
-                                         verbs_fetch,   verbs_queue,   verbs_dead,     verbs_link,
-                                         verbs_journal, verbs_bench,   verbs_version,  NULL};
+const cli_verb_t *const help_groups[] = {
+    verbs_demo, verbs_broker,  verbs_balancer, verbs_forwarder, verbs_post,
+    verbs_work, verbs_request, verbs_serve,    verbs_submit,    verbs_fetch,
+    verbs_pub,  verbs_sub,     verbs_queue,    verbs_dead,      verbs_stream,
+    verbs_link, verbs_journal, verbs_bench,    verbs_version,   NULL};
 
 /* Counts the leading words of argv that the words of name are; 0 unless all of name's are there. */
 static int words_matched (const char *name, int argc, char **argv)

@@ -17,6 +17,13 @@ enum {
 };
 
 static const char default_endpoint[] = "tcp://127.0.0.1:5555";
+static const char events_endpoint[] = "tcp://127.0.0.1:5556"; /* of a verb with CLI_EVENTS */
+
+#define TIMEOUT_OPTION                                                                         \
+    {                                                                                          \
+        .name = "timeout", .letter = 't', .kind = CLI_TIME, .value = "TIME", .max = INT32_MAX, \
+        .help = "give up waiting for the broker after this (default 5s; 0: never)"             \
+    }
 
 static const cli_option_t talk_options[] = {
     {.name = "connect",
@@ -26,12 +33,18 @@ static const cli_option_t talk_options[] = {
      .repeat = true,
      .help =
          "broker to talk to; may be repeated (default $ZFERRY_CONNECT, or tcp://127.0.0.1:5555)"},
-    {.name = "timeout",
-     .letter = 't',
-     .kind = CLI_TIME,
-     .value = "TIME",
-     .max = INT32_MAX,
-     .help = "give up waiting for the broker after this (default 5s; 0: never)"},
+    TIMEOUT_OPTION,
+    {.name = NULL}};
+
+static const cli_option_t events_options[] = {
+    {.name = "connect",
+     .letter = 'c',
+     .kind = CLI_TEXT,
+     .value = "EP",
+     .repeat = true,
+     .help = "forwarder or broker to talk to; may be repeated (default $ZFERRY_CONNECT, or "
+             "tcp://127.0.0.1:5556)"},
+    TIMEOUT_OPTION,
     {.name = NULL}};
 
 static const cli_option_t common_options[] = {
@@ -47,7 +60,7 @@ size_t options_tables (const cli_verb_t *verb, const cli_option_t *tables[OPTION
     if (verb->options != NULL)
         tables[n++] = verb->options;
     if ((verb->flags & CLI_TALKS) != 0)
-        tables[n++] = talk_options;
+        tables[n++] = (verb->flags & CLI_EVENTS) != 0 ? events_options : talk_options;
     tables[n++] = common_options;
     return n;
 }
@@ -236,7 +249,8 @@ static int endpoints_from_environment (cli_t *cli)
         return cli_fail (cli, EX_OSERR, "out of memory");
     cli->endpoint_count = split_endpoints (cli->environment, cli->endpoints, max);
     if (cli->endpoint_count == 0)
-        cli->endpoints[cli->endpoint_count++] = default_endpoint;
+        cli->endpoints[cli->endpoint_count++] =
+            (cli->verb->flags & CLI_EVENTS) != 0 ? events_endpoint : default_endpoint;
     return OPTIONS_GO_ON;
 }
 

@@ -65,12 +65,16 @@ int policy_from_options (const cli_t *cli, zf_policy_t *policy)
     policy->backoff_min_ms = number32 (cli, "backoff-min", policy->backoff_min_ms);
     policy->backoff_max_ms = number32 (cli, "backoff-max", policy->backoff_max_ms);
     policy->lease_ms = number32 (cli, "lease", policy->lease_ms);
-    policy->ttl_ms = cli_number (cli, "ttl", policy->ttl_ms);
+    policy->ttl_ms = cli_number (cli, "max-age", cli_number (cli, "ttl", policy->ttl_ms));
     policy->max_length = cli_number (cli, "max-length", policy->max_length);
     policy->max_bytes = cli_number (cli, "max-bytes", policy->max_bytes);
     policy->dedup_window_ms = number32 (cli, "dedup-window", policy->dedup_window_ms);
     policy->priorities = number32 (cli, "priorities", policy->priorities);
     policy->ordered = cli_has (cli, "ordered") || (policy->ordered && !cli_has (cli, "unordered"));
+    if (cli_has (cli, "compact") && cli_has (cli, "not-compact"))
+        return cli_misuse (cli, "--compact and --not-compact exclude each other");
+    policy->compact =
+        cli_has (cli, "compact") || (policy->compact && !cli_has (cli, "not-compact"));
     if (policy->backoff_min_ms > policy->backoff_max_ms)
         return cli_misuse (cli, "--backoff-min is more than --backoff-max");
     int rc = take_overflow (cli, &policy->overflow);

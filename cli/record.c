@@ -51,6 +51,7 @@ static void set_props (json_t *row, const zf_message_t *message)
     zf_props_defaults (&props);
     if (zf_message_props (message, &props) != 0)
         return;
+    set_bytes (row, "topic", props.topic);
     set_bytes (row, "dedup_id", props.id);
     set_bytes (row, "key", props.key);
     set_number (row, "priority", props.priority);
@@ -78,6 +79,7 @@ json_t *record_json (const zf_message_t *message, const char *const *headers)
     if (message->queue != NULL)
         json_object_set_new (row, "queue", json_string (message->queue));
     json_object_set_new (row, "attempt", json_integer (message->attempt));
+    set_number (row, "time_ms", message->time_ms);
     if ((message->flags & ZF_MESSAGE_WANTS_REPLY) != 0)
         json_object_set_new (row, "wants_reply", json_true ());
     if (message->props.size > 0) {
@@ -91,9 +93,10 @@ json_t *record_json (const zf_message_t *message, const char *const *headers)
     return row;
 }
 
-/* Prints bytes so that none of them can move the terminal's cursor. */
-static void print_visible (const char *bytes, size_t size)
+void record_print_visible (zf_bytes_t text)
 {
+    const char *bytes = text.data;
+    size_t size = text.size;
     for (size_t i = 0; i < size && i < SHOWN_MAX; i++) {
         unsigned char c = (unsigned char) bytes[i];
         bool control = c < ' ' || c == 0x7f ||
@@ -108,7 +111,7 @@ void record_print (const cli_t *cli, const zf_message_t *message, const char *co
 {
     if (!cli->json) {
         printf ("%8" PRIu64 "  %3" PRIu32 "  ", message->id, message->attempt);
-        print_visible (message->body, message->size);
+        record_print_visible ((zf_bytes_t){.data = message->body, .size = message->size});
     } else {
         json_t *row = record_json (message, headers);
         json_dumpf (row, stdout, JSON_COMPACT | JSON_REAL_PRECISION (12));

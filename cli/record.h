@@ -19,6 +19,9 @@ json_t *record_json (const zf_message_t *message, const char *const *headers);
 /* Prints a record on one line, as JSON or for people. The caller flushes. */
 void record_print (const cli_t *cli, const zf_message_t *message, const char *const *headers);
 
+/* Prints bytes so that none of them can move the terminal's cursor; of many, the first 2,000. */
+void record_print_visible (zf_bytes_t text);
+
 /* What record_peek shows. */
 typedef struct {
     const cli_t *cli;

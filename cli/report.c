@@ -159,9 +159,15 @@ int cli_fail_no_broker (const cli_t *cli)
     char endpoints[ENDPOINTS_TEXT];
     char time[CLI_UNIT_TEXT];
     list_endpoints (cli, endpoints, sizeof endpoints);
+    cli_format_ms (cli->timeout_ms, time);
+    if ((cli->verb->flags & CLI_EVENTS) != 0)
+        return cli_fail (cli, EX_UNAVAILABLE,
+                         "nobody answered at %s within %s; is a forwarder or a broker running? "
+                         "(zferry forwarder)",
+                         endpoints, time);
     return cli_fail (cli, EX_UNAVAILABLE,
                      "no broker answered at %s within %s; is one running? (zferry broker)",
-                     endpoints, cli_format_ms (cli->timeout_ms, time));
+                     endpoints, time);
 }
 
 int cli_fail_call (const cli_t *cli, const zf_error_t *err, bool connected)
@@ -170,6 +176,8 @@ int cli_fail_call (const cli_t *cli, const zf_error_t *err, bool connected)
     const char *text = err->text[0] != '\0' ? err->text : zf_strerror (err->code);
     if (err->code == ZF_E_TIMEOUT && !connected)
         return cli_fail_no_broker (cli);
+    if (err->code == ZF_E_NOT_FOUND && (cli->verb->flags & CLI_EVENTS) != 0)
+        return cli_fail (cli, EX_NOINPUT, "%s; zferry stream ls lists those that there are", text);
     if (treatment == NULL || treatment->hint == NULL)
         return cli_fail (cli, cli_exit_code (err->code), "%s", text);
     return cli_fail (cli, treatment->exit_code, "%s; %s", text, treatment->hint);

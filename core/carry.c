@@ -15,9 +15,11 @@
 #define START_SHARE    8          /* starts lie this share of the slack apart, */
 #define START_COST     16         /* and so many times what the last one took */
 #define COUNT_MS       1000       /* between two counts of ids, which takes a while */
-#define QUEUE_BYTES    1024       /* an operation QUEUE has at most so many, */
-#define ID_BYTES       34         /* an ID, */
-#define PRODUCER_BYTES 64         /* and a PRODUCER mostly */
+#define QUEUE_BYTES    2048       /* an operation QUEUE has at most so many, */
+#define FILTER_BYTES   (ZF_GROUP_PATTERN_BYTES + 3 * ZF_PATTERNS_MAX) /* of a group so many more, */
+#define ID_BYTES       34                                             /* an ID, */
+#define PRODUCER_BYTES 64                                             /* a PRODUCER mostly, */
+#define RUN_BYTES      32 /* and what is before and in a run of a group */
 
 /* Which of the chunk's records are alive, as [from, to[ pairs. */
 static uint32_t put_alive (zf_writer_t *w, const zf_chunk_t *chunk)
@@ -100,7 +102,7 @@ int zf_store_carry (zf_engine_t *engine, zf_chunk_t *chunk)
 
 /* -- trimming ---------------------------------------------------------------------------------- */
 
-/* What is written again of ids and producers. */
+/* What is written again of ids, producers and groups. */
 typedef struct {
     uint64_t below; /* all that lies below this lsn */
     bool count;     /* is only counted, not written */
@@ -146,12 +148,30 @@ static bool sweep_ids (zf_queue_t *queue, sweep_t *sweep)
     return true;
 }
 
+/* What a group has in flight. Where it is the start says. */
+static bool sweep_group (zf_queue_t *queue, sweep_t *sweep)
+{
+    zf_follow_t *follow = queue->follow;
+    uint64_t bytes = RUN_BYTES * (uint64_t) queue->lanes[0].group.run_count;
+    sweep->rest += bytes;
+    if (follow->lsn >= sweep->below)
+        return true;
+    sweep->bytes += bytes;
+    if (!goes_on (queue->engine, sweep))
+        return false;
+    if (!sweep->count)
+        zf_follow_write (queue);
+    return true;
+}
+
 /* Returns true if it went through all. */
 static bool sweep_all (zf_engine_t *engine, sweep_t *sweep)
 {
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         if (!queue->is_durable)
             continue;
+        if (queue->follow != NULL && !sweep_group (queue, sweep))
+            return false;
         if (!sweep_producers (engine, queue, &queue->producers, sweep) || !sweep_ids (queue, sweep))
             return false;
     }
@@ -167,7 +187,7 @@ static bool put_queues (zf_engine_t *engine)
     zf_mp_put_uint (w, engine->now_ms);
     zf_mp_put_uint (w, engine->ids_floor);
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        if (!zf_store_ready (engine, QUEUE_BYTES))
+        if (!zf_store_ready (engine, QUEUE_BYTES + (queue->follow != NULL ? FILTER_BYTES : 0)))
             return false;
         zf_store_queue (queue);
     }

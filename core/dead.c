@@ -46,6 +46,8 @@ static void set_policy (zf_policy_t *policy)
     policy->max_length = DEAD_LENGTH_MAX;
     policy->max_bytes = DEAD_BYTES_MAX;
     policy->overflow = ZF_OVERFLOW_DROP_OLDEST;
+    policy->kind = ZF_KIND_QUEUE;
+    policy->compact = false;
 }
 
 zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
@@ -55,12 +57,15 @@ zf_queue_t *zf_dead_queue (zf_queue_t *queue, bool make)
     if (zf_dead_name (queue, name) != 0)
         return NULL;
     zf_queue_t *dead = zf_engine_find (queue->engine, zf_bytes_of (name));
-    if (dead != NULL || !make)
-        return dead;
-    dead = zf_engine_queue (queue->engine, zf_bytes_of (name), &code);
-    if (dead != NULL) { /* whatever its name */
+    if (dead != NULL) /* what stays in a stream can't be put back out of it */
+        return dead->stream == NULL && dead->follow == NULL ? dead : NULL;
+    if (!make)
+        return NULL;
+    zf_policy_t policy = zf_engine_policy (queue->engine, zf_bytes_of (name));
+    set_policy (&policy); /* whatever its name */
+    dead = zf_engine_make (queue->engine, zf_bytes_of (name), &policy, &code);
+    if (dead != NULL) {
         dead->is_dead = true;
-        set_policy (&dead->policy);
         zf_store_queue (dead);
     }
     return dead;
@@ -205,6 +210,10 @@ void zf_queue_expire (zf_queue_t *queue)
     uint64_t ttl = queue->policy.ttl_ms;
     uint64_t now = queue->engine->now_ms;
     uint64_t due = ZF_NEVER;
+    if (queue->stream != NULL) {
+        zf_stream_retain (queue);
+        return;
+    }
     for (uint32_t i = 0; ttl > 0 && i < queue->policy.priorities; i++) {
         zf_lane_t *lane = &queue->lanes[i];
         while (zf_store_entry_bytes (queue->engine) < ZF_ENTRY_ENOUGH && pass_stale (queue, lane))
@@ -258,6 +267,8 @@ static zf_run_t *pick_waiting (zf_queue_t *queue, zf_lane_t *lane, uint64_t *fro
 
 bool zf_queue_drop_oldest (zf_queue_t *queue)
 {
+    if (queue->stream != NULL)
+        return zf_stream_drop_oldest (queue) > 0;
     for (uint32_t i = 0; i < queue->policy.priorities; i++) { /* the least important first */
         uint64_t from = 0;
         zf_run_t *run = pick_oldest (queue, i, 1);
@@ -274,6 +285,8 @@ bool zf_queue_drop_oldest (zf_queue_t *queue)
 uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max)
 {
     uint64_t count = 0;
+    if (queue->stream != NULL)
+        return zf_stream_trim (queue, UINT64_MAX);
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         zf_run_t *run;
         uint64_t from = 0;
@@ -288,7 +301,7 @@ uint64_t zf_queue_purge (zf_queue_t *queue, uint64_t max)
             zf_run_drop (queue, run, ZF_E_REJECTED);
         }
     }
-    return count;
+    return queue->follow != NULL ? count + zf_follow_skip (queue) : count;
 }
 
 /* A record is put into its queue once more: its id was seen, and is refused for a while again. */

@@ -17,7 +17,7 @@ static const struct {
     const char *name;
     const char *arguments[8];
 } ops[] = {
-    [ZF_OP_QUEUE] = {"QUEUE", {"queue", "name", "policy", "declared", "dead", "next"}},
+    [ZF_OP_QUEUE] = {"QUEUE", {"queue", "name", "policy", "declared", "dead", "next", "stream"}},
     [ZF_OP_FORGET] = {"FORGET", {"queue"}},
     [ZF_OP_RECORDS] = {"RECORDS", {"queue", "first", "count", "time_ms", "records"}},
     [ZF_OP_BATCH] = {"BATCH", {"queue", "first", "time_ms", "batch"}},
@@ -29,6 +29,7 @@ static const struct {
     [ZF_OP_ID] = {"ID", {"queue", "hash", "until_ms"}},
     [ZF_OP_EXPIRES] = {"EXPIRES", {"queue", "id", "due_ms"}},
     [ZF_OP_START] = {"START", {"time_ms", "floor"}},
+    [ZF_OP_CURSOR] = {"CURSOR", {"queue", "floor", "missed"}},
 };
 
 typedef struct {
@@ -76,15 +77,23 @@ static void put_bytes (line_t *line, zf_reader_t *r, bool is_bin)
         put (line, "%02x", at[i]);
 }
 
+static bool is_str (const zf_reader_t *r)
+{
+    uint8_t head = r->at < r->end ? *r->at : 0;
+    return (head & 0xe0) == 0xa0 || (head >= 0xd9 && head <= 0xdb);
+}
+
 static void put_array (line_t *line, zf_reader_t *r)
 {
     uint32_t count = zf_mp_array (r);
     put (line, " [");
     for (uint32_t i = 0; i < count && !r->failed; i++) {
-        if (i < 2 * PAIRS_SOME)
-            put (line, "%s%" PRIu64, i > 0 ? " " : "", zf_mp_uint (r));
-        else
+        if (i >= 2 * PAIRS_SOME)
             zf_mp_skip (r);
+        else if (is_str (r))
+            put_bytes (line, r, false);
+        else
+            put (line, "%s%" PRIu64, i > 0 ? " " : "", zf_mp_uint (r));
     }
     put (line, count > 2 * PAIRS_SOME ? " ... %" PRIu32 " in all]" : "]", count);
 }
@@ -100,7 +109,7 @@ static void put_value (line_t *line, zf_reader_t *r)
         put (line, " {...}");
     } else if (head == 0xc2 || head == 0xc3) {
         put (line, zf_mp_bool (r) ? " yes" : " no");
-    } else if ((head & 0xe0) == 0xa0 || (head >= 0xd9 && head <= 0xdb)) {
+    } else if (is_str (r)) {
         put_bytes (line, r, false);
     } else if (head >= 0xc4 && head <= 0xc6) {
         put_bytes (line, r, true);

@@ -8,8 +8,10 @@
 #include <utlist.h>
 #include <zferry/error.h>
 
-#define TIME_SHIFT 12    /* ids do not grow by 4,096 a millisecond for years */
-#define AWAY_MS    10000 /* a client without connection keeps its requests for so long */
+#define LOOKS      1000000     /* records looked at for readers of streams in a turn */
+#define COPIES     (32u << 20) /* bytes copied for them */
+#define TIME_SHIFT 12          /* ids do not grow by 4,096 a millisecond for years */
+#define AWAY_MS    10000       /* a client without connection keeps its requests for so long */
 
 #define CONTAINER(pointer, type, member) \
     ((type *) (void *) ((char *) (pointer) -offsetof (type, member)))
@@ -26,6 +28,8 @@ void zf_engine_defaults (zf_engine_options_t *options)
     options->heartbeat_ms = 500;
     options->mdp_heartbeat_ms = 2500;
     options->client_idle_ms = 60000;
+    options->stream_bytes = 64u << 20;
+    options->stream_durable_bytes = UINT64_C (1) << 30;
 }
 
 zf_engine_t *zf_engine_new (const zf_engine_options_t *options)
@@ -131,7 +135,7 @@ static void lift_ids (zf_queue_t *queue)
 {
     const zf_engine_t *engine = queue->engine;
     zf_queue_lift_ids (queue, engine->ids_floor);
-    if (engine->store.on && !queue->is_durable)
+    if ((engine->store.on || queue->stream != NULL) && !queue->is_durable)
         zf_queue_lift_ids (queue, zf_engine_new_ids (engine));
 }
 
@@ -199,22 +203,27 @@ static void set_replies_policy (zf_policy_t *policy)
     policy->ttl_ms = ZF_REPLIES_TTL;
     policy->max_attempts = 0;
     policy->dedup_window_ms = 0;
+    policy->kind = ZF_KIND_QUEUE;
     memcpy (policy->dead_letter, "-", 2);
 }
 
-static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name)
+zf_policy_t zf_engine_policy (const zf_engine_t *engine, zf_bytes_t name)
 {
     zf_policy_t policy = engine->options.policy;
-    bool replies = zf_bytes_equal (name, zf_bytes_of (ZF_REPLIES));
     zf_dead_policy (name, &policy);
-    if (replies)
+    if (zf_bytes_equal (name, zf_bytes_of (ZF_REPLIES)))
         set_replies_policy (&policy);
+    return policy;
+}
+
+static zf_queue_t *make_queue (zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy)
+{
     zf_queue_t *queue = calloc (1, sizeof *queue);
-    if (queue == NULL || zf_queue_init (queue, engine, name, &policy) != 0) {
+    if (queue == NULL || zf_queue_init (queue, engine, name, policy) != 0) {
         free (queue);
         return NULL;
     }
-    queue->holds_replies = replies;
+    queue->holds_replies = zf_bytes_equal (name, zf_bytes_of (ZF_REPLIES));
     HASH_ADD_KEYPTR (hh, engine->queues, queue->name, queue->name_size, queue);
     if (queue->hh.tbl == NULL) {
         zf_queue_free (queue);
@@ -248,7 +257,8 @@ zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_
     queue = zf_engine_numbered (engine, number);
     if (queue != NULL) /* only now it is known what it is called */
         return rename_queue (queue, name) ? queue : NULL;
-    queue = make_queue (engine, name);
+    zf_policy_t policy = zf_engine_policy (engine, name);
+    queue = make_queue (engine, name, &policy);
     if (queue != NULL && set_number (queue, number) != 0) {
         zf_engine_forget_queue (queue);
         return NULL;
@@ -259,17 +269,16 @@ zf_queue_t *zf_engine_adopt_queue (zf_engine_t *engine, zf_bytes_t name, uint32_
     return queue;
 }
 
-zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
+zf_queue_t *zf_engine_make (zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy,
+                            int *code)
 {
-    zf_queue_t *queue = zf_engine_find (engine, name);
+    zf_queue_t *queue = NULL;
     *code = 0;
-    if (queue != NULL)
-        return queue;
     if (!zf_is_name (name))
         *code = ZF_E_INVAL;
     else if (!make_room (engine))
         *code = ZF_E_LIMIT;
-    else if ((queue = make_queue (engine, name)) == NULL)
+    else if ((queue = make_queue (engine, name, policy)) == NULL)
         *code = ZF_E_NOMEM;
     if (queue == NULL)
         return NULL;
@@ -280,7 +289,60 @@ zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
         return NULL;
     }
     lift_ids (queue);
+    return queue;
+}
+
+zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code)
+{
+    zf_queue_t *queue = zf_engine_find (engine, name);
+    *code = 0;
+    if (queue != NULL)
+        return queue;
+    if (zf_group_source (engine, name) != NULL) {
+        zf_group_wish_t wish = {.filter = NULL};
+        return zf_engine_group (engine, name, &wish, code);
+    }
+    zf_policy_t policy = zf_engine_policy (engine, name);
+    if (policy.kind == ZF_KIND_STREAM)
+        return zf_engine_stream (engine, name, true, code);
+    queue = zf_engine_make (engine, name, &policy, code);
+    if (queue != NULL)
+        zf_store_queue (queue);
+    return queue;
+}
+
+/* One that nobody declared is not kept without end. */
+static zf_policy_t stream_policy (const zf_engine_t *engine)
+{
+    zf_policy_t policy = engine->options.policy;
+    bool durable = engine->store.on && policy.durable != ZF_DURABLE_NO;
+    policy.kind = ZF_KIND_STREAM;
+    policy.priorities = 1;
+    if (policy.max_length == 0 && policy.max_bytes == 0 && policy.ttl_ms == 0)
+        policy.max_bytes =
+            durable ? engine->options.stream_durable_bytes : engine->options.stream_bytes;
+    return policy;
+}
+
+zf_queue_t *zf_engine_stream (zf_engine_t *engine, zf_bytes_t name, bool make, int *code)
+{
+    zf_queue_t *queue = zf_engine_find (engine, name);
+    *code = 0;
+    if (queue != NULL && queue->stream != NULL)
+        return queue;
+    if (queue != NULL || zf_is_dead_name (name) || zf_group_source (engine, name) != NULL)
+        *code = ZF_E_INVAL;
+    else if (!make)
+        *code = ZF_E_NOT_FOUND;
+    if (*code != 0)
+        return NULL;
+    zf_policy_t policy = stream_policy (engine);
+    queue = zf_engine_make (engine, name, &policy, code);
+    if (queue == NULL)
+        return NULL;
+    queue->stream->born = queue->lanes[0].log.next;
     zf_store_queue (queue);
+    zf_stream_found_groups (queue);
     return queue;
 }
 
@@ -296,7 +358,8 @@ void zf_engine_touch (zf_queue_t *queue)
 static void review (zf_engine_t *engine, zf_queue_t *queue)
 {
     bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL &&
-                !queue->declared && !queue->was_fed;
+                !queue->declared && !queue->was_fed && queue->follow == NULL &&
+                (queue->stream == NULL || zf_stream_is_unused (queue));
     if (idle == queue->is_idle)
         return;
     queue->is_idle = idle;
@@ -360,6 +423,7 @@ static void strip (zf_session_t *session)
 {
     while (session->consumers != NULL)
         zf_consumer_detach (session->consumers);
+    zf_subscriptions_drop_session (session);
     zf_feeds_drop_session (session);
     while (session->parked != NULL) {
         zf_queue_t *queue = session->parked->queue;
@@ -466,6 +530,10 @@ void zf_session_ask (zf_session_t *session, zf_queue_t *queue, zf_intake_t *in, 
     for (uint32_t i = 0; i < in->batch.count; i++) {
         uint64_t number = in->batch.first + i;
         zf_note_t *pending;
+        if (queue->stream != NULL) {
+            zf_session_deny (session, queue, number, ZF_E_INVAL, "a stream answers no requests");
+            continue;
+        }
         HASH_FIND (hh, session->requests, &number, sizeof number, pending);
         if (pending != NULL)
             continue; /* sent again, and on its way already */
@@ -619,6 +687,8 @@ void zf_engine_input (zf_session_t *session, zf_frame_t **frames, size_t count)
 void zf_engine_decide (zf_engine_t *engine)
 {
     reap (engine);
+    engine->looks = LOOKS;
+    engine->copies = COPIES;
     zf_queue_t *last = engine->dirty != NULL ? engine->dirty->prev : NULL;
     while (last != NULL) { /* those touched meanwhile are the next turn's */
         zf_queue_t *queue = engine->dirty;

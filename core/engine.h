@@ -15,6 +15,7 @@
 
 #include "core/queue.h"
 #include "core/store.h"
+#include "core/stream.h"
 
 typedef struct zf_dialect zf_dialect_t;
 
@@ -28,7 +29,9 @@ typedef struct {
     uint32_t heartbeat_ms; /* asked of workers */
     uint32_t mdp_heartbeat_ms;
     uint32_t client_idle_ms;
-    uint8_t uuid[ZF_UUID_BYTES]; /* of this broker: random, from the shell */
+    uint64_t stream_bytes;         /* kept of a stream that nobody declared, in memory */
+    uint64_t stream_durable_bytes; /* and on disk */
+    uint8_t uuid[ZF_UUID_BYTES];   /* of this broker: random, from the shell */
 } zf_engine_options_t;
 
 /* A peer with state here. Its dialect says how it is spoken to. */
@@ -38,22 +41,26 @@ struct zf_session {
     const zf_dialect_t *dialect;
     uint8_t *address; /* its routing id: for Majordomo and for messages to people */
     size_t address_size;
-    char name[64];               /* what it calls itself */
-    uint8_t uuid[ZF_UUID_BYTES]; /* native: what makes it the same peer after a reconnect */
-    bool greeted;                /* native: HELLO was there */
-    bool doomed;                 /* to be detached before this turn ends */
-    bool has_left;               /* it said goodbye: no need to tell it that it is out */
-    bool gone;                   /* detached: freed when the effects are sent */
-    uint8_t flags;               /* the dialect's own */
-    uint32_t beats_missed;       /* the dialect's own */
-    uint64_t seen_ms;            /* last sign of life */
-    zf_timer_t timer;            /* liveness */
-    zf_consumer_t *consumers;    /* what it takes from (session_next) */
-    zf_note_t *requests;         /* what it waits for, by number (uthash) */
-    zf_parked_t *parked;         /* its posts that wait (session_next) */
-    zf_feed_t *feeds;            /* queues that it feeds, if it is a link (session_next) */
-    struct zf_fetch *fetches;    /* answers that it waits for (keep.h; session_next) */
-    uint32_t fetch_count;        /* of these */
+    char name[64];                    /* what it calls itself */
+    uint8_t uuid[ZF_UUID_BYTES];      /* native: what makes it the same peer after a reconnect */
+    bool greeted;                     /* native: HELLO was there */
+    bool doomed;                      /* to be detached before this turn ends */
+    bool has_left;                    /* it said goodbye: no need to tell it that it is out */
+    bool gone;                        /* detached: freed when the effects are sent */
+    uint8_t flags;                    /* the dialect's own */
+    uint32_t beats_missed;            /* the dialect's own */
+    uint64_t seen_ms;                 /* last sign of life */
+    zf_timer_t timer;                 /* liveness */
+    zf_consumer_t *consumers;         /* what it takes from (session_next) */
+    zf_note_t *requests;              /* what it waits for, by number (uthash) */
+    zf_parked_t *parked;              /* its posts that wait (session_next) */
+    zf_feed_t *feeds;                 /* queues that it feeds, if it is a link (session_next) */
+    struct zf_fetch *fetches;         /* answers that it waits for (keep.h; session_next) */
+    uint32_t fetch_count;             /* of these */
+    zf_subscription_t *subscriptions; /* (session_next) */
+    zf_await_t *awaits;               /* (session_next) */
+    uint32_t subscription_count, await_count;
+    uint64_t window_bytes, pattern_bytes; /* of all its subscriptions */
     uint64_t parked_bytes;
     uint64_t unread_bytes; /* sent since it last said that it had read all (if its dialect asks) */
     uint64_t probed_bytes; /* of them, before the question under way; 0: there is none */
@@ -86,6 +93,10 @@ struct zf_dialect {
     void (*confirm) (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count,
                      int code);
     void (*answer) (zf_session_t *session, const zf_answer_t *answer);
+    /* The subscription is in force (code 0), or over. */
+    void (*subscribed) (const zf_subscription_t *subscription, int code, const char *text);
+    int (*events) (const zf_subscription_t *subscription, const zf_events_t *events); /* 0, NOMEM */
+    void (*awaited) (zf_session_t *session, uint64_t number, int code, uint64_t subscribers);
     /* Asks the peer to say when it has read all that was sent so far: zf_session_has_read. */
     void (*probe) (zf_session_t *session);
     void (*tick) (zf_session_t *session);     /* its timer fired: heartbeat, or zf_session_lost */
@@ -163,6 +174,8 @@ struct zf_engine {
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
     bool out_failed;          /* the effect being built is incomplete */
+    uint64_t looks;           /* records that may still be looked at for readers in this turn, */
+    uint64_t copies;          /* and bytes that may be copied for them */
     bool unfinished;          /* there is more to do, though nothing comes in */
     zf_session_t *leaving;    /* gone, to be freed when the effects are sent */
     zf_producers_t atomics;   /* numbers of atomic posts */
@@ -286,7 +299,15 @@ void zf_engine_log_failed (zf_engine_t *engine, int code, const char *text);
 
 /* The queue of that name, made if need be. NULL and *code: ZF_E_INVAL, ZF_E_LIMIT, ZF_E_NOMEM. */
 zf_queue_t *zf_engine_queue (zf_engine_t *engine, zf_bytes_t name, int *code);
+zf_policy_t zf_engine_policy (const zf_engine_t *engine,
+                              zf_bytes_t name); /* if nobody declares it */
+zf_queue_t *zf_engine_make (zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy,
+                            int *code); /* a new one, not written down yet */
 zf_queue_t *zf_engine_find (zf_engine_t *engine, zf_bytes_t name);
+
+/* The stream of that name, made if need be and `make`. NULL and *code: ZF_E_INVAL (it is a queue),
+ * ZF_E_NOT_FOUND, ZF_E_LIMIT, ZF_E_NOMEM. */
+zf_queue_t *zf_engine_stream (zf_engine_t *engine, zf_bytes_t name, bool make, int *code);
 
 /* Durable queues: by number; under a number that was read from the log, NULL if it can't be. */
 zf_queue_t *zf_engine_numbered (zf_engine_t *engine, uint32_t number);

@@ -158,6 +158,10 @@ bool zf_foreign_serve (zf_session_t *session, zf_queue_t *queue)
 {
     bool in_the_way = queue->is_drained && zf_consumer_find (session, queue) == NULL;
     session->flags &= (uint8_t) ~ZF_FOREIGN_BUSY;
+    if (queue->stream != NULL) {
+        zf_session_end (session, "serves a stream; workers serve its groups");
+        return false;
+    }
     if (!in_the_way && zf_consumer_attach (session, queue, 1) != NULL)
         return true;
     zf_session_end (session, in_the_way ? "a link drains its queue" : "out of memory");

@@ -61,7 +61,15 @@ static zf_run_t *insert (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uint
     run->state = (uint8_t) state;
     run->group = group;
     RB_INSERT (zf_runs, &group->runs, run);
+    group->run_count++;
     return run;
+}
+
+static void remove_run (zf_group_t *group, zf_run_t *run)
+{
+    RB_REMOVE (zf_runs, &group->runs, run);
+    group->run_count--;
+    free (run);
 }
 
 void zf_group_grown (zf_group_t *group, zf_chunk_t *chunk, uint32_t at)
@@ -98,8 +106,7 @@ uint32_t zf_group_fresh (zf_group_t *group)
         group->at += run->count;
         group->ahead--;
         if (run->state == ZF_RUN_GONE) {
-            RB_REMOVE (zf_runs, &group->runs, run);
-            free (run);
+            remove_run (group, run);
         }
     }
     if (group->chunk == NULL)
@@ -142,9 +149,8 @@ zf_run_t *zf_group_place (zf_group_t *group, zf_chunk_t *chunk, uint32_t at, uin
 
 void zf_group_unmark (zf_group_t *group, zf_run_t *run)
 {
-    RB_REMOVE (zf_runs, &group->runs, run);
     group->ahead--;
-    free (run);
+    remove_run (group, run);
 }
 
 /* Gives the records of run from index `at` on to a copy behind it; run keeps what is before. */
@@ -166,6 +172,7 @@ static int cut_tail (zf_group_t *group, zf_run_t *run, uint32_t at, zf_split_fn 
     run->count = at - run->at;
     RB_INSERT (zf_runs, &group->runs, run);
     RB_INSERT (zf_runs, &group->runs, copy);
+    group->run_count++;
     group->ahead += is_ahead (group, copy);
     return 0;
 }
@@ -187,6 +194,7 @@ static int cut_head (zf_group_t *group, zf_run_t *run, uint32_t at, zf_split_fn 
     run->count -= copy->count;
     run->at = at; /* the end stays, and with it the place in the tree */
     RB_INSERT (zf_runs, &group->runs, copy);
+    group->run_count++;
     group->ahead += is_ahead (group, copy);
     return 0;
 }
@@ -225,8 +233,7 @@ void zf_group_leave (zf_group_t *group, zf_chunk_t *chunk)
     while (run != NULL && run->chunk == chunk) {
         zf_run_t *next = RB_NEXT (zf_runs, &group->runs, run);
         group->ahead -= is_ahead (group, run);
-        RB_REMOVE (zf_runs, &group->runs, run);
-        free (run);
+        remove_run (group, run);
         run = next;
     }
     if (group->chunk == chunk) {
@@ -243,8 +250,7 @@ void zf_group_settle (zf_group_t *group, zf_run_t *run)
         run->state = ZF_RUN_GONE;
         run->consumer = NULL;
     } else {
-        RB_REMOVE (zf_runs, &group->runs, run);
-        free (run);
+        remove_run (group, run);
     }
     if (empty) {
         zf_group_leave (group, chunk);

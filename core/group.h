@@ -64,6 +64,7 @@ struct zf_group {
     struct zf_runs runs; /* by id */
     zf_run_t *ready;     /* READY runs, oldest first (utlist) */
     uint32_t ahead;      /* runs that lie ahead of the cursor */
+    uint32_t run_count;  /* all of them */
 };
 
 /* The id of a run's first record, and of the one behind its last. */

@@ -12,6 +12,7 @@ typedef enum {
     FIELD_NAME,
     FIELD_OVERFLOW,
     FIELD_DURABLE,
+    FIELD_KIND,
     FIELD_SYNC,
     FIELD_POLICY
 } kind_t;
@@ -37,7 +38,7 @@ static const field_t policy_fields[] = {
     P (lease_ms, FIELD_U32),     P (ttl_ms, FIELD_U64),         P (max_length, FIELD_U64),
     P (max_bytes, FIELD_U64),    P (overflow, FIELD_OVERFLOW),  P (dedup_window_ms, FIELD_U32),
     P (priorities, FIELD_U32),   P (ordered, FIELD_BOOL),       P (dead_letter, FIELD_NAME),
-    P (durable, FIELD_DURABLE),
+    P (durable, FIELD_DURABLE),  P (kind, FIELD_KIND),          P (compact, FIELD_BOOL),
 };
 
 static const field_t info_fields[] = {
@@ -48,7 +49,9 @@ static const field_t info_fields[] = {
     I (acked, FIELD_U64),   I (redelivered, FIELD_U64), I (dead, FIELD_U64),
     I (expired, FIELD_U64), I (dropped, FIELD_U64),     I (duplicates, FIELD_U64),
     I (refused, FIELD_U64), I (sync, FIELD_SYNC),       I (on_disk, FIELD_U64),
-    I (links, FIELD_U64),
+    I (links, FIELD_U64),   I (first, FIELD_U64),       I (next, FIELD_U64),
+    I (groups, FIELD_U64),  I (subscribers, FIELD_U64), I (lag, FIELD_U64),
+    I (missed, FIELD_U64),
 };
 
 static void encode_field (zf_writer_t *w, const field_t *field, const void *at)
@@ -72,6 +75,9 @@ static void encode_field (zf_writer_t *w, const field_t *field, const void *at)
         break;
     case FIELD_DURABLE:
         zf_mp_put_uint (w, (uint64_t) * (const zf_durable_t *) at);
+        break;
+    case FIELD_KIND:
+        zf_mp_put_uint (w, (uint64_t) * (const zf_kind_t *) at);
         break;
     case FIELD_SYNC:
         zf_mp_put_uint (w, (uint64_t) * (const zf_sync_t *) at);
@@ -132,6 +138,9 @@ static void decode_field (zf_reader_t *r, const field_t *field, void *at)
     case FIELD_DURABLE:
         *(zf_durable_t *) at = (zf_durable_t) decode_up_to (r, ZF_DURABLE_YES);
         break;
+    case FIELD_KIND:
+        *(zf_kind_t *) at = (zf_kind_t) decode_up_to (r, ZF_KIND_STREAM);
+        break;
     case FIELD_SYNC:
         *(zf_sync_t *) at = (zf_sync_t) decode_up_to (r, ZF_SYNC_NEVER);
         break;
@@ -176,7 +185,10 @@ bool zf_policy_valid (const zf_policy_t *policy)
     return policy->priorities >= 1 && policy->priorities <= ZF_PRIORITIES_MAX &&
            policy->lease_ms > 0 && policy->backoff_min_ms <= policy->backoff_max_ms &&
            (int) policy->durable >= 0 && (int) policy->durable <= ZF_DURABLE_YES &&
-           (int) policy->overflow >= 0 && (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
+           (int) policy->kind >= 0 && (int) policy->kind <= ZF_KIND_STREAM &&
+           (policy->kind == ZF_KIND_QUEUE || policy->priorities == 1) &&
+           (!policy->compact || policy->kind == ZF_KIND_STREAM) && (int) policy->overflow >= 0 &&
+           (int) policy->overflow <= ZF_OVERFLOW_DROP_OLDEST &&
            memchr (policy->dead_letter, 0, sizeof policy->dead_letter) != NULL &&
            (policy->dead_letter[0] == '\0' || zf_is_name (zf_bytes_of (policy->dead_letter)));
 }

@@ -165,7 +165,7 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
     run->words = NULL;
     zf_store_gone (queue, chunk, run->at, run->count);
     queue->length -= run->count;
-    zf_queue_discharge (queue, run->count, bytes, chunk->logged);
+    zf_queue_discharge (queue, run->count, chunk->view ? 0 : bytes, chunk->logged);
     zf_log_t *log = run->group->log;
     uint64_t pinned = log->pinned;
     bool last = chunk->live == run->count;
@@ -176,6 +176,10 @@ void zf_run_finish (zf_queue_t *queue, zf_run_t *run)
     if (!last && chunk->owner != NULL)
         queue->engine->store.resident_bytes -= size - chunk->size; /* it was cut down */
     queue->engine->overhead += log->pinned - pinned;
+    if (last && queue->follow != NULL)
+        zf_follow_advance (queue);
+    if (queue->follow != NULL) /* it may take more */
+        zf_engine_touch (queue);
     if (queue->parked != NULL || queue->length == 0) /* room for others, or for another queue */
         zf_engine_touch (queue);
     zf_memory_freed (queue->engine);
@@ -391,11 +395,17 @@ static int lease (zf_consumer_t *consumer, zf_run_t *run)
 
 void zf_queue_dispatch (zf_queue_t *queue)
 {
+    if (queue->stream != NULL) {
+        zf_stream_dispatch (queue);
+        return;
+    }
     while (queue->available != NULL) {
         zf_consumer_t *consumer = queue->available;
         uint32_t max = consumer->limit - consumer->leased;
         zf_run_t *run =
             consumer->drains ? zf_queue_take_drained (queue, consumer, max) : take (queue, max);
+        if (run == NULL && queue->follow != NULL && zf_follow_pull (queue))
+            continue;
         if (run == NULL || lease (consumer, run) != 0)
             return;
         if (consumer->is_available) { /* the next one's turn */

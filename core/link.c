@@ -38,6 +38,17 @@ void zf_feeds_drop_queue (zf_queue_t *queue)
         free_feed (queue->feeds); /* NOLINT(clang-analyzer-*): the same */
 }
 
+/* True of its own name, and those of its groups. */
+static bool is_of (const zf_queue_t *queue, zf_bytes_t name)
+{
+    const char *bytes = name.data;
+    if (zf_bytes_equal (name, zf_bytes (queue->name, queue->name_size)))
+        return true;
+    return queue->stream != NULL && name.size > queue->name_size &&
+           memcmp (bytes, queue->name, queue->name_size) == 0 &&
+           bytes[queue->name_size] == ZF_GROUP_MARK;
+}
+
 /* True if the queue itself is on the path: pairs of a broker's identity and a queue. */
 static bool closes_loop (const zf_queue_t *queue, zf_reader_t path, uint32_t nodes)
 {
@@ -45,8 +56,7 @@ static bool closes_loop (const zf_queue_t *queue, zf_reader_t path, uint32_t nod
     for (uint32_t i = 0; i < nodes; i++) {
         zf_bytes_t uuid = zf_mp_bytes (&path);
         zf_bytes_t name = zf_mp_bytes (&path);
-        if (zf_bytes_equal (uuid, zf_bytes (own, ZF_UUID_BYTES)) &&
-            zf_bytes_equal (name, zf_bytes (queue->name, queue->name_size)))
+        if (zf_bytes_equal (uuid, zf_bytes (own, ZF_UUID_BYTES)) && is_of (queue, name))
             return true;
     }
     return false;
@@ -117,12 +127,14 @@ int zf_feed_link (zf_queue_t *queue, zf_session_t *session, zf_reader_t *r, uint
 
 void zf_feeds_write (const zf_queue_t *queue, zf_writer_t *w)
 {
+    const zf_queue_t *source = queue->follow != NULL ? queue->follow->source : NULL;
+    const zf_feed_t *feeds = source != NULL ? source->feeds : queue->feeds;
     uint32_t nodes = 0;
     const zf_feed_t *feed;
-    DL_FOREACH (queue->feeds, feed)
+    DL_FOREACH (feeds, feed)
         nodes += feed->nodes <= ZF_PATH_MAX - nodes ? feed->nodes : 0;
     zf_mp_put_array (w, 2 * (size_t) nodes);
-    DL_FOREACH (queue->feeds, feed) {
+    DL_FOREACH (feeds, feed) {
         if (feed->nodes > nodes)
             continue;
         nodes -= feed->nodes;
@@ -135,7 +147,7 @@ void zf_feeds_write (const zf_queue_t *queue, zf_writer_t *w)
 int zf_consumer_drain (zf_consumer_t *consumer)
 {
     zf_queue_t *queue = consumer->queue;
-    if (queue->policy.priorities > 1)
+    if (queue->policy.priorities > 1 && queue->follow == NULL)
         return ZF_E_INVAL;
     if (queue->consumers > 1 || consumer->leased > 0)
         return ZF_E_BUSY;
@@ -186,8 +198,9 @@ zf_run_t *zf_queue_take_drained (zf_queue_t *queue, zf_consumer_t *consumer, uin
     zf_lane_t *lane = &queue->lanes[0];
     zf_place_t place;
     uint64_t id = consumer->drained;
-    if (!zf_log_find (&lane->log, &id, &place))
-        return NULL;
+    while (!zf_log_find (&lane->log, &id, &place))
+        if (queue->follow == NULL || !zf_follow_pull (queue))
+            return NULL;
     if (lane->mark_count > 0 && id >= lane->durable_end)
         return NULL;
     zf_store_read_ahead (queue, place.chunk);

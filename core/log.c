@@ -13,6 +13,8 @@ static zf_chunk_t *tail (const zf_log_t *log)
 
 static uint32_t offset_of (const zf_chunk_t *chunk, uint32_t at)
 {
+    if (at == 0 && chunk->offsets == NULL)
+        return ZF_BATCH_HEADER;
     return at < chunk->count ? chunk->offsets[at] & ~ZF_SETTLED : chunk->size;
 }
 
@@ -43,6 +45,12 @@ static zf_chunk_t *seek (const zf_log_t *log, uint64_t id)
     return best;
 }
 
+zf_chunk_t *zf_log_before (const zf_log_t *log, uint64_t id)
+{
+    zf_chunk_t *chunk = id > 0 ? seek (log, id - 1) : NULL;
+    return chunk != NULL && chunk->first < id ? chunk : NULL;
+}
+
 static void remove_chunk (zf_log_t *log, zf_chunk_t *chunk)
 {
     RB_REMOVE (zf_chunks, &log->chunks, chunk);
@@ -69,6 +77,7 @@ static zf_chunk_t *new_chunk (zf_log_t *log, uint64_t now_ms)
     chunk->first = log->next;
     chunk->oldest_ms = now_ms;
     chunk->logged = log->logged;
+    chunk->local = log->local;
     DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
     RB_INSERT (zf_chunks, &log->chunks, chunk);
     log->closed = false;
@@ -118,6 +127,14 @@ static void rewind_chunk (zf_log_t *log, zf_chunk_t *chunk, uint64_t now_ms)
     RB_INSERT (zf_chunks, &log->chunks, chunk);
     chunk->oldest_ms = now_ms;
     chunk->logged = log->logged;
+    chunk->local = log->local;
+}
+
+static bool is_full (const zf_log_t *log, const zf_chunk_t *chunk, size_t size)
+{
+    uint32_t records = log->most_records != 0 ? log->most_records : ZF_CHUNK_RECORDS;
+    uint32_t bytes = log->most_bytes != 0 ? log->most_bytes : ZF_CHUNK_BYTES;
+    return chunk->count >= records || chunk->size + size > bytes;
 }
 
 /* The chunk that takes a record of size bytes. */
@@ -128,11 +145,12 @@ static zf_chunk_t *open_chunk (zf_log_t *log, size_t size, uint64_t now_ms)
         return new_chunk (log, now_ms);
     if (chunk->count == 0) {
         rewind_chunk (log, chunk, now_ms);
+        log->closed = false; /* as with a new one: who reads the log makes the same chunks */
         return chunk;
     }
-    if (chunk->data == NULL || chunk->logged != log->logged)
+    if (chunk->data == NULL || chunk->logged != log->logged || chunk->local != log->local)
         return new_chunk (log, now_ms);
-    if (log->closed || chunk->count == ZF_CHUNK_RECORDS || chunk->size + size > ZF_CHUNK_BYTES)
+    if (log->closed || is_full (log, chunk, size))
         return new_chunk (log, now_ms);
     if (chunk->first + chunk->count != log->next) /* the chunk behind it is settled and gone */
         return new_chunk (log, now_ms);
@@ -282,12 +300,105 @@ void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk)
     log->pinned -= chunk->data != NULL ? chunk->settled_bytes : 0;
     chunk->settled_bytes = 0;
     if (chunk->frame == NULL && chunk->data != NULL && chunk->capacity <= ZF_CHUNK_BYTES &&
-        chunk == tail (log)) {
+        chunk == tail (log) && !chunk->view) {
         rewind_chunk (log, chunk, chunk->newest_ms);
         return;
     }
     remove_chunk (log, chunk);
     free_chunk (chunk);
+}
+
+void zf_log_drop (zf_log_t *log, zf_chunk_t *chunk)
+{
+    log->length -= chunk->live;
+    log->bytes -= chunk->size - ZF_BATCH_HEADER - chunk->settled_bytes;
+    log->pinned -= chunk->data != NULL ? chunk->settled_bytes : 0;
+    remove_chunk (log, chunk);
+    free_chunk (chunk);
+}
+
+static void free_frame (zf_frame_t *frame)
+{
+    free (frame);
+}
+
+zf_frame_t *zf_frame_new (size_t size)
+{
+    zf_frame_t *frame = malloc (sizeof *frame + size);
+    if (frame != NULL)
+        *frame = (zf_frame_t){(uint8_t *) (frame + 1), size, 1, free_frame};
+    return frame;
+}
+
+/* Gives the chunk the bytes of n records of another: shared if they never change, else copied.
+ * Returns where they begin in it, 0: no memory. */
+static uint32_t share_bytes (zf_chunk_t *chunk, const zf_chunk_t *other, uint32_t at, uint32_t n)
+{
+    uint32_t start = offset_of (other, at);
+    uint32_t size = offset_of (other, at + n) - start;
+    if (other->frame != NULL) {
+        chunk->frame = zf_frame_hold (other->frame);
+        chunk->data = other->data;
+    } else {
+        chunk->data = malloc (ZF_BATCH_HEADER + size);
+        if (chunk->data == NULL)
+            return 0;
+        memcpy (chunk->data + ZF_BATCH_HEADER, other->data + start, size);
+        start = ZF_BATCH_HEADER;
+    }
+    chunk->size = chunk->capacity = start + size;
+    return start;
+}
+
+static void share_offsets (zf_chunk_t *chunk, const zf_chunk_t *other, uint32_t at, uint32_t start,
+                           zf_want_fn *wanted, void *arg)
+{
+    uint32_t shift = offset_of (other, at) - start;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        bool live = (other->offsets[at + i] & ZF_SETTLED) == 0 &&
+                    (wanted == NULL || wanted (arg, other, at + i));
+        chunk->offsets[i] = offset_of (other, at + i) - shift;
+        chunk->live += live;
+        if (live)
+            continue;
+        chunk->settled_bytes += zf_chunk_size (other, at + i, 1);
+        chunk->offsets[i] |= ZF_SETTLED;
+    }
+}
+
+int zf_log_share (zf_log_t *log, const zf_chunk_t *other, uint32_t at, uint32_t n,
+                  zf_want_fn *wanted, void *arg, zf_chunk_t **out)
+{
+    zf_chunk_t *chunk = calloc (1, sizeof *chunk);
+    uint32_t *offsets = malloc (n * sizeof *offsets);
+    uint32_t start = chunk != NULL && offsets != NULL ? share_bytes (chunk, other, at, n) : 0;
+    if (start == 0) {
+        free (offsets);
+        free (chunk);
+        return ZF_E_NOMEM;
+    }
+    chunk->view = true;
+    chunk->offsets = offsets;
+    chunk->count = chunk->slots = n;
+    chunk->first = other->first + at;
+    chunk->oldest_ms = other->oldest_ms;
+    chunk->newest_ms = other->newest_ms;
+    share_offsets (chunk, other, at, start, wanted, arg);
+    chunk->settled_bytes += start - ZF_BATCH_HEADER; /* what lies before, as if it had been there */
+    DL_APPEND (log->head, chunk); /* NOLINT(clang-analyzer-*): utlist: a head has a prev */
+    RB_INSERT (zf_chunks, &log->chunks, chunk);
+    zf_log_skip (log, chunk->first + n);
+    log->length += chunk->live;
+    log->bytes += chunk->size - ZF_BATCH_HEADER - chunk->settled_bytes;
+    log->pinned += chunk->settled_bytes;
+    *out = chunk;
+    return 0;
+}
+
+bool zf_chunk_is_whole (const zf_chunk_t *chunk)
+{
+    return chunk->frame != NULL && chunk->live == chunk->count &&
+           chunk->size == chunk->frame->size && offset_of (chunk, 0) == ZF_BATCH_HEADER;
 }
 
 void zf_log_free (zf_log_t *log)
@@ -339,22 +450,9 @@ void zf_log_skip (zf_log_t *log, uint64_t next)
 
 /* -- for the store ----------------------------------------------------------------------------- */
 
-static void free_frame (zf_frame_t *frame)
-{
-    free (frame);
-}
-
-static zf_frame_t *new_frame (size_t size)
-{
-    zf_frame_t *frame = malloc (sizeof *frame + size);
-    if (frame != NULL)
-        *frame = (zf_frame_t){(uint8_t *) (frame + 1), size, 1, free_frame};
-    return frame;
-}
-
 zf_frame_t *zf_frame_of (zf_bytes_t bytes)
 {
-    zf_frame_t *frame = new_frame (bytes.size);
+    zf_frame_t *frame = zf_frame_new (bytes.size);
     if (frame != NULL)
         memcpy (frame->data, bytes.data, bytes.size);
     return frame;
@@ -364,7 +462,7 @@ int zf_log_pack (zf_log_t *log, zf_chunk_t *chunk)
 {
     if (chunk->frame != NULL && chunk->settled_bytes == 0)
         return 0;
-    zf_frame_t *frame = new_frame (chunk->size - chunk->settled_bytes);
+    zf_frame_t *frame = zf_frame_new (chunk->size - chunk->settled_bytes);
     if (frame == NULL)
         return ZF_E_NOMEM;
     copy_live (chunk, frame->data);
@@ -382,21 +480,51 @@ int zf_log_pack (zf_log_t *log, zf_chunk_t *chunk)
     return 0;
 }
 
-void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk)
+void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk, bool index)
 {
     log->pinned -= chunk->settled_bytes;
+    if (index && chunk->live == chunk->count && chunk->notes == NULL) {
+        free (chunk->offsets);
+        chunk->offsets = NULL;
+        chunk->slots = 0;
+    }
     zf_frame_drop (chunk->frame);
     chunk->frame = NULL;
     chunk->data = NULL;
     chunk->capacity = 0;
 }
 
-void zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame)
+/* Where the records begin, once more. */
+static uint32_t *index_again (const zf_chunk_t *chunk, const zf_frame_t *frame, int *code)
 {
+    zf_batch_t batch;
+    *code = zf_batch_decode (zf_bytes (frame->data, frame->size), &batch);
+    if (*code == 0 && batch.count != chunk->count)
+        *code = ZF_E_CORRUPT;
+    uint32_t *offsets = *code == 0 ? malloc (chunk->count * sizeof *offsets) : NULL;
+    if (*code == 0 && offsets == NULL)
+        *code = ZF_E_NOMEM;
+    if (*code == 0 && zf_batch_index (&batch, offsets) != 0)
+        *code = ZF_E_CORRUPT;
+    if (*code == 0)
+        return offsets;
+    free (offsets);
+    return NULL;
+}
+
+int zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame)
+{
+    int code = 0;
+    if (chunk->offsets == NULL)
+        chunk->offsets = index_again (chunk, frame, &code);
+    if (code != 0)
+        return code;
+    chunk->slots = chunk->count;
     chunk->frame = frame;
     chunk->data = frame->data;
     chunk->capacity = chunk->size;
     log->pinned += chunk->settled_bytes;
+    return 0;
 }
 
 uint32_t zf_alive_records (const zf_alive_t *alive)
@@ -472,7 +600,7 @@ static uint32_t next_live (const zf_chunk_t *chunk, uint32_t at)
 {
     if (chunk->live == 0)
         return chunk->count;
-    while (at < chunk->count && (chunk->offsets[at] & ZF_SETTLED) != 0)
+    while (chunk->offsets != NULL && at < chunk->count && (chunk->offsets[at] & ZF_SETTLED) != 0)
         at++;
     return at;
 }
@@ -513,10 +641,13 @@ void zf_log_relay (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame, const zf
         zf_frame_drop (chunk->frame);
     else
         free (chunk->data);
+    if (chunk->offsets == NULL) /* it stays on disk */
+        frame = NULL;
     chunk->settled_bytes = 0;
     chunk->frame = frame != NULL ? zf_frame_hold (frame) : NULL;
     chunk->data = frame != NULL ? frame->data : NULL;
     chunk->size = ZF_BATCH_HEADER + batch->size;
     chunk->capacity = frame != NULL ? chunk->size : 0;
-    spread (chunk, alive, offsets, batch->count);
+    if (chunk->offsets != NULL)
+        spread (chunk, alive, offsets, batch->count);
 }

@@ -31,7 +31,8 @@ struct zf_chunk {
     RB_ENTRY (zf_chunk) node; /* in the log's tree */
     zf_frame_t *frame;        /* an adopted batch; NULL: data is our own */
     uint8_t *data;            /* room for a batch header, then the records; NULL: on disk only */
-    uint32_t *offsets;        /* where each record begins in data; ZF_SETTLED: it is not live */
+    uint32_t *offsets;        /* where each record begins in data; ZF_SETTLED: it is not live. NULL:
+                                 all are, of a stream, and on disk only */
     zf_note_t **notes;        /* what is special about single records; NULL: nothing about any */
     uint32_t size;            /* bytes used of data, header included */
     uint32_t capacity;        /* bytes there */
@@ -42,12 +43,15 @@ struct zf_chunk {
     uint64_t first;           /* id of the first record; the others follow on */
     uint64_t oldest_ms;       /* when its first record came */
     uint64_t newest_ms;       /* when its last record came */
-    bool logged;              /* its records are durable, or will be: the rest is the store's */
-    uint8_t load;             /* the slot that reads it back, from 1; 0: none */
-    uint32_t home;            /* where its batch lies in the entry; 0: not in one piece */
-    uint64_t lsn;             /* the entry that it lies in, or its oldest records do */
-    uint64_t newest_lsn;      /* its newest ones */
-    void *owner;              /* the queue */
+    bool local;               /* its records are from this device's own plain side */
+    bool view;           /* of records of a stream, for one of its groups: they are written down
+                            there and count there */
+    bool logged;         /* its records are durable, or will be: the rest is the store's */
+    uint8_t load;        /* the slot that reads it back, from 1; 0: none */
+    uint32_t home;       /* where its batch lies in the entry; 0: not in one piece */
+    uint64_t lsn;        /* the entry that it lies in, or its oldest records do */
+    uint64_t newest_lsn; /* its newest ones */
+    void *owner;         /* the queue */
     zf_chunk_t *logged_prev, *logged_next;     /* store's logged */
     zf_chunk_t *resident_prev, *resident_next; /* store's resident; NULL: not in it */
 };
@@ -63,6 +67,9 @@ typedef struct {
     uint64_t pinned;         /* encoded bytes of settled records in chunks that others keep here */
     bool closed;             /* the next record starts a new chunk */
     bool logged;             /* the next record is durable: it shares chunks with its like only */
+    bool local;              /* the same for records from this device's own plain side */
+    uint32_t most_records;   /* a chunk of copied records ends there; 0: ZF_CHUNK_RECORDS, */
+    uint32_t most_bytes;     /* ZF_CHUNK_BYTES */
 } zf_log_t;
 
 /* A record's place. */
@@ -94,7 +101,20 @@ bool zf_log_settle (zf_log_t *log, zf_chunk_t *chunk, uint32_t at, uint32_t n);
 /* Frees a chunk without live records. */
 void zf_log_discard (zf_log_t *log, zf_chunk_t *chunk);
 
+/* Takes a chunk out with all its records, and frees it. */
+void zf_log_drop (zf_log_t *log, zf_chunk_t *chunk);
+
 void zf_log_free (zf_log_t *log);
+
+/* Appends n records of another log's chunk, from `at` on, as a chunk that shares their bytes if
+ * those never change, else has a copy. A record is live if it is there and wanted says so (NULL:
+ * all). Returns 0 and the chunk, which may have no live record, or ZF_E_NOMEM. */
+typedef bool zf_want_fn (void *arg, const zf_chunk_t *chunk, uint32_t at);
+int zf_log_share (zf_log_t *log, const zf_chunk_t *other, uint32_t at, uint32_t n,
+                  zf_want_fn *wanted, void *arg, zf_chunk_t **chunk);
+
+/* True if the chunk's records, all of them live, are just those of its frame. */
+bool zf_chunk_is_whole (const zf_chunk_t *chunk);
 
 /* Ids go on from there. */
 void zf_log_skip (zf_log_t *log, uint64_t next);
@@ -109,8 +129,10 @@ zf_frame_t *zf_frame_of (zf_bytes_t bytes);
 int zf_log_pack (zf_log_t *log, zf_chunk_t *chunk);
 
 /* Lets go of a packed or adopted chunk's records, and gives it their batch back. */
-void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk);
-void zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame);
+/* index: of a stream: where its records begin is forgotten too, if all are live. Restoring takes
+ * the frame over and returns 0, or ZF_E_NOMEM, ZF_E_CORRUPT. */
+void zf_log_let_go (zf_log_t *log, zf_chunk_t *chunk, bool index);
+int zf_log_restore (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame);
 
 /* Which records of a range are alive, as it is written down. */
 typedef struct {
@@ -138,6 +160,12 @@ void zf_log_relay (zf_log_t *log, zf_chunk_t *chunk, zf_frame_t *frame, const zf
 /* How many records from id first on come before the first live one that is here, at most count;
  * *before is the chunk that they would go before. */
 uint32_t zf_log_missing (const zf_log_t *log, uint64_t first, uint32_t count, zf_chunk_t **before);
+
+/* The last chunk that begins before that id; NULL: there is none. */
+zf_chunk_t *zf_log_before (const zf_log_t *log, uint64_t id);
+
+/* A frame of so many bytes of its own memory, not filled; NULL: none left. */
+zf_frame_t *zf_frame_new (size_t size);
 
 /* The first live record from *id on: its id and place. False: there is none. */
 bool zf_log_find (const zf_log_t *log, uint64_t *id, zf_place_t *place);

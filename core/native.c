@@ -25,7 +25,7 @@ static void send_bare (zf_session_t *session, unsigned command)
     zf_out_end (session);
 }
 
-static void send_error (zf_session_t *session, int code, const char *text)
+void zf_native_error (zf_session_t *session, int code, const char *text)
 {
     zf_session_wrong (session, "%s", text);
     zf_out_begin (session);
@@ -120,7 +120,7 @@ static void send_run (zf_session_t *session, const zf_run_t *run)
         zf_out_give (session, batch, size);
         return;
     }
-    if (chunk->frame != NULL && run->count == chunk->count && chunk->live == chunk->count) {
+    if (run->count == chunk->count && zf_chunk_is_whole (chunk)) {
         zf_out_share (session, chunk->frame);
         return;
     }
@@ -166,8 +166,8 @@ static void native_farewell (zf_session_t *session)
 static uint64_t patience_ms (const zf_session_t *session)
 {
     const zf_engine_options_t *options = &session->engine->options;
-    return session->consumers != NULL ? LIVENESS * (uint64_t) options->heartbeat_ms
-                                      : options->client_idle_ms;
+    bool takes = session->consumers != NULL || session->subscriptions != NULL;
+    return takes ? LIVENESS * (uint64_t) options->heartbeat_ms : options->client_idle_ms;
 }
 
 static void native_tick (zf_session_t *session)
@@ -227,15 +227,15 @@ static void on_hello (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_bytes_t uuid = zf_mp_bytes (r);
     read_options (session, r);
     if (r->failed || uuid.size != ZF_UUID_BYTES) {
-        send_error (session, ZF_E_PROTO, "HELLO is malformed");
+        zf_native_error (session, ZF_E_PROTO, "HELLO is malformed");
         return;
     }
     if (version < ZF_NATIVE_VERSION) {
-        send_error (session, ZF_E_VERSION, "this broker speaks version 1");
+        zf_native_error (session, ZF_E_VERSION, "this broker speaks version 1");
         return;
     }
     if (session->greeted && memcmp (session->uuid, uuid.data, uuid.size) != 0) {
-        send_error (session, ZF_E_PROTO, "HELLO with another identity");
+        zf_native_error (session, ZF_E_PROTO, "HELLO with another identity");
         return;
     }
     if (!session->greeted)
@@ -272,8 +272,8 @@ static void on_bye (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 
 /* Opens the batch of a command, whose first number must be `least` or higher, or answers why it
  * can't be. The caller frees it in any case. */
-static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, uint64_t least,
-                        zf_intake_t *in)
+bool zf_native_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, uint64_t least,
+                      zf_intake_t *in)
 {
     memset (in, 0, sizeof *in);
     int rc = r->failed || body == NULL ? ZF_E_PROTO : zf_intake_open (in, body);
@@ -287,30 +287,10 @@ static bool open_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body,
     if (rc == ZF_E_NOMEM)
         zf_session_end (session, "out of memory"); /* so that it sends it again */
     else if (rc != 0)
-        send_error (session, rc,
-                    rc == ZF_E_CORRUPT ? "batch: checksum mismatch"
-                                       : "batch or its command is malformed");
+        zf_native_error (session, rc,
+                         rc == ZF_E_CORRUPT ? "batch: checksum mismatch"
+                                            : "batch or its command is malformed");
     return rc == 0;
-}
-
-static void on_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
-{
-    zf_bytes_t name = zf_mp_bytes (r);
-    uint64_t low = zf_mp_uint (r);
-    zf_intake_t in;
-    if (open_batch (session, r, body, 1, &in)) {
-        int code;
-        zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
-        zf_queue_t nowhere = {.name_size = name.size};
-        nowhere.name = (char *) (uintptr_t) name.data;
-        if (queue != NULL)
-            zf_queue_post (queue, &in, low);
-        else
-            native_confirm (session, &nowhere, in.batch.first, in.batch.count, code);
-    } else { /* what was in it is not known, and must not be passed over: it will come again */
-        zf_session_end (session, "a post was malformed");
-    }
-    zf_intake_done (&in);
 }
 
 static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
@@ -319,7 +299,7 @@ static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     uint64_t ttl_ms = zf_mp_uint (r);
     uint32_t flags = (uint32_t) zf_mp_uint (r);
     zf_intake_t in;
-    if (open_batch (session, r, body, 0, &in)) {
+    if (zf_native_batch (session, r, body, 0, &in)) {
         int code;
         zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
         zf_queue_t nowhere = {.name_size = 0};
@@ -332,42 +312,6 @@ static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
                 zf_session_deny (session, &nowhere, in.batch.first + i, code, zf_strerror (code));
     }
     zf_intake_done (&in);
-}
-
-static void say_linked (zf_session_t *session, const zf_held_t *held)
-{
-    const zf_queue_t *queue = held->queue;
-    zf_out_begin (session);
-    zf_writer_t *w = zf_out_write (session);
-    zf_control (w, ZF_CMD_LINKED, 5);
-    zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
-    zf_mp_put_uint (w, held->first);
-    zf_mp_put_uint (w, (uint64_t) -held->code);
-    zf_mp_put_str (w, zf_bytes_of (held->code == ZF_E_INVAL
-                                       ? "a loop of links: this queue is on the way to itself"
-                                       : zf_strerror (held->code)));
-    zf_out_written (session);
-    zf_out_end (session);
-}
-
-static void on_link (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
-{
-    (void) body;
-    zf_bytes_t name = zf_mp_bytes (r);
-    int code = ZF_E_PROTO;
-    zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (session->engine, name, &code);
-    if (queue == NULL) {
-        send_error (session, code, zf_strerror (code));
-        return;
-    }
-    zf_held_t held = {.queue = queue, .say = say_linked};
-    held.code = zf_feed_link (queue, session, r, &held.first);
-    held.count = UINT64_MAX; /* nothing goes on from it */
-    zf_engine_touch (queue);
-    if (held.code == ZF_E_PROTO)
-        send_error (session, ZF_E_PROTO, "LINK is malformed");
-    else /* what `last` says is acknowledged at the source then: it has to be on disk */
-        zf_store_hold (session, &held);
 }
 
 static void say_forgotten (zf_session_t *session, const zf_held_t *held)
@@ -385,7 +329,7 @@ static void on_fetch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     bool wait = zf_mp_bool (r);
     bool forget = zf_mp_bool (r);
     if (r->failed || id.size == 0 || id.size > ZF_ID_MAX) {
-        send_error (session, ZF_E_PROTO, "FETCH is malformed");
+        zf_native_error (session, ZF_E_PROTO, "FETCH is malformed");
         return;
     }
     if (!forget) {
@@ -406,12 +350,18 @@ static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_engine_t *engine = session->engine;
     zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (engine, name, &code);
     if (queue == NULL) {
-        send_error (session, code, zf_strerror (code));
+        zf_native_error (session, code, zf_strerror (code));
         return;
     }
     zf_consumer_t *consumer = zf_consumer_find (session, queue);
+    if (queue->stream != NULL) {
+        zf_native_error (session, ZF_E_INVAL,
+                         "a stream is read by subscribers, or by groups: consume STREAM@GROUP");
+        return;
+    }
     if (queue->is_drained && consumer == NULL) {
-        send_error (session, ZF_E_BUSY, "a link drains this queue: it takes no other consumers");
+        zf_native_error (session, ZF_E_BUSY,
+                         "a link drains this queue: it takes no other consumers");
         return;
     }
     bool is_new = consumer == NULL;
@@ -425,9 +375,9 @@ static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         (code = zf_consumer_drain (consumer)) != 0) {
         if (is_new)
             zf_consumer_detach (consumer);
-        send_error (session, code,
-                    code == ZF_E_BUSY ? "queue has other consumers"
-                                      : "a queue with priority levels can't be drained");
+        zf_native_error (session, code,
+                         code == ZF_E_BUSY ? "queue has other consumers"
+                                           : "a queue with priority levels can't be drained");
         return;
     }
     zf_consumer_attach (session, queue, limit < ZF_CREDIT_MAX ? (uint32_t) limit : ZF_CREDIT_MAX);
@@ -457,7 +407,7 @@ static void settle_ranges (zf_consumer_t *consumer, zf_reader_t *r, zf_verdict_t
             session->engine->counters.stale += missed;
     }
     if (r->failed)
-        send_error (session, ZF_E_PROTO, "settlement is malformed");
+        zf_native_error (session, ZF_E_PROTO, "settlement is malformed");
 }
 
 static void on_ack (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
@@ -514,7 +464,7 @@ static void on_answer (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_intake_t in;
     if (consumer == NULL)
         return;
-    if (open_batch (session, r, body, 0, &in)) {
+    if (zf_native_batch (session, r, body, 0, &in)) {
         const uint8_t *end = in.batch.records + in.batch.size;
         for (uint32_t i = 0; i < in.batch.count; i++) {
             zf_answer_t answer = {.more = more};
@@ -524,159 +474,6 @@ static void on_answer (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
             if (!zf_session_answer (consumer, in.batch.first + i, &answer))
                 session->engine->counters.stale++;
         }
-    }
-    zf_intake_done (&in);
-}
-
-/* -- atomic posts: all of it or nothing -------------------------------------------------------- */
-
-typedef struct {
-    zf_queue_t *queue;
-    uint32_t start; /* its first record in the batch */
-    uint32_t count;
-    uint64_t ends[ZF_PRIORITIES_MAX]; /* where the queue ended before it */
-} segment_t;
-
-static void send_done (zf_session_t *session, uint64_t number, int code)
-{
-    zf_out_begin (session);
-    zf_writer_t *w = zf_out_write (session);
-    zf_control (w, ZF_CMD_DONE, 3);
-    zf_mp_put_uint (w, number);
-    zf_mp_put_uint (w, (uint64_t) -code);
-    zf_out_written (session);
-    zf_out_end (session);
-}
-
-static void say_done (zf_session_t *session, const zf_held_t *held)
-{
-    send_done (session, held->first, held->code);
-}
-
-/* When it is on disk. */
-static void hold_done (zf_session_t *session, uint64_t number, int code)
-{
-    zf_held_t held = {.say = say_done, .first = number, .code = code};
-    zf_store_hold (session, &held);
-}
-
-static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake_t *in,
-                          segment_t *segments, uint32_t n)
-{
-    uint32_t start = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        zf_bytes_t name = zf_mp_bytes (r);
-        uint64_t count = zf_mp_uint (r);
-        int code;
-        if (r->failed || count == 0 || count > in->batch.count - start)
-            return ZF_E_PROTO;
-        segments[i].queue = zf_engine_queue (session->engine, name, &code);
-        if (segments[i].queue == NULL)
-            return code;
-        zf_engine_touch (segments[i].queue); /* so that it does not make room for one behind it */
-        segments[i].start = start;
-        segments[i].count = (uint32_t) count;
-        start += (uint32_t) count;
-    }
-    return start == in->batch.count ? 0 : ZF_E_PROTO;
-}
-
-/* True if all segments fit. */
-static bool fit (const zf_intake_t *in, const segment_t *segments, uint32_t n)
-{
-    bool all = true;
-    for (uint32_t i = 0; i < n; i++)
-        all &= zf_queue_want (segments[i].queue, in, segments[i].start, segments[i].count);
-    for (uint32_t i = 0; i < n; i++)
-        segments[i].queue->wanted = segments[i].queue->wanted_bytes = 0;
-    return all;
-}
-
-static bool any_durable (const segment_t *segments, uint32_t n)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < n; i++)
-        any |= segments[i].queue->is_durable;
-    return any;
-}
-
-/* Puts all segments, or none. A queue may be named more than once. */
-static int put_segments (zf_intake_t *in, segment_t *segments, uint32_t n)
-{
-    zf_store_mark_t mark = zf_store_mark (in->session->engine);
-    if (in->session->engine->store.failed && any_durable (segments, n))
-        return ZF_E_IO;
-    if (!fit (in, segments, n))
-        return ZF_E_FULL;
-    for (uint32_t i = 0; i < n; i++) {
-        segment_t *segment = &segments[i];
-        zf_queue_mark (segment->queue, segment->ends);
-        if (zf_queue_put (segment->queue, in, segment->start, segment->count) == segment->count)
-            continue;
-        for (i++; i-- > 0;) /* no memory: what was put is taken back, the last first */
-            zf_queue_take_back (segments[i].queue, segments[i].ends);
-        zf_store_take_back (in->session->engine, mark);
-        return ZF_E_NOMEM;
-    }
-    return 0;
-}
-
-/* Writes down what became of a number. Returns false if that can't be: the session is ended, and
- * what is sent again then is looked at anew. */
-static bool remember (zf_session_t *session, zf_producer_t *producer, uint64_t number, int rc)
-{
-    if (rc != 0 && zf_producer_refuse (producer, number, 1, rc) != 0) {
-        zf_session_end (session, "does not listen to refusals");
-        return false;
-    }
-    producer->last = number;
-    return true;
-}
-
-static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,
-                       zf_intake_t *in)
-{
-    zf_producer_t *producer = zf_engine_atomics (session->engine, session->uuid);
-    uint32_t n = zf_mp_array (r) / 2;
-    segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;
-    int rc = r->failed || n == 0 || n > ZF_SEGMENTS_MAX ? ZF_E_PROTO : 0;
-    bool remembered = true;
-    if (rc == 0 && (producer == NULL || segments == NULL))
-        rc = ZF_E_NOMEM;
-    if (rc == 0) {
-        zf_producer_heard (producer, low);
-        uint64_t span;
-        if (number <= producer->last) {
-            hold_done (session, number, zf_producer_outcome (producer, number, &span));
-            free (segments);
-            return;
-        }
-        rc = read_segments (session, r, in, segments, n);
-        if (rc == 0)
-            rc = put_segments (in, segments, n);
-        remembered = remember (session, producer, number, rc);
-    }
-    free (segments);
-    if (remembered && producer != NULL)
-        zf_store_producer (session->engine, NULL, producer);
-    if (remembered && session->engine->store.failed) /* then it was for no durable queue */
-        send_done (session, number, rc);
-    else if (remembered)
-        hold_done (session, number, rc);
-}
-
-static void on_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
-{
-    uint64_t number = zf_mp_uint (r);
-    uint64_t low = zf_mp_uint (r);
-    zf_intake_t in;
-    if (open_batch (session, r, body, 0, &in)) {
-        if (number > 0 && number < NUMBER_MAX)
-            post_many (session, number, low, r, &in);
-        else
-            send_error (session, ZF_E_PROTO, "atomic post with a bad number");
-    } else {
-        zf_session_end (session, "a post was malformed");
     }
     zf_intake_done (&in);
 }
@@ -692,12 +489,27 @@ static void on_admin (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 typedef void command_fn (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
 
 static command_fn *const commands[] = {
-    [ZF_CMD_HELLO] = on_hello,     [ZF_CMD_PING] = on_ping,       [ZF_CMD_PONG] = on_pong,
-    [ZF_CMD_BYE] = on_bye,         [ZF_CMD_POST] = on_post,       [ZF_CMD_POST_MANY] = on_post_many,
-    [ZF_CMD_LINK] = on_link,       [ZF_CMD_FETCH] = on_fetch,     [ZF_CMD_REQUEST] = on_request,
-    [ZF_CMD_CONSUME] = on_consume, [ZF_CMD_ACK] = on_ack,         [ZF_CMD_NACK] = on_nack,
-    [ZF_CMD_REJECT] = on_reject,   [ZF_CMD_RELEASE] = on_release, [ZF_CMD_EXTEND] = on_extend,
-    [ZF_CMD_ANSWER] = on_answer,   [ZF_CMD_ADMIN] = on_admin,
+    [ZF_CMD_HELLO] = on_hello,
+    [ZF_CMD_PING] = on_ping,
+    [ZF_CMD_PONG] = on_pong,
+    [ZF_CMD_BYE] = on_bye,
+    [ZF_CMD_POST] = zf_native_post,
+    [ZF_CMD_POST_MANY] = zf_native_post_many,
+    [ZF_CMD_LINK] = zf_native_link,
+    [ZF_CMD_FETCH] = on_fetch,
+    [ZF_CMD_REQUEST] = on_request,
+    [ZF_CMD_CONSUME] = on_consume,
+    [ZF_CMD_ACK] = on_ack,
+    [ZF_CMD_NACK] = on_nack,
+    [ZF_CMD_REJECT] = on_reject,
+    [ZF_CMD_RELEASE] = on_release,
+    [ZF_CMD_EXTEND] = on_extend,
+    [ZF_CMD_SUBSCRIBE] = zf_native_subscribe,
+    [ZF_CMD_READ] = zf_native_read,
+    [ZF_CMD_UNSUBSCRIBE] = zf_native_unsubscribe,
+    [ZF_CMD_AWAIT] = zf_native_await,
+    [ZF_CMD_ANSWER] = on_answer,
+    [ZF_CMD_ADMIN] = on_admin,
 };
 
 static bool native_matches (zf_frame_t **frames, size_t count)
@@ -717,11 +529,11 @@ static void native_input (zf_session_t *session, zf_frame_t **frames, size_t cou
     uint32_t elements = zf_mp_array (&r);
     uint64_t command = zf_mp_uint (&r);
     if (r.failed || elements == 0 || count > 2 || frames[0]->size > ZF_CONTROL_MAX) {
-        send_error (session, ZF_E_PROTO, "not a control frame");
+        zf_native_error (session, ZF_E_PROTO, "not a control frame");
         return;
     }
     if (command >= sizeof commands / sizeof commands[0] || commands[command] == NULL) {
-        send_error (session, ZF_E_PROTO, "unknown command");
+        zf_native_error (session, ZF_E_PROTO, "unknown command");
         return;
     }
     if (!session->greeted && command != ZF_CMD_HELLO) {
@@ -738,6 +550,9 @@ const zf_dialect_t zf_dialect_native = {
     .deliver = native_deliver,
     .confirm = native_confirm,
     .answer = native_answer,
+    .subscribed = zf_native_subscribed,
+    .events = zf_native_events,
+    .awaited = zf_native_awaited,
     .probe = native_probe,
     .tick = native_tick,
     .farewell = native_farewell,

@@ -8,7 +8,7 @@
  *             WELCOME version uuid {option: value}          ERROR code text
  *   to broker HELLO version uuid {option: value}            BYE
  *
- *   post      POST queue low [batch]                     -> CONFIRM queue first count code
+ *   post      POST queue low [flags] [batch]             -> CONFIRM queue first count code
  *   link      LINK queue [uuid, queue]...                -> LINKED queue last code text
  *             POST_MANY number low [queue, count]... [batch] -> DONE number code
  *   ask       REQUEST service ttl_ms flags [batch]       -> REPLY first code more reason [batch]
@@ -19,6 +19,12 @@
  *             REJECT queue reason (first count)...          RELEASE queue (first count)...
  *             EXTEND queue lease_ms (first count)...        ANSWER queue more [batch]; its `first`
  *                                                           is the record's id
+ *   read      SUBSCRIBE number stream from value window flags [pattern...]
+ *                                                     -> SUBSCRIBED number code text next first
+ *                                                        missed
+ *             READ number to                             EVENTS number from to missed time first
+ *             UNSUBSCRIBE number                         spans [batch]
+ *             AWAIT number stream topic count flags   -> RESULT number code text more value
  *   look      ADMIN number verb queue argument           -> RESULT number code text more value
  *                                                        [batch] */
 #ifndef ZF_CORE_NATIVE_H
@@ -57,8 +63,17 @@ enum {
     ZF_CMD_EXTEND = 36,
     ZF_CMD_ANSWER = 37,
     ZF_CMD_ADMIN = 40,
-    ZF_CMD_RESULT = 41
+    ZF_CMD_RESULT = 41,
+    ZF_CMD_SUBSCRIBE = 50,
+    ZF_CMD_SUBSCRIBED = 51,
+    ZF_CMD_EVENTS = 52,
+    ZF_CMD_READ = 53,
+    ZF_CMD_UNSUBSCRIBE = 54,
+    ZF_CMD_AWAIT = 55
 };
+
+/* POST, SUBSCRIBE, AWAIT: make it as a stream if it is not there. */
+enum { ZF_MAKE_STREAM = 1 };
 
 /* Options of HELLO and WELCOME; those that are not known are skipped. */
 enum {
@@ -85,6 +100,33 @@ extern const zf_dialect_t zf_dialect_native;
 
 /* Begins a control frame of so many elements, command included. */
 void zf_control (zf_writer_t *w, unsigned command, size_t elements);
+
+/* -- inside of the native_*.c ------------------------------------------------------------------ */
+
+/* Answers ERROR, and counts it. */
+void zf_native_error (zf_session_t *session, int code, const char *text);
+
+/* Opens the batch of a command, whose first number must be `least` or higher, or answers why it
+ * can't be. The caller frees it in any case. */
+bool zf_native_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, uint64_t least,
+                      zf_intake_t *in);
+
+/* Commands. native_post.c: */
+void zf_native_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_link (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+
+/* native_stream.c: */
+void zf_native_subscribe (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_read (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_unsubscribe (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_await (zf_session_t *session, zf_reader_t *r, zf_frame_t *body);
+void zf_native_subscribed (const zf_subscription_t *subscription, int code, const char *text);
+int zf_native_events (const zf_subscription_t *subscription, const zf_events_t *events);
+void zf_native_awaited (zf_session_t *session, uint64_t number, int code, uint64_t subscribers);
+
+/* Reads an array of patterns. Returns 0, ZF_E_PROTO, ZF_E_INVAL, ZF_E_LIMIT, ZF_E_NOMEM. */
+int zf_native_patterns (zf_reader_t *r, zf_filter_t **filter);
 
 /* native_admin.c: one ADMIN command, decoded up to its number. */
 void zf_native_admin (zf_session_t *session, zf_reader_t *r);

@@ -10,7 +10,12 @@
  *                        again until that is 0)
  *   discard   max        how many, in the same way
  *   stats     nil        {name: uint}
- *   upstreams nil        [uuid, queue, ...] of the links that feed it, and of what feeds those */
+ *   upstreams nil        [uuid, queue, ...] of the links that feed it, and of what feeds those
+ *   stream    nil        nil: makes it if it is not there
+ *   group     {from, value, patterns: [str], policy}      nil: STREAM@GROUP is made if it is not
+ *                        there
+ *   forget    nil        nil: of a stream, with its groups, or a group
+ *   trim      below      how many records of a stream with lower ids were dropped */
 #include "core/info.h"
 #include "core/link.h"
 #include "core/native.h"
@@ -98,6 +103,20 @@ static void on_queue (const call_t *call)
     end (call);
 }
 
+/* A new one; under a name STREAM@GROUP a group, with what it is by itself. */
+static zf_queue_t *make_declared (zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy,
+                                  int *code)
+{
+    if (zf_group_source (engine, name) != NULL)
+        return zf_engine_queue (engine, name, code);
+    zf_queue_t *queue = zf_engine_make (engine, name, policy, code);
+    if (queue == NULL || queue->stream == NULL)
+        return queue;
+    queue->stream->born = queue->lanes[0].log.next;
+    zf_stream_found_groups (queue);
+    return queue;
+}
+
 static void on_declare (const call_t *call)
 {
     zf_engine_t *engine = call->session->engine;
@@ -112,19 +131,33 @@ static void on_declare (const call_t *call)
         fail (call, ZF_E_INVAL, "a queue can't be its own dead-letter queue");
         return;
     }
+    const zf_queue_t *grave = zf_engine_find (engine, zf_bytes_of (policy.dead_letter));
+    if (grave != NULL && (grave->stream != NULL || grave->follow != NULL)) {
+        fail (call, ZF_E_INVAL, "a stream, or a group of one, can't be a dead-letter queue");
+        return;
+    }
     if (policy.durable == ZF_DURABLE_YES && !engine->store.on) {
         fail (call, ZF_E_INVAL, "this broker has no journal: the queue can't be durable");
         return;
     }
-    zf_queue_t *queue = zf_engine_queue (engine, call->queue_name, &code);
+    zf_queue_t *queue = call->queue != NULL
+                            ? call->queue
+                            : make_declared (engine, call->queue_name, &policy, &code);
     if (queue == NULL) {
         fail (call, code, zf_strerror (code));
+        return;
+    }
+    if (queue->follow != NULL)
+        zf_follow_policy (queue, &policy);
+    if ((queue->stream != NULL) != (policy.kind == ZF_KIND_STREAM)) {
+        fail (call, ZF_E_INVAL, "a queue does not become a stream, nor a stream a queue");
         return;
     }
     code = zf_queue_set_policy (queue, &policy);
     if (code == ZF_E_BUSY) {
         fail (call, ZF_E_INVAL,
-              "priorities, ordering and durability can change only while the queue is empty, "
+              "priorities, ordering, compaction and durability can change only while the queue is "
+              "empty, "
               "priorities only while no link drains it");
         return;
     }
@@ -260,10 +293,134 @@ static void on_stats (const call_t *call)
     end (call);
 }
 
+/* A group that is not there yet is asked for by who is about to consume from it. */
 static void on_upstreams (const call_t *call)
 {
-    zf_feeds_write (call->queue, begin (call, 0, "", false));
+    const zf_queue_t *queue = call->queue;
+    if (queue == NULL)
+        queue = zf_group_source (call->session->engine, call->queue_name);
+    if (queue == NULL) {
+        fail (call, ZF_E_NOT_FOUND, "no such queue");
+        return;
+    }
+    zf_feeds_write (queue, begin (call, 0, "", false));
     end (call);
+}
+
+/* -- streams ----------------------------------------------------------------------------------- */
+
+static void on_stream (const call_t *call)
+{
+    int code;
+    if (zf_engine_stream (call->session->engine, call->queue_name, true, &code) != NULL)
+        number_result (call, 0);
+    else
+        fail (call, code, code == ZF_E_INVAL ? "that is a queue" : zf_strerror (code));
+}
+
+typedef struct {
+    zf_group_wish_t wish;
+    zf_policy_t policy;
+    uint64_t from;
+} group_call_t;
+
+static int read_group (const call_t *call, group_call_t *group)
+{
+    zf_reader_t *r = call->r;
+    int code = 0;
+    uint32_t pairs = zf_mp_map (r);
+    for (uint32_t i = 0; i < pairs && !r->failed && code == 0; i++) {
+        zf_bytes_t name = zf_mp_bytes (r);
+        if (zf_bytes_equal (name, zf_bytes_of ("from"))) {
+            group->from = zf_mp_uint (r);
+        } else if (zf_bytes_equal (name, zf_bytes_of ("value"))) {
+            group->wish.start.value = zf_mp_uint (r);
+        } else if (zf_bytes_equal (name, zf_bytes_of ("patterns"))) {
+            zf_filter_free (&group->wish.filter);
+            const uint8_t *at = r->at;
+            code = zf_native_patterns (r, &group->wish.filter);
+            if (r->at - at > ZF_GROUP_PATTERN_BYTES)
+                code = ZF_E_LIMIT;
+        } else if (zf_bytes_equal (name, zf_bytes_of ("policy"))) {
+            zf_policy_defaults (&group->policy);
+            code = zf_policy_decode (r, &group->policy);
+            group->wish.policy = &group->policy;
+        } else {
+            zf_mp_skip (r);
+        }
+    }
+    if (code == 0 && (r->failed || group->from > ZF_FROM_NEW))
+        code = ZF_E_INVAL;
+    group->wish.start.from = code == 0 ? (zf_from_t) group->from : ZF_FROM_DEFAULT;
+    return code;
+}
+
+static void on_group (const call_t *call)
+{
+    group_call_t group = {.from = 0};
+    int code = read_group (call, &group);
+    if (code != 0) {
+        zf_filter_free (&group.wish.filter);
+        fail (call, code == ZF_E_PROTO ? ZF_E_INVAL : code,
+              "a group takes {from, value, patterns, policy}, and one of these can't be");
+        return;
+    }
+    if (zf_engine_group (call->session->engine, call->queue_name, &group.wish, &code) != NULL)
+        number_result (call, 0);
+    else
+        fail (call, code,
+              code == ZF_E_NOT_FOUND ? "no such stream"
+              : code == ZF_E_INVAL   ? "a queue of that name is there, and is no group"
+                                     : zf_strerror (code));
+}
+
+static bool is_used (const zf_queue_t *queue)
+{
+    return queue->consumers > 0 || queue->parked != NULL || queue->is_waiting ||
+           queue->feeds != NULL;
+}
+
+/* By somebody who would not hear that it is gone. */
+static bool is_busy (const zf_queue_t *queue)
+{
+    const zf_follow_t *follow;
+    if (queue->stream == NULL)
+        return is_used (queue);
+    bool any = is_used (queue) || queue->stream->subscription_count > 0;
+    for (follow = queue->stream->groups; follow != NULL; follow = follow->next)
+        any |= is_used (follow->queue);
+    return any;
+}
+
+static void on_forget (const call_t *call)
+{
+    zf_queue_t *queue = call->queue;
+    if (queue->stream == NULL && queue->follow == NULL) {
+        fail (call, ZF_E_INVAL, "that is neither a stream nor a group");
+        return;
+    }
+    if (is_busy (queue)) {
+        fail (call, ZF_E_BUSY,
+              "it has workers, subscribers or links, or posts to it are under way");
+        return;
+    }
+    while (queue->stream != NULL && queue->stream->groups != NULL)
+        zf_engine_forget_queue (queue->stream->groups->queue);
+    if (queue->follow != NULL && queue->follow->source != NULL)
+        zf_engine_touch (queue->follow->source); /* nobody may need it any more */
+    zf_engine_forget_queue (queue);
+    number_result (call, 0);
+}
+
+static void on_trim (const call_t *call)
+{
+    uint64_t below = zf_mp_uint (call->r);
+    if (call->r->failed)
+        fail (call, ZF_E_PROTO, "trim takes an offset");
+    else if (call->queue->stream == NULL)
+        fail (call, ZF_E_INVAL, "that is a queue, not a stream");
+    else
+        number_result (call, zf_stream_trim (call->queue, below));
 }
 
 static const struct {
@@ -273,7 +430,9 @@ static const struct {
 } verbs[] = {
     {"queues", on_queues, false},  {"queue", on_queue, true},  {"declare", on_declare, false},
     {"peek", on_peek, true},       {"purge", on_purge, true},  {"requeue", on_requeue, true},
-    {"discard", on_discard, true}, {"stats", on_stats, false}, {"upstreams", on_upstreams, true},
+    {"discard", on_discard, true}, {"stats", on_stats, false}, {"upstreams", on_upstreams, false},
+    {"stream", on_stream, false},  {"group", on_group, false}, {"forget", on_forget, true},
+    {"trim", on_trim, true},
 };
 
 void zf_native_admin (zf_session_t *session, zf_reader_t *r)

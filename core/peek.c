@@ -55,13 +55,29 @@ static uint64_t links (const zf_queue_t *queue)
 static uint64_t on_disk (const zf_queue_t *queue)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; queue->engine->store.index_bytes > 0 && i < queue->policy.priorities;
-         i++) {
+    for (uint32_t i = 0; queue->engine->store.away > 0 && i < queue->policy.priorities; i++) {
         const zf_chunk_t *chunk;
         DL_FOREACH (queue->lanes[i].log.head, chunk)
             sum += chunk->data == NULL && chunk->live > 0 ? chunk->size - ZF_BATCH_HEADER : 0;
     }
     return sum;
+}
+
+static void describe_stream (const zf_queue_t *queue, zf_queue_info_t *info)
+{
+    const zf_log_t *log = &queue->lanes[0].log;
+    if (queue->stream != NULL) {
+        info->first = zf_stream_first (queue);
+        info->next = log->next;
+        info->groups = queue->stream->group_count;
+        info->subscribers = queue->stream->subscription_count;
+    } else if (queue->follow != NULL) {
+        info->bytes += log->bytes;
+        info->first = zf_follow_floor (queue);
+        info->next = log->next;
+        info->lag = zf_follow_lag (queue);
+        info->missed = zf_follow_missed (queue);
+    }
 }
 
 void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info)
@@ -80,6 +96,7 @@ void zf_queue_describe (const zf_queue_t *queue, zf_queue_info_t *info)
     info->sync = queue->is_durable ? (zf_sync_t) queue->engine->store.sync : ZF_SYNC_NONE;
     info->on_disk = on_disk (queue);
     info->links = links (queue);
+    describe_stream (queue, info);
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         const zf_chunk_t *head = queue->lanes[i].log.head;
         if (head != NULL && head->live > 0 && head->oldest_ms < oldest)

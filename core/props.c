@@ -13,7 +13,8 @@ enum {
     PROP_HEADERS,
     PROP_TRACE,
     PROP_DEATH,
-    PROP_KEEP
+    PROP_KEEP,
+    PROP_TOPIC
 };
 
 static void set_props_defaults (zf_props_t *props)
@@ -120,6 +121,9 @@ static void read_prop (zf_reader_t *r, uint64_t key, size_t body_size, zf_props_
     case PROP_KEEP:
         out->keep_reply = zf_mp_bool (r);
         break;
+    case PROP_TOPIC:
+        out->topic = read_label (r);
+        break;
     default:
         zf_mp_skip (r);
     }
@@ -137,7 +141,7 @@ int zf_props_decode (zf_bytes_t in, size_t body_size, zf_props_view_t *out)
     uint32_t seen = 0; /* bit n: key n was there */
     for (uint32_t i = 0; i < pairs && !r.failed; i++) {
         uint64_t key = zf_mp_uint (&r);
-        uint32_t bit = key <= PROP_KEEP ? UINT32_C (1) << key : 0;
+        uint32_t bit = key <= PROP_TOPIC ? UINT32_C (1) << key : 0;
         if ((seen & bit) != 0)
             r.failed = true;
         seen |= bit;
@@ -154,6 +158,8 @@ static bool label_ok (zf_bytes_t label)
 static bool encodable (const zf_props_t *props)
 {
     if (props->keep_reply && props->id.size == 0)
+        return false;
+    if (!label_ok (props->topic))
         return false;
     if (!label_ok (props->id) || !label_ok (props->key) || props->priority >= ZF_PRIORITIES_MAX)
         return false;
@@ -231,11 +237,12 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
     size_t pairs = 0u + (props->id.size > 0) + (props->key.size > 0) + (props->delay_ms > 0) +
                    (props->ttl_ms > 0) + (props->priority > 0) + (props->frames != NULL) +
                    (props->header_count > 0) + (props->trace.size > 0) + (death != NULL) +
-                   props->keep_reply;
+                   props->keep_reply + (props->topic.size > 0);
     if (pairs == 0)
         return 0;
     size_t start = w->size;
     zf_mp_put_map (w, pairs);
+    put_bin_prop (w, PROP_TOPIC, props->topic);
     put_bin_prop (w, PROP_ID, props->id);
     put_bin_prop (w, PROP_KEY, props->key);
     put_uint_prop (w, PROP_DELAY, props->delay_ms);
@@ -255,10 +262,12 @@ int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_deat
 {
     size_t pairs = 0u + (view->id.size > 0) + (view->key.size > 0) + (view->delay_ms > 0) +
                    (view->ttl_ms > 0) + (view->priority > 0) + view->keep_reply + view->framed +
-                   (view->header_count > 0) + (view->trace.size > 0) + (death != NULL);
+                   (view->header_count > 0) + (view->trace.size > 0) + (death != NULL) +
+                   (view->topic.size > 0);
     if (pairs == 0)
         return 0;
     zf_mp_put_map (w, pairs);
+    put_bin_prop (w, PROP_TOPIC, view->topic);
     put_bin_prop (w, PROP_ID, view->id);
     put_bin_prop (w, PROP_KEY, view->key);
     put_uint_prop (w, PROP_DELAY, view->delay_ms);
@@ -278,6 +287,18 @@ int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_deat
     put_death (w, death);
     put_keep (w, view->keep_reply);
     return w->failed ? ZF_E_NOMEM : 0;
+}
+
+zf_bytes_t zf_props_topic (zf_bytes_t in)
+{
+    zf_reader_t r = zf_reader (in);
+    uint32_t pairs = in.size > 0 ? zf_mp_map (&r) : 0;
+    for (uint32_t i = 0; i < pairs && !r.failed; i++) {
+        if (zf_mp_uint (&r) == PROP_TOPIC)
+            return zf_mp_bytes (&r);
+        zf_mp_skip (&r);
+    }
+    return zf_bytes (NULL, 0);
 }
 
 zf_bytes_t zf_props_frame (const zf_props_view_t *view, zf_bytes_t body, size_t i)

@@ -3,7 +3,7 @@
  *
  *   1 id bin | 2 key bin | 3 delay_ms uint | 4 ttl_ms uint | 5 priority uint | 6 frames [uint...]
  *   7 headers {bin: bin} | 8 trace bin | 9 death [queue str, reason str, attempts uint] |
- *   10 keep_reply bool
+ *   10 keep_reply bool | 11 topic bin
  *
  * Keys that we do not know are skipped: a later version may add some. A key given twice is an
  * error. */
@@ -27,6 +27,7 @@ typedef struct {
     zf_bytes_t frames;     /* encoded lengths, frame_count of them */
     uint32_t header_count; /* 0: none */
     zf_bytes_t headers;    /* encoded pairs, header_count of them */
+    zf_bytes_t topic;      /* empty: none */
     bool keep_reply;       /* the answer is kept under the id */
     bool dead;             /* death is set */
     zf_death_t death;
@@ -43,6 +44,9 @@ int zf_props_encode (zf_writer_t *w, const zf_props_t *props, const zf_death_t *
 /* Appends what view holds, with death instead of its own (NULL: none).
  * Returns 0 or ZF_E_NOMEM. */
 int zf_props_rewrite (zf_writer_t *w, const zf_props_view_t *view, const zf_death_t *death);
+
+/* The topic alone, of properties that were decoded once; empty: none. It is written first. */
+zf_bytes_t zf_props_topic (zf_bytes_t in);
 
 /* The i-th frame of a body. */
 zf_bytes_t zf_props_frame (const zf_props_view_t *view, zf_bytes_t body, size_t i);

@@ -29,19 +29,31 @@ void zf_policy_defaults_sized (zf_policy_t *policy, size_t size)
 
 /* -- intake ------------------------------------------------------------------------------------ */
 
+/* True of properties that were looked at just before. */
+static bool is_same (zf_bytes_t props, zf_bytes_t before)
+{
+    return before.size == props.size &&
+           (props.size == 0 || memcmp (props.data, before.data, props.size) == 0);
+}
+
 static int check_props (zf_intake_t *in)
 {
     if ((in->batch.flags & ZF_BATCH_HAS_PROPS) == 0)
         return 0;
     const uint8_t *end = in->batch.records + in->batch.size;
+    zf_bytes_t before = zf_bytes (NULL, 0);
     for (uint32_t i = 0; i < in->batch.count; i++) {
         zf_record_t record;
         zf_props_view_t view;
         zf_record_decode (in->frame->data + in->offsets[i], end, &record);
+        if (is_same (record.props, before)) /* many records of one topic */
+            continue;
         in->large_props |= record.props.size > ZF_PROPS_MAX;
         if (record.props.size > ZF_PROPS_MAX + ZF_DEATH_MAX ||
             zf_props_decode (record.props, record.body.size, &view) != 0)
             return ZF_E_PROTO;
+        in->has_ids |= view.id.size > 0;
+        before = view.framed ? zf_bytes (NULL, 0) : record.props; /* frames go by the body */
     }
     return 0;
 }
@@ -119,6 +131,11 @@ int zf_queue_init (zf_queue_t *queue, zf_engine_t *engine, zf_bytes_t name,
         return ZF_E_NOMEM;
     }
     queue->policy = *policy;
+    if (policy->kind == ZF_KIND_STREAM && zf_stream_init (queue) != 0) {
+        free (queue->lanes);
+        free (queue->name);
+        return ZF_E_NOMEM;
+    }
     return 0;
 }
 
@@ -163,12 +180,16 @@ void zf_queue_free (zf_queue_t *queue)
     while (queue->parked != NULL)
         zf_parked_drop (queue->parked);
     zf_store_drop_queue (engine, queue);
+    if (queue->stream != NULL)
+        zf_subscriptions_drop_stream (queue);
+    zf_follow_free (queue);
     zf_feeds_drop_queue (queue);
     zf_engine_unnumber_queue (queue);
     if (queue->is_waiting)
         DL_DELETE2 (engine->store.waiting, queue, waiting_prev, waiting_next);
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
         free_lane (queue, &queue->lanes[i]);
+    zf_stream_free (queue);
     zf_keys_free (queue);
     zf_timers_cancel (&queue->engine->timers, &queue->ttl_timer);
     zf_timers_cancel (&queue->engine->timers, &queue->chores_timer);
@@ -181,21 +202,36 @@ void zf_queue_free (zf_queue_t *queue)
     free (queue->name);
 }
 
+/* Of a queue that nobody has used yet. */
+static int set_kind (zf_queue_t *queue, zf_kind_t kind)
+{
+    queue->policy.kind = kind;
+    if (kind == ZF_KIND_STREAM)
+        return zf_stream_init (queue);
+    zf_stream_free (queue);
+    return 0;
+}
+
 int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy)
 {
     bool other_lanes = policy->priorities != queue->policy.priorities;
     bool durable = wants_log (queue, policy);
     bool other = other_lanes || policy->ordered != queue->policy.ordered ||
-                 (queue->number != 0 && durable != queue->is_durable);
+                 (queue->number != 0 && durable != queue->is_durable) ||
+                 policy->kind != queue->policy.kind || policy->compact != queue->policy.compact;
     if ((other && queue->length > 0) || (other_lanes && queue->is_drained))
         return ZF_E_BUSY;
     if (other_lanes && queue->is_waiting) /* what was put last is not on disk yet */
         return ZF_E_AGAIN;
     if (other_lanes && make_lanes (queue, policy->priorities) != 0)
         return ZF_E_NOMEM;
+    if (policy->kind != queue->policy.kind && set_kind (queue, policy->kind) != 0)
+        return ZF_E_NOMEM;
     if (zf_engine_number_queue (queue, durable) != 0)
         return ZF_E_NOMEM;
     queue->policy = *policy;
+    if (queue->stream != NULL)
+        zf_stream_fit (queue);
     if (queue->engine->store.replaying) /* what came of it follows in the log */
         return 0;
     zf_queue_expire (queue);
@@ -233,8 +269,11 @@ static bool is_duplicate (zf_queue_t *queue, zf_bytes_t id)
     return false;
 }
 
+/* The lower level of a group holds what it takes from its stream. */
 static uint8_t lane_for (const zf_queue_t *queue, const zf_props_view_t *props)
 {
+    if (queue->follow != NULL)
+        return 1;
     uint32_t top = queue->policy.priorities - 1;
     return (uint8_t) (props->priority < top ? props->priority : top);
 }
@@ -287,6 +326,16 @@ static void forget_id (zf_queue_t *queue, const zf_record_t *record)
         zf_dedup_drop (&queue->ids, props.id);
 }
 
+/* All of the last chunk was taken back. */
+static void drop_empty (zf_lane_t *lane)
+{
+    zf_chunk_t *chunk = lane->log.head->prev;
+    if (chunk->count > 0 || chunk == lane->log.head)
+        return;
+    zf_group_leave (&lane->group, chunk);
+    zf_log_drop (&lane->log, chunk);
+}
+
 void zf_queue_mark (const zf_queue_t *queue, uint64_t ends[ZF_PRIORITIES_MAX])
 {
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
@@ -302,7 +351,9 @@ void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MA
             zf_record_t record = zf_chunk_record (chunk, chunk->count - 1);
             forget_id (queue, &record);
             take_back (queue, lane, true);
+            drop_empty (lane);
         }
+        zf_store_unmark (lane);
     }
 }
 
@@ -331,13 +382,16 @@ static int keep_record (zf_queue_t *queue, uint8_t number_of_lane, zf_bytes_t en
         return ZF_E_NOMEM;
     zf_group_grown (&lane->group, place.chunk, place.at);
     zf_queue_count_in (queue, 1, encoded.size, lane->log.logged);
-    int rc = zf_note_take (queue, place, number_of_lane, props, in, number);
-    if (rc == 0 && props->delay_ms > 0)
+    bool stays = queue->stream != NULL; /* then nothing is special about it */
+    int rc = stays ? 0 : zf_note_take (queue, place, number_of_lane, props, in, number);
+    if (rc == 0 && !stays && props->delay_ms > 0)
         rc = delay_record (queue, lane, place, props->delay_ms);
     if (rc == 0 && lane->log.logged)
         rc = zf_store_record (queue, place.chunk, encoded);
     if (rc != 0)
         take_back (queue, lane, false);
+    else if (stays)
+        zf_stream_compact (queue, place.chunk, place.at);
     return rc;
 }
 
@@ -362,25 +416,39 @@ static int put_record (zf_queue_t *queue, zf_bytes_t encoded, const zf_intake_t 
     return rc;
 }
 
-/* With a time to live for the queue, a chunk must not gather records of very different age. */
+/* How long a chunk gathers records: with a time to live for the queue, they must not be of very
+ * different age; of a stream it is to be known when they came, unless they are few. */
+static uint64_t spread_of (const zf_queue_t *queue, const zf_chunk_t *chunk)
+{
+    uint64_t ttl = queue->policy.ttl_ms;
+    uint64_t spread = ttl > 0 ? ttl / 16 + 1 : UINT64_MAX / 2;
+    if (queue->stream == NULL)
+        return spread;
+    uint64_t most = chunk->count < ZF_STREAM_CHUNK_FEW ? ZF_STREAM_FEW_MS : ZF_STREAM_CHUNK_MS;
+    return spread < most ? spread : most;
+}
+
 static void close_old_chunks (zf_queue_t *queue)
 {
-    if (queue->policy.ttl_ms == 0)
+    if (queue->policy.ttl_ms == 0 && queue->stream == NULL)
         return;
-    uint64_t spread = queue->policy.ttl_ms / 16 + 1;
     for (uint32_t i = 0; i < queue->policy.priorities; i++) {
         zf_log_t *log = &queue->lanes[i].log;
-        if (log->head != NULL && log->head->prev->oldest_ms + spread < queue->engine->now_ms)
+        const zf_chunk_t *last = log->head != NULL ? log->head->prev : NULL;
+        if (last != NULL && last->oldest_ms + spread_of (queue, last) < queue->engine->now_ms)
             log->closed = true;
     }
 }
 
 void zf_queue_lift_ids (zf_queue_t *queue, uint64_t floor)
 {
-    for (uint32_t i = 0; i < queue->policy.priorities; i++) {
+    for (uint32_t i = queue->follow != NULL; i < queue->policy.priorities; i++) {
         uint64_t first = (uint64_t) i << ZF_LANE_SHIFT | floor;
-        if (first > queue->lanes[i].log.next)
-            zf_log_skip (&queue->lanes[i].log, first);
+        if (first <= queue->lanes[i].log.next)
+            continue;
+        if (queue->stream != NULL)
+            zf_stream_add_hole (queue->stream, queue->lanes[i].log.next, first);
+        zf_log_skip (&queue->lanes[i].log, first);
     }
 }
 
@@ -406,7 +474,7 @@ static void set_ttl_timer (zf_queue_t *queue)
 {
     uint64_t ttl = queue->policy.ttl_ms;
     uint64_t now = queue->engine->now_ms;
-    if (ttl > 0 && ttl < ZF_NEVER - now && queue->ttl_timer.slot == 0)
+    if (queue->stream == NULL && ttl > 0 && ttl < ZF_NEVER - now && queue->ttl_timer.slot == 0)
         zf_timers_set (&queue->engine->timers, &queue->ttl_timer, now + ttl);
 }
 
@@ -419,10 +487,11 @@ int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded)
 }
 
 /* A whole batch of plain records can be taken as it is. */
-static bool adoptable (const zf_intake_t *in, uint32_t start, uint32_t n)
+static bool adoptable (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n)
 {
-    return start == 0 && n == in->batch.count && in->frame->size > ZF_ADOPT_BYTES && !in->asked &&
-           (in->batch.flags & ZF_BATCH_HAS_PROPS) == 0 && n <= ZF_CHUNK_RECORDS * 16;
+    bool plain = queue->stream != NULL ? !in->has_ids : (in->batch.flags & ZF_BATCH_HAS_PROPS) == 0;
+    return plain && queue->follow == NULL && start == 0 && n == in->batch.count &&
+           in->frame->size > ZF_ADOPT_BYTES && !in->asked && n <= ZF_CHUNK_RECORDS * 16;
 }
 
 /* Takes back the chunk that was adopted last. */
@@ -451,6 +520,8 @@ static bool adopt (zf_queue_t *queue, zf_intake_t *in)
         return false;
     }
     in->offsets = NULL;
+    if (queue->stream != NULL)
+        zf_stream_compact (queue, chunk, 0);
     return true;
 }
 
@@ -458,7 +529,7 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
 {
     uint32_t done = 0;
     close_old_chunks (queue);
-    if (adoptable (in, start, n) && adopt (queue, in))
+    if (adoptable (queue, in, start, n) && adopt (queue, in))
         done = n;
     while (done < n) {
         zf_bytes_t encoded = zf_intake_span (in, start + done, 1);
@@ -539,8 +610,9 @@ static uint64_t bytes_left (const zf_queue_t *queue, bool asked)
 
 uint32_t zf_queue_room (const zf_queue_t *queue, const zf_intake_t *in, uint32_t start, uint32_t n)
 {
-    uint64_t records = left_under (queue->policy.max_length, queue->length);
-    uint64_t bytes = bytes_left (queue, in->asked);
+    bool keeps = queue->stream != NULL; /* its own caps push the oldest out */
+    uint64_t records = keeps ? n : left_under (queue->policy.max_length, queue->length);
+    uint64_t bytes = keeps ? zf_queue_memory_left (queue) : bytes_left (queue, in->asked);
     if (records < n)
         n = (uint32_t) records;
     if (n == 0 || zf_intake_span (in, start, n).size <= bytes)
@@ -555,8 +627,9 @@ bool zf_queue_want (zf_queue_t *queue, const zf_intake_t *in, uint32_t start, ui
 {
     queue->wanted += n;
     queue->wanted_bytes += zf_intake_span (in, start, n).size;
-    return queue->wanted <= left_under (queue->policy.max_length, queue->length) &&
-           queue->wanted_bytes <= left_under (queue->policy.max_bytes, queue->bytes) &&
+    bool keeps = queue->stream != NULL; /* its own caps push the oldest out */
+    return (keeps || (queue->wanted <= left_under (queue->policy.max_length, queue->length) &&
+                      queue->wanted_bytes <= left_under (queue->policy.max_bytes, queue->bytes))) &&
            in->batch.size <= zf_queue_memory_left (queue);
 }
 
@@ -568,6 +641,20 @@ static bool never_fits (const zf_queue_t *queue, const zf_intake_t *in, uint32_t
     return left_under (queue->policy.max_bytes, 0) < size ||
            (logged && zf_store_record_most (queue->engine) < size) ||
            memory_share (queue, in->asked) < size;
+}
+
+/* Makes room by dropping the oldest, if that is the rule. What is short only for the moment (the
+ * disk is behind) is no reason for a stream to lose any. */
+static bool push_out (zf_queue_t *queue)
+{
+    if (queue->stream == NULL)
+        return queue->policy.overflow == ZF_OVERFLOW_DROP_OLDEST && zf_queue_drop_oldest (queue);
+    if (queue->is_durable && !zf_store_is_full (queue->engine))
+        return false;
+    if (zf_stream_drop_oldest (queue) > 0)
+        return true;
+    zf_queue_t *other = queue->is_durable ? NULL : zf_stream_largest (queue->engine);
+    return other != NULL && zf_stream_drop_oldest (other) > 0;
 }
 
 uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint32_t n, int *code)
@@ -587,10 +674,12 @@ uint32_t zf_queue_admit (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uin
             break;
         if (room > 0) /* a duplicate takes none of it: there may be more */
             continue;
-        if (queue->policy.overflow != ZF_OVERFLOW_DROP_OLDEST || !zf_queue_drop_oldest (queue))
+        if (!push_out (queue))
             break;
     }
     if (start < end && *code == 0)
         *code = ZF_E_FULL;
+    if (queue->stream != NULL)
+        zf_stream_retain (queue);
     return start - begin;
 }

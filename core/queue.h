@@ -5,6 +5,9 @@
  * settles them, note.c keeps what is special about single records (asker, time to live, ordering
  * key), dead.c deals with those given up.
  *
+ * A stream is a queue whose records stay, and a group of it a queue that takes its records from
+ * there: stream.h.
+ *
  * Record ids: bits 56..63 the priority level, bits 0..55 a number that grows with each record of
  * that level. */
 #ifndef ZF_CORE_QUEUE_H
@@ -24,6 +27,8 @@ typedef struct zf_key zf_key_t;
 typedef struct zf_parked zf_parked_t;
 typedef struct zf_kept zf_kept_t;
 typedef struct zf_feed zf_feed_t;
+typedef struct zf_stream zf_stream_t;
+typedef struct zf_follow zf_follow_t;
 
 #define ZF_LANE_SHIFT       56
 #define ZF_LEASED_BYTES_MAX (16u << 20) /* at one consumer; it gets one record in any case */
@@ -80,6 +85,7 @@ typedef struct {
     zf_frame_t *frame;     /* holds the batch, may be adopted; NULL: the records must be copied */
     zf_batch_t batch;
     uint32_t *offsets; /* of each record in the frame; set to NULL when taken over */
+    bool has_ids;      /* some records have an id */
     bool asked;        /* requests: batch.first numbers them */
     bool large_props; /* some properties are larger than a producer may say: only links have such */
     uint64_t ttl_ms;  /* of requests that name none */
@@ -99,7 +105,7 @@ typedef struct {
     uint64_t lsn, end;
 } zf_mark_t;
 
-typedef struct {
+typedef struct zf_lane {
     zf_log_t log;
     zf_group_t group;
     zf_mark_t *marks; /* records that are not durable yet: nobody gets them */
@@ -120,15 +126,17 @@ struct zf_queue {
     zf_consumer_t *available; /* consumers with room, who waited longest first */
     uint32_t consumers;       /* all of them */
     zf_parked_t *parked;      /* posts that wait for room */
-    bool is_starved;    /* they wait for memory or disk: in the engine's list of such queues */
-    uint8_t starved_of; /* which list: ZF_STARVED_... */
-    bool is_durable;    /* its records go into the log, but for requests */
-    bool is_waiting;    /* some are not durable yet: in the store's list */
-    bool is_drained;    /* its only consumer is a link */
-    bool was_fed;       /* a link has posted into it: what it remembers of that is kept for good */
-    bool holds_replies; /* kept answers (keep.h) */
-    zf_feed_t *feeds;   /* links that post into it (utlist) */
-    uint32_t number;    /* in the log; 0: it is not there */
+    bool is_starved;     /* they wait for memory or disk: in the engine's list of such queues */
+    uint8_t starved_of;  /* which list: ZF_STARVED_... */
+    bool is_durable;     /* its records go into the log, but for requests */
+    bool is_waiting;     /* some are not durable yet: in the store's list */
+    bool is_drained;     /* its only consumer is a link */
+    bool was_fed;        /* a link has posted into it: what it remembers of that is kept for good */
+    bool holds_replies;  /* kept answers (keep.h) */
+    zf_stream_t *stream; /* what makes it a stream; NULL: it is none */
+    zf_follow_t *follow; /* what makes it a group of one; NULL: it is none */
+    zf_feed_t *feeds;    /* links that post into it (utlist) */
+    uint32_t number;     /* in the log; 0: it is not there */
     uint64_t parked_count; /* records among them */
     zf_producers_t producers;
     zf_dedup_t ids;
@@ -185,7 +193,8 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
 void zf_queue_mark (const zf_queue_t *queue, uint64_t ends[ZF_PRIORITIES_MAX]);
 void zf_queue_take_back (zf_queue_t *queue, const uint64_t ends[ZF_PRIORITIES_MAX]);
 
-/* Counts records in that were put into the queue's log. */
+/* Counts records in that were put into the queue's log, and out that left it. The bytes of a view
+ * count where it is of. */
 void zf_queue_count_in (zf_queue_t *queue, uint64_t records, uint64_t bytes, bool logged);
 
 /* Puts a record of the log on disk back into its lane. Returns 0, ZF_E_PROTO, ZF_E_NOMEM. */

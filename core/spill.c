@@ -11,12 +11,25 @@
 #define PACK_BYTES   (4u << 20) /* written again in one turn so that they can be let go of */
 #define AGAIN_MS     1000
 
+/* The list that the chunk is in if it is in memory. */
+static zf_chunk_t **residents (zf_store_t *store, const zf_chunk_t *chunk)
+{
+    const zf_queue_t *queue = chunk->owner;
+    bool streams = queue->policy.kind == ZF_KIND_STREAM; /* while it is freed it is none any more */
+    return &store->resident[streams ? ZF_OF_STREAMS : ZF_OF_QUEUES];
+}
+
 void zf_store_link (zf_engine_t *engine, zf_chunk_t *chunk)
 {
     zf_store_t *store = &engine->store;
+    const zf_queue_t *queue = chunk->owner;
     DL_APPEND2 (store->logged, chunk, logged_prev, logged_next);
-    if (chunk->data != NULL)
-        DL_APPEND2 (store->resident, chunk, resident_prev, resident_next);
+    if (chunk->data == NULL)
+        return;
+    if (queue->stream != NULL) /* of a stream the newest are wanted first */
+        DL_PREPEND2 (*residents (store, chunk), chunk, resident_prev, resident_next);
+    else
+        DL_APPEND2 (*residents (store, chunk), chunk, resident_prev, resident_next);
 }
 
 void zf_store_unlink (zf_engine_t *engine, zf_chunk_t *chunk)
@@ -24,18 +37,19 @@ void zf_store_unlink (zf_engine_t *engine, zf_chunk_t *chunk)
     zf_store_t *store = &engine->store;
     DL_DELETE2 (store->logged, chunk, logged_prev, logged_next);
     if (chunk->data != NULL)
-        DL_DELETE2 (store->resident, chunk, resident_prev, resident_next);
+        DL_DELETE2 (*residents (store, chunk), chunk, resident_prev, resident_next);
 }
 
 static uint64_t index_bytes (const zf_chunk_t *chunk)
 {
-    return chunk->count * sizeof *chunk->offsets;
+    return chunk->offsets != NULL ? chunk->count * sizeof *chunk->offsets : 0;
 }
 
 void zf_store_count (zf_engine_t *engine, zf_chunk_t *chunk)
 {
     zf_store_t *store = &engine->store;
     zf_store_link (engine, chunk);
+    store->away += chunk->data == NULL;
     if (chunk->data != NULL)
         store->resident_bytes += chunk->size - ZF_BATCH_HEADER;
     else
@@ -46,6 +60,7 @@ void zf_store_uncount (zf_engine_t *engine, zf_chunk_t *chunk)
 {
     zf_store_t *store = &engine->store;
     zf_store_unlink (engine, chunk);
+    store->away -= chunk->data == NULL;
     if (chunk->data != NULL)
         store->resident_bytes -= chunk->size - ZF_BATCH_HEADER;
     else
@@ -103,7 +118,7 @@ void zf_store_read_ahead (zf_queue_t *queue, zf_chunk_t *chunk)
 {
     const zf_store_t *store = &queue->engine->store;
     uint64_t bytes = 0;
-    if (store->index_bytes == 0)
+    if (store->away == 0)
         return; /* everything is here */
     for (int i = 0; i < AHEAD_CHUNKS && chunk != NULL && bytes < AHEAD_BYTES; i++) {
         if (chunk->live > 0 && !zf_chunk_here (queue, chunk) && store->loads_short)
@@ -179,21 +194,22 @@ void zf_engine_loaded (zf_engine_t *engine, uint64_t tag, zf_frame_t *frame, int
         return;
     }
     chunk->load = 0;
-    if (code == 0 && !is_sound (chunk, frame))
-        code = ZF_E_CORRUPT;
+    zf_queue_t *queue = chunk->owner;
+    zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
+    uint64_t index = index_bytes (chunk);
+    if (code == 0)
+        code = is_sound (chunk, frame) ? zf_log_restore (log, chunk, frame) : ZF_E_CORRUPT;
     if (code != 0) {
         zf_frame_drop (frame);
         cannot_load (engine, chunk, code);
         return;
     }
-    zf_queue_t *queue = chunk->owner;
-    zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
-    zf_log_restore (log, chunk, frame);
     engine->overhead += chunk->settled_bytes;
-    store->index_bytes -= index_bytes (chunk);
+    store->index_bytes -= index;
+    store->away--;
     store->resident_bytes += chunk->size - ZF_BATCH_HEADER;
     store->loaded++;
-    DL_PREPEND2 (store->resident, chunk, resident_prev, resident_next);
+    DL_PREPEND2 (*residents (store, chunk), chunk, resident_prev, resident_next);
     zf_engine_touch (queue);
 }
 
@@ -204,12 +220,13 @@ void zf_store_let_go (zf_engine_t *engine, zf_chunk_t *chunk)
     zf_store_t *store = &engine->store;
     zf_queue_t *queue = chunk->owner;
     zf_log_t *log = &queue->lanes[chunk->first >> ZF_LANE_SHIFT].log;
-    DL_DELETE2 (store->resident, chunk, resident_prev, resident_next);
+    DL_DELETE2 (*residents (store, chunk), chunk, resident_prev, resident_next);
     store->resident_bytes -= chunk->size - ZF_BATCH_HEADER;
-    store->index_bytes += index_bytes (chunk);
     store->spilled++;
+    store->away++;
     engine->overhead -= chunk->settled_bytes;
-    zf_log_let_go (log, chunk);
+    zf_log_let_go (log, chunk, queue->stream != NULL && !queue->policy.compact);
+    store->index_bytes += index_bytes (chunk);
 }
 
 /* What is here has to make way for records that no log has. */
@@ -225,23 +242,30 @@ static bool is_tail (const zf_chunk_t *chunk)
     return chunk->next == NULL;
 }
 
-void zf_store_spill (zf_engine_t *engine)
+/* Lets go of what is in the list, from its end on, until no more than `most` is here. */
+static void spill (zf_engine_t *engine, zf_chunk_t *list, uint64_t most, size_t *packed)
 {
     zf_store_t *store = &engine->store;
-    uint64_t most = share (engine);
-    size_t packed = 0;
-    zf_chunk_t *chunk = store->resident != NULL ? store->resident->resident_prev : NULL;
-    zf_chunk_t *first = store->resident;
-    while (store->resident_bytes > most && chunk != first) { /* that was just read, maybe */
+    zf_chunk_t *chunk = list != NULL ? list->resident_prev : NULL;
+    while (store->resident_bytes > most && chunk != list) { /* that was just read, maybe */
         zf_chunk_t *before = chunk->resident_prev;
         const zf_queue_t *queue = chunk->owner;
         bool durable = chunk->newest_lsn < store->durable && !store->failed;
         if (!queue->is_dead && durable && chunk->home != 0) {
             zf_store_let_go (engine, chunk);
-        } else if (!queue->is_dead && durable && !is_tail (chunk) && packed < PACK_BYTES) {
-            packed += chunk->size;
+        } else if (!queue->is_dead && durable && !is_tail (chunk) && *packed < PACK_BYTES) {
+            *packed += chunk->size;
             zf_store_carry (engine, chunk); /* in one piece; let go of when that is durable */
         }
         chunk = before;
     }
+}
+
+/* What streams keep goes before what is still to be done. */
+void zf_store_spill (zf_engine_t *engine)
+{
+    uint64_t most = share (engine);
+    size_t packed = 0;
+    spill (engine, engine->store.resident[ZF_OF_STREAMS], most, &packed);
+    spill (engine, engine->store.resident[ZF_OF_QUEUES], most, &packed);
 }

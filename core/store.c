@@ -80,11 +80,33 @@ zf_writer_t *zf_store_begin (zf_engine_t *engine, unsigned op, size_t elements)
     return w;
 }
 
+static void put_stream (zf_writer_t *w, const zf_stream_t *stream)
+{
+    zf_mp_put_array (w, 1 + 2 * stream->hole_count);
+    zf_mp_put_uint (w, stream->floor);
+    for (size_t i = 0; i < stream->hole_count; i++) {
+        zf_mp_put_uint (w, stream->holes[i].from);
+        zf_mp_put_uint (w, stream->holes[i].to);
+    }
+}
+
+static void put_follow (zf_writer_t *w, const zf_queue_t *queue)
+{
+    const zf_filter_t *filter = queue->follow->filter;
+    size_t patterns = filter != NULL ? zf_filter_count (filter) : 0;
+    zf_mp_put_array (w, 2 + patterns);
+    zf_mp_put_uint (w, zf_follow_floor (queue));
+    zf_mp_put_uint (w, queue->follow->missed);
+    for (size_t i = 0; i < patterns; i++)
+        zf_mp_put_str (w, zf_filter_pattern (filter, i));
+}
+
 void zf_store_queue (zf_queue_t *queue)
 {
     if (!writes (queue))
         return;
-    zf_writer_t *w = zf_store_begin (queue->engine, ZF_OP_QUEUE, 7);
+    bool more = queue->stream != NULL || queue->follow != NULL;
+    zf_writer_t *w = zf_store_begin (queue->engine, ZF_OP_QUEUE, more ? 8 : 7);
     zf_mp_put_uint (w, queue->number);
     zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
     zf_policy_encode (w, &queue->policy);
@@ -92,7 +114,12 @@ void zf_store_queue (zf_queue_t *queue)
     zf_mp_put_bool (w, queue->is_dead);
     zf_mp_put_array (w, queue->policy.priorities);
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
-        zf_mp_put_uint (w, queue->lanes[i].log.next);
+        zf_mp_put_uint (w, i == 0 && queue->follow != NULL ? zf_follow_floor (queue)
+                                                           : queue->lanes[i].log.next);
+    if (queue->stream != NULL)
+        put_stream (w, queue->stream);
+    else if (queue->follow != NULL)
+        put_follow (w, queue);
     fail_if_incomplete (queue->engine);
 }
 
@@ -135,6 +162,15 @@ static int mark_lane (zf_queue_t *queue, zf_lane_t *lane, uint64_t first, uint64
         DL_APPEND2 (store->waiting, queue, waiting_prev, waiting_next);
     queue->is_waiting = true;
     return 0;
+}
+
+void zf_store_unmark (zf_lane_t *lane)
+{
+    if (lane->mark_count == 0)
+        return;
+    zf_mark_t *last = &lane->marks[lane->mark_first + lane->mark_count - 1];
+    if (last->end > lane->log.next)
+        last->end = lane->log.next;
 }
 
 static void log_chunk (zf_queue_t *queue, zf_chunk_t *chunk)
@@ -236,13 +272,16 @@ int zf_store_batch (zf_queue_t *queue, zf_chunk_t *chunk)
 }
 
 /* An operation on a range of records that can grow while nothing comes between. */
-static void put_range (zf_queue_t *queue, unsigned op, uint64_t first, uint32_t count,
-                       uint32_t attempts, uint64_t due_ms)
+void zf_store_range (zf_queue_t *queue, unsigned op, uint64_t first, uint32_t count,
+                     uint32_t attempts, uint64_t due_ms)
 {
     zf_store_t *store = store_of (queue);
     zf_writer_t *w = &store->ops;
+    if (!writes (queue))
+        return;
     if (store->open.op == op && store->open.queue == queue->number && store->open.end == first &&
-        store->open.attempts == attempts && store->open.due_ms == due_ms) {
+        store->open.attempts == attempts && store->open.due_ms == due_ms &&
+        count <= UINT32_MAX - store->open.count) {
         store->open.count += count;
         store->open.end += count;
         patch_u32 (w, store->open.count_at, store->open.count);
@@ -268,14 +307,40 @@ static void put_range (zf_queue_t *queue, unsigned op, uint64_t first, uint32_t 
 
 void zf_store_state (zf_queue_t *queue, const zf_run_t *run, uint64_t due_ms)
 {
-    if (writes (queue) && run->chunk->logged)
-        put_range (queue, ZF_OP_STATE, zf_run_first (run), run->count, run->attempts, due_ms);
+    if (run->chunk->logged || run->chunk->view)
+        zf_store_range (queue, ZF_OP_STATE, zf_run_first (run), run->count, run->attempts, due_ms);
 }
 
 void zf_store_gone (zf_queue_t *queue, const zf_chunk_t *chunk, uint32_t at, uint32_t n)
 {
-    if (writes (queue) && chunk->logged)
-        put_range (queue, ZF_OP_GONE, chunk->first + at, n, 0, 0);
+    if (chunk->logged || chunk->view)
+        zf_store_range (queue, ZF_OP_GONE, chunk->first + at, n, 0, 0);
+}
+
+void zf_store_cursor (zf_queue_t *queue, uint64_t floor, uint64_t missed)
+{
+    if (!writes (queue))
+        return;
+    zf_writer_t *w = zf_store_begin (queue->engine, ZF_OP_CURSOR, 4);
+    zf_mp_put_uint (w, queue->number);
+    zf_mp_put_uint (w, floor);
+    zf_mp_put_uint (w, missed);
+    fail_if_incomplete (queue->engine);
+}
+
+void zf_store_passed (zf_queue_t *queue, uint64_t first, uint64_t end)
+{
+    if (!writes (queue) || end <= first)
+        return;
+    if (end - first <= UINT32_MAX) {
+        zf_store_range (queue, ZF_OP_GONE, first, (uint32_t) (end - first), 0, 0);
+        return;
+    }
+    zf_writer_t *w = zf_store_begin (queue->engine, ZF_OP_GONE, 4); /* a hole is among them */
+    zf_mp_put_uint (w, queue->number);
+    zf_mp_put_uint (w, first);
+    zf_mp_put_uint (w, end - first);
+    fail_if_incomplete (queue->engine);
 }
 
 void zf_store_producer (zf_engine_t *engine, const zf_queue_t *queue, zf_producer_t *producer)
@@ -618,6 +683,14 @@ void zf_store_tell_short (zf_engine_t *engine)
                (unsigned long long) (live_bytes (engine) >> 20),
                (unsigned long long) (store->rest_bytes >> 20),
                (unsigned long long) ((zf_store_reserve (engine) - store->rest_bytes) >> 20));
+}
+
+bool zf_store_is_full (const zf_engine_t *engine)
+{
+    const zf_store_t *store = &engine->store;
+    uint64_t most = zf_store_most (engine);
+    uint64_t all = live_bytes (engine) + RECORD_BYTES * store->records;
+    return most != UINT64_MAX && all + store->segment / 2 >= most;
 }
 
 uint64_t zf_store_record_most (const zf_engine_t *engine)

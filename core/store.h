@@ -25,7 +25,12 @@
  *    9 ID       q hash expires_ms                     in the dedup window
  *   10 EXPIRES  q id due_ms                           a record's own time to live
  *   11 START    time_ms floor                         the log can begin with this entry: QUEUE for
- *                                                     every queue that there is follows */
+ *                                                     every queue that there is follows
+ *   12 CURSOR   q floor [missed]                      a group has finished all below; a compacted
+ *                                                     stream has dropped what was left there
+ *
+ * QUEUE has one more argument for streams, [floor, hole from, hole to], and for groups, [floor,
+ * missed, pattern...]. STATE and GONE of a group's lower level are of its stream's records. */
 #ifndef ZF_CORE_STORE_H
 #define ZF_CORE_STORE_H
 
@@ -38,6 +43,7 @@ typedef struct zf_engine zf_engine_t;
 typedef struct zf_session zf_session_t;
 typedef struct zf_queue zf_queue_t;
 typedef struct zf_run zf_run_t;
+struct zf_lane;
 typedef struct zf_held zf_held_t;
 typedef struct zf_dedup_entry zf_dedup_entry_t;
 
@@ -52,7 +58,8 @@ enum {
     ZF_OP_PRODUCER = 8,
     ZF_OP_ID = 9,
     ZF_OP_EXPIRES = 10,
-    ZF_OP_START = 11
+    ZF_OP_START = 11,
+    ZF_OP_CURSOR = 12
 };
 
 /* Something to say to a session when the log is durable behind lsn. code: as decided, or why it did
@@ -80,6 +87,9 @@ typedef struct {
     bool is_busy;      /* the slot waits for the log */
     bool is_told;      /* the shell was told to read it */
 } zf_reading_t;
+
+/* Whose chunks. */
+enum { ZF_OF_QUEUES, ZF_OF_STREAMS };
 
 #define ZF_LOADS_MAX  64
 #define ZF_STARTS_MAX 256
@@ -135,11 +145,12 @@ typedef struct {
 
     zf_queue_t *waiting;     /* queues with records that are not durable yet (utlist) */
     zf_chunk_t *logged;      /* chunks with records in the log, by lsn (utlist) */
-    zf_chunk_t *resident;    /* of them, those in memory that are in the log in one piece; those
-                                wanted first at the head (utlist) */
+    zf_chunk_t *resident[2]; /* of them, those in memory, of queues and of streams; those wanted
+                                first at the head (utlist) */
     uint64_t resident_bytes; /* in memory, of logged chunks */
     uint64_t bytes;          /* live, of living queues */
     uint64_t records;        /* the same, as a number */
+    uint64_t away;           /* logged chunks that are not in memory */
     uint64_t index_bytes;    /* of offsets of chunks that are not in memory */
     zf_reading_t loads[ZF_LOADS_MAX];
     uint32_t loads_busy;
@@ -167,12 +178,26 @@ void zf_store_state (zf_queue_t *queue, const zf_run_t *run, uint64_t due_ms);
 void zf_store_gone (zf_queue_t *queue, const zf_chunk_t *chunk, uint32_t at, uint32_t n);
 void zf_store_producer (zf_engine_t *engine, const zf_queue_t *queue, zf_producer_t *producer);
 
+/* The same for any range of ids. */
+void zf_store_range (zf_queue_t *queue, unsigned op, uint64_t first, uint32_t count,
+                     uint32_t attempts, uint64_t due_ms);
+
+/* A group has finished all records with lower ids, and missed so many; or a compacted stream has
+ * dropped them. */
+void zf_store_cursor (zf_queue_t *queue, uint64_t floor, uint64_t missed);
+
+/* It has finished with all ids in [first, end[, however many. */
+void zf_store_passed (zf_queue_t *queue, uint64_t first, uint64_t end);
+
 /* For posts that are taken whole or not at all: everything written down since is taken back. */
 typedef struct {
     size_t ops, cuts;
 } zf_store_mark_t;
 zf_store_mark_t zf_store_mark (zf_engine_t *engine);
 void zf_store_take_back (zf_engine_t *engine, zf_store_mark_t mark);
+
+/* After that, for each lane: nothing waits for what was taken back. */
+void zf_store_unmark (struct zf_lane *lane);
 
 /* The chunk is about to lose its last live record, or to be freed. */
 void zf_store_leave (zf_engine_t *engine, zf_chunk_t *chunk);
@@ -195,6 +220,9 @@ bool zf_store_entry_takes (const zf_engine_t *engine, uint64_t bytes);
 
 /* Bytes that may be written again now, so that something can be trimmed or let go of. */
 uint64_t zf_store_spare (const zf_engine_t *engine);
+
+/* True if what is alive takes as much of the disk as it may. */
+bool zf_store_is_full (const zf_engine_t *engine);
 
 /* The most that could ever be; and that one record may have. */
 uint64_t zf_store_most (const zf_engine_t *engine);

@@ -8,11 +8,11 @@
 #include <pthread.h>
 
 #define EVENTS_A_SECOND 20
-#define ENDPOINTS_MAX   64
+#define ENDPOINTS_MAX   192
 #define BEHIND_MAX      16  /* turns without timers while there is more to collect */
 #define LATE_MS         250 /* a turn that begins so much later than planned: we were held up */
 #define WAIT_MAX_MS     60000
-#define FIGURES_MAX     96
+#define FIGURES_MAX     128
 
 typedef struct {
     const char *name; /* a constant */
@@ -34,9 +34,13 @@ typedef struct {
     size_t router_count;
     char *endpoints[ENDPOINTS_MAX]; /* as bound */
     size_t endpoint_count;
-    struct pollfd fds[2 + 2 * ZF_PORTS_MAX]; /* the actor's pipe; each router's monitor and
-                                                socket; the log */
+    const zf_side_ops_t *side_ops; /* NULL: there is no side */
+    zf_side_t *side;
+    struct pollfd
+        fds[2 + 2 * ZF_PORTS_MAX + ZF_SIDE_SOCKETS_MAX]; /* the actor's pipe; each router's
+                                                monitor and socket; the log; the side's sockets */
     nfds_t fd_count;
+    nfds_t side_fds; /* where the side's begin */
     zf_event_fn *on_event;
     void *arg;
     uint64_t second;      /* of the clock, for the rate of events */
@@ -71,12 +75,30 @@ static void tell (shell_t *self, zf_event_t event, const char *text)
         self->engine->counters.notices_dropped++;
 }
 
-static bool collect (shell_t *self)
+static bool collect (shell_t *self, uint64_t now)
 {
     bool more = false;
     for (size_t i = 0; i < self->router_count; i++)
         more |= zf_router_collect (self->routers[i], self->fds[1 + 2 * i].revents != 0);
+    if (self->side != NULL)
+        more |= self->side_ops->collect (self->side, self->fds + self->side_fds, now);
     return more;
+}
+
+static void send_effect (shell_t *self, zf_effect_t *effect)
+{
+    if (self->side != NULL && effect->session->host == self->side)
+        self->side_ops->send (self->side, effect);
+    else
+        zf_router_send (effect);
+}
+
+static void forget_host (shell_t *self, void *host)
+{
+    if (host == self->side)
+        self->side_ops->forget (self->side);
+    else
+        zf_router_forget (host);
 }
 
 static void send_effects (shell_t *self)
@@ -84,9 +106,9 @@ static void send_effects (shell_t *self)
     zf_effect_t effect;
     void *host;
     while (zf_engine_effect (self->engine, &effect))
-        zf_router_send (&effect);
+        send_effect (self, &effect);
     while ((host = zf_engine_left (self->engine)) != NULL)
-        zf_router_forget (host);
+        forget_host (self, host);
     zf_engine_sent (self->engine);
     for (size_t i = 0; i < self->engine->notice_count; i++)
         tell (self, self->engine->notices[i].event, self->engine->notices[i].text);
@@ -102,7 +124,7 @@ static bool turn (shell_t *self)
     self->expected_ms = now;
     zf_engine_clock (self->engine, now);
     zf_commit_collect (&self->commit);
-    bool more = collect (self);
+    bool more = collect (self, now);
     /* Nobody is silent whose messages we have not read yet; but under load time has to go on. */
     self->behind = more && self->behind < BEHIND_MAX ? self->behind + 1 : 0;
     if (self->behind == 0)
@@ -113,25 +135,26 @@ static bool turn (shell_t *self)
     return more;
 }
 
-static bool readable (void *socket)
+static uint64_t deadline (const shell_t *self)
 {
-    int events = 0;
-    size_t size = sizeof events;
-    zmq_getsockopt (socket, ZMQ_EVENTS, &events, &size);
-    return (events & ZMQ_POLLIN) != 0;
+    uint64_t due = zf_engine_deadline (self->engine);
+    uint64_t side = self->side != NULL ? self->side_ops->deadline (self->side) : due;
+    return side < due ? side : due;
 }
 
 static int wait_ms (shell_t *self, bool more)
 {
     uint64_t now = clock_now (self);
-    uint64_t due = zf_engine_deadline (self->engine);
+    uint64_t due = deadline (self);
     if (more || due <= now)
         return 0;
     /* Sending may have swallowed the edge that tells of input. */
     for (size_t i = 0; i < self->router_count; i++) {
-        if (readable (zf_router_socket (self->routers[i])))
+        if (zf_socket_readable (zf_router_socket (self->routers[i])))
             return 0;
     }
+    if (self->side != NULL && self->side_ops->has_input (self->side))
+        return 0;
     return due - now < WAIT_MAX_MS ? (int) (due - now) : WAIT_MAX_MS;
 }
 
@@ -159,6 +182,8 @@ static void note_figures (shell_t *self)
     self->figure_count = 0;
     zf_engine_stats (self->engine, note_figure, self);
     zf_commit_stats (&self->commit, note_figure, self);
+    if (self->side != NULL)
+        self->side_ops->stats (self->side, note_figure, self);
     pthread_mutex_unlock (&self->handover);
 }
 
@@ -190,6 +215,15 @@ static void watch (shell_t *self, void *socket)
     watch_fd (self, fd);
 }
 
+static void watch_side (shell_t *self)
+{
+    void *sockets[ZF_SIDE_SOCKETS_MAX];
+    size_t count = self->side != NULL ? self->side_ops->sockets (self->side, sockets) : 0;
+    self->side_fds = self->fd_count;
+    for (size_t i = 0; i < count; i++)
+        watch (self, sockets[i]);
+}
+
 static void run (zsock_t *pipe, void *arg)
 {
     shell_t *self = arg;
@@ -199,10 +233,11 @@ static void run (zsock_t *pipe, void *arg)
         watch (self, zf_router_socket (self->routers[i]));
     }
     watch_fd (self, zf_commit_fd (&self->commit));
+    watch_side (self);
     zsock_signal (pipe, 0);
     bool command = true; /* descriptors tell of changes only: look once at what is there */
     for (;;) {
-        while (command && readable (zsock_resolve (pipe))) {
+        while (command && zf_socket_readable (zsock_resolve (pipe))) {
             if (!obey (self, pipe)) {
                 zf_socket_hands_over (self);
                 return;
@@ -261,6 +296,10 @@ static int open_ports (shell_t *self, const zf_shell_options_t *options, zf_erro
                              self, err);
         self->router_count += rc == 0;
     }
+    self->side_ops = options->side;
+    if (rc == 0 && options->side != NULL)
+        rc = options->side->open (&self->side, self->engine, options->side_options, add_endpoint,
+                                  self, err);
     return rc;
 }
 
@@ -271,6 +310,8 @@ static void stop (zf_device_t *device)
     zf_socket_takes_over (self);
     for (size_t i = 0; i < self->router_count; i++)
         zf_router_close (&self->routers[i]);
+    if (self->side != NULL)
+        self->side_ops->close (&self->side);
     zf_commit_close (&self->commit);
     zf_engine_free (&self->engine);
     for (size_t i = 0; i < self->endpoint_count; i++)

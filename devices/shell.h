@@ -8,6 +8,7 @@
 
 #include "devices/commit.h"
 #include "devices/router.h"
+#include "devices/side.h"
 #include <zferry/device.h>
 
 #define ZF_PORTS_MAX 2
@@ -17,11 +18,13 @@ typedef struct {
     zf_commit_options_t commit;
     zf_router_options_t ports[ZF_PORTS_MAX];
     size_t port_count;
-    zf_event_fn *on_event; /* may be NULL */
+    const zf_side_ops_t *side; /* NULL: none */
+    const void *side_options;  /* for its open */
+    zf_event_fn *on_event;     /* may be NULL */
     void *arg;
 } zf_shell_options_t;
 
-/* Makes the engine, binds all ports, starts the thread. */
+/* Makes the engine, binds all ports, opens the side, starts the thread. */
 int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err);
 
 #endif

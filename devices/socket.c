@@ -18,6 +18,11 @@
 #define RECONNECT_MAX_MS 2000
 #define BACKLOG          4096
 #define UNBIND_MS        2000 /* for libzmq to let go of an address */
+#define SUBSCRIBE_HEAD   10   /* bytes before the topic at most: ZMTP 3.1 names the command */
+#define BEATS            3    /* heartbeats in the time after which silence means death */
+
+/* zmq.h shows its name only with drafts; where it is not compiled in, setting it is refused. */
+#define XPUB_MANUAL_LAST_VALUE 98
 
 static void prepare_context (void)
 {
@@ -36,9 +41,15 @@ static int open_socket (zf_socket_t *socket, int type, zf_error_t *err)
     return 0;
 }
 
-static void set_int (zf_socket_t *socket, int option, int value)
+static int set_int (zf_socket_t *socket, int option, int value)
 {
-    zmq_setsockopt (socket->raw, option, &value, sizeof value);
+    return zmq_setsockopt (socket->raw, option, &value, sizeof value);
+}
+
+static void set_reconnect (zf_socket_t *socket)
+{
+    set_int (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
+    set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
 }
 
 static void set_common (zf_socket_t *socket, uint64_t max_message_bytes)
@@ -75,9 +86,72 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
     set_int (socket, ZMQ_SNDHWM, 0); /* windows, credit and requests under way bound both ways */
     set_int (socket, ZMQ_RCVHWM, 0);
     set_int (socket, ZMQ_PROBE_ROUTER, 1);
-    set_int (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
-    set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    set_reconnect (socket);
     return 0;
+}
+
+int zf_socket_xsub (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err)
+{
+    int rc = open_socket (socket, ZMQ_XSUB, err);
+    if (rc != 0)
+        return rc;
+    set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_SNDHWM, 0); /* as many as there are subscriptions */
+    set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM_XSUB);
+    set_int (socket, ZMQ_BACKLOG, BACKLOG);
+    set_reconnect (socket);
+    return 0;
+}
+
+int zf_socket_xpub (zf_socket_t *socket, uint32_t hwm, uint32_t silence_ms, zf_error_t *err)
+{
+    int rc = open_socket (socket, ZMQ_XPUB, err);
+    if (rc != 0)
+        return rc;
+    set_common (socket, SUBSCRIBE_HEAD + ZF_SOCKET_TOPIC_MAX);
+    set_int (socket, ZMQ_SNDHWM, (int) hwm);
+    set_int (socket, ZMQ_BACKLOG, BACKLOG);
+    set_int (socket, ZMQ_XPUB_NODROP, 1);
+    set_int (socket, ZMQ_IMMEDIATE, 1); /* subscriptions end with the connection, whoever made it */
+    set_reconnect (socket);
+    /* By itself one that does not read is kept: it may wake up, and what waits is bounded. */
+    set_int (socket, ZMQ_TCP_MAXRT, (int) silence_ms);
+    if (silence_ms == 0)
+        return 0;
+    set_int (socket, ZMQ_HEARTBEAT_IVL, (int) (silence_ms / BEATS));
+    set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, (int) silence_ms);
+    return 0;
+}
+
+void zf_socket_xpub_lossy (zf_socket_t *xpub, bool on)
+{
+    set_int (xpub, ZMQ_XPUB_NODROP, !on);
+}
+
+void zf_socket_xpub_manual (zf_socket_t *xpub)
+{
+    set_int (xpub, XPUB_MANUAL_LAST_VALUE, 0);
+    set_int (xpub, ZMQ_XPUB_MANUAL, 1);
+}
+
+void zf_socket_xpub_grant (zf_socket_t *xpub, const void *topic, size_t size)
+{
+    zmq_setsockopt (xpub->raw, ZMQ_SUBSCRIBE, topic, size);
+}
+
+void zf_socket_xpub_revoke (zf_socket_t *xpub, const void *topic, size_t size)
+{
+    zmq_setsockopt (xpub->raw, ZMQ_UNSUBSCRIBE, topic, size);
+}
+
+void zf_socket_xpub_invert (zf_socket_t *xpub, bool on)
+{
+    set_int (xpub, ZMQ_INVERT_MATCHING, on);
+}
+
+bool zf_socket_xpub_aim (zf_socket_t *xpub)
+{
+    return set_int (xpub, XPUB_MANUAL_LAST_VALUE, 1) == 0;
 }
 
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
@@ -206,6 +280,19 @@ int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *er
     if (error == 0 && zmq_connect (socket->raw, endpoint) != 0)
         error = zmq_errno ();
     return error == 0 ? 0 : refuse_endpoint ("connect", endpoint, error, err);
+}
+
+void zf_socket_disconnect (zf_socket_t *socket, const char *endpoint)
+{
+    zmq_disconnect (socket->raw, endpoint);
+}
+
+bool zf_socket_readable (void *raw)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    zmq_getsockopt (raw, ZMQ_EVENTS, &events, &size);
+    return (events & ZMQ_POLLIN) != 0;
 }
 
 void zf_socket_close (zf_socket_t *socket)

@@ -15,6 +15,8 @@
 #define ZF_SOCKET_HWM_IN    1000   /* messages of one peer, received and not handled yet */
 #define ZF_SOCKET_HWM_OUT   200000 /* messages waiting for one peer: more than it can ask for */
 #define ZF_SOCKET_LINGER_MS 250    /* what was sent may take so long to leave after close */
+#define ZF_SOCKET_HWM_XSUB  10000  /* messages of one publisher, received and not handled yet */
+#define ZF_SOCKET_TOPIC_MAX 1024   /* of a subscription: libzmq recurses once a byte */
 
 typedef struct {
     void *czmq; /* its zsock_t */
@@ -27,6 +29,34 @@ int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 /* A DEALER for a pattern: greets each new connection with an empty message, so that the other side
  * says who it is. */
 int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
+
+/* An XSUB, where plain publishers are. Subscriptions sent up are never dropped for want of room. */
+int zf_socket_xsub (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
+
+/* An XPUB, where plain subscribers are, with room for `hwm` messages for each. (That can't be
+ * changed while there are connections: libzmq 4.3.4 crashes if one ends just then.) Sending fails
+ * with EAGAIN if one that matches has no room (zf_socket_xpub_lossy). A subscription of more than
+ * ZF_SOCKET_TOPIC_MAX bytes closes its connection. silence_ms: a peer that shows no sign of life
+ * for so long is cut off; 0: none is for that. */
+int zf_socket_xpub (zf_socket_t *socket, uint32_t hwm, uint32_t silence_ms, zf_error_t *err);
+
+/* on: what is sent goes to those who have room, and the others get nothing until they have read
+ * half of what waits for them. */
+void zf_socket_xpub_lossy (zf_socket_t *xpub, bool on);
+
+/* An XPUB that is told of every subscription, also those that others have too, and where it counts
+ * only once it is granted: by the next call after it was received, without anything sent
+ * between. */
+void zf_socket_xpub_manual (zf_socket_t *xpub);
+void zf_socket_xpub_grant (zf_socket_t *xpub, const void *topic, size_t size);
+void zf_socket_xpub_revoke (zf_socket_t *xpub, const void *topic, size_t size);
+
+/* on: what is sent goes to just those who have no matching subscription granted. */
+void zf_socket_xpub_invert (zf_socket_t *xpub, bool on);
+
+/* The next message goes to nobody but whose subscription was received last, if that was granted.
+ * False: this libzmq can't do that. Call xpub_manual after it was sent. */
+bool zf_socket_xpub_aim (zf_socket_t *xpub);
 
 /* A PAIR that gets an event for each connection that the socket loses. */
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
@@ -43,10 +73,14 @@ int zf_socket_lost (zf_socket_t *monitor);
 int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
                     zf_error_t *err);
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err);
+void zf_socket_disconnect (zf_socket_t *socket, const char *endpoint);
 
 /* Gives an endpoint as bound back: when this returns, it can be bound again. Eats what the monitor
  * has to tell. */
 void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *endpoint);
+
+/* True if there is something to receive. */
+bool zf_socket_readable (void *raw);
 
 /* Safe on a zeroed one. */
 void zf_socket_close (zf_socket_t *socket);

@@ -2,6 +2,7 @@
 
 #include "core/info.h"
 #include "patterns/client.h"
+#include "patterns/group.h"
 
 #include <stdlib.h>
 
@@ -237,6 +238,45 @@ int zf_admin_dead_discard (zf_client_t *self, const char *queue, uint64_t max, u
                            zf_error_t *err)
 {
     return each_letter (self, "discard", queue, max, count, err);
+}
+
+/* -- streams and their groups ------------------------------------------------------------------ */
+
+int zf_admin_stream (zf_client_t *self, const char *stream, zf_error_t *err)
+{
+    return call (self, "stream", stream, 0, NULL, NULL, err);
+}
+
+int zf_admin_group (zf_client_t *self, const char *stream, const char *group,
+                    const zf_group_options_t *options, zf_error_t *err)
+{
+    zf_group_options_t defaults;
+    char name[ZF_NAME_MAX + 1];
+    zf_inquiry_t inquiry = {.err = err};
+    zf_group_defaults (&defaults);
+    if (options == NULL)
+        options = &defaults;
+    int rc = zf_group_name (name, stream, group, err);
+    if (rc == 0)
+        rc = zf_group_check (options, err);
+    if (rc != 0)
+        return rc;
+    zf_handle_enter (&self->handle);
+    zf_group_encode (begin (self, &inquiry, "group", name), options);
+    rc = zf_inquiry_run (self, &inquiry);
+    zf_handle_leave (&self->handle);
+    return rc;
+}
+
+int zf_admin_forget (zf_client_t *self, const char *queue, zf_error_t *err)
+{
+    return call (self, "forget", queue, 0, NULL, NULL, err);
+}
+
+int zf_admin_trim (zf_client_t *self, const char *stream, uint64_t below, uint64_t *count,
+                   zf_error_t *err)
+{
+    return call (self, "trim", stream, below, on_count, count, err);
 }
 
 /* -- figures ----------------------------------------------------------------------------------- */

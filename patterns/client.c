@@ -1,7 +1,5 @@
 #include "patterns/client.h"
 
-#include "core/props.h"
-
 #include <stdlib.h>
 #include <utlist.h>
 #include <zferry/error.h>
@@ -285,12 +283,10 @@ static bool has_room (void *arg)
 static int measure (zf_client_t *self, const void *body, size_t *size, const zf_props_t *props,
                     size_t *bytes, zf_error_t *err)
 {
-    zf_writer_t *scratch = &self->outboxes.scratch;
-    scratch->size = 0;
-    scratch->failed = false;
+    const zf_writer_t *scratch = &self->outboxes.scratch;
     int rc = zf_body_size (body, *size, props, size);
-    if (rc == 0 && props != NULL)
-        rc = zf_props_encode (scratch, props, NULL);
+    if (rc == 0)
+        rc = zf_outbox_encode (&self->outboxes, props);
     if (rc == ZF_E_INVAL)
         return zf_error_set (err, rc, "the properties of the record are out of their limits");
     *bytes = zf_record_size (scratch->size, *size);
@@ -420,6 +416,19 @@ int zf_client_try_post (zf_client_t *self, const char *queue, const void *body, 
                         const zf_props_t *props, uint64_t *number, zf_error_t *err)
 {
     return post (self, queue, body, size, props, number, WAIT_NEVER, err);
+}
+
+int zf_client_stream (zf_client_t *self, const char *stream, zf_error_t *err)
+{
+    int rc = check_name (stream, "stream", err);
+    if (rc != 0)
+        return rc;
+    zf_handle_enter (&self->handle);
+    zf_outbox_t *outbox = zf_outbox_for (&self->outboxes, stream);
+    if (outbox != NULL)
+        outbox->is_stream = true;
+    zf_handle_leave (&self->handle);
+    return outbox != NULL ? 0 : zf_error_set (err, ZF_E_NOMEM, "out of memory");
 }
 
 static bool is_flushed (void *arg)

@@ -33,6 +33,10 @@ static inline zf_connection_t *zf_client_connection (zf_client_t *client)
     return &client->handle.connections[0];
 }
 
+/* client.c: what is posted there makes it, as a stream, if it is not there. Before the first
+ * post. */
+int zf_client_stream (zf_client_t *client, const char *stream, zf_error_t *err);
+
 /* request.c */
 void zf_requests_resend (zf_client_t *client);
 void zf_requests_on_reply (zf_client_t *client, zf_reader_t *r, zmq_msg_t *body);

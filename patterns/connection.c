@@ -282,6 +282,13 @@ static int events_of (const zf_connection_t *connection)
     return events;
 }
 
+/* The same, before somebody polls: the look may take the edge that it would wait for. */
+static int look_at_events (const zf_connection_t *connection)
+{
+    connection->handle->touched = true;
+    return events_of (connection);
+}
+
 bool zf_connection_readable (const zf_connection_t *connection)
 {
     return (events_of (connection) & ZMQ_POLLIN) != 0;
@@ -330,7 +337,7 @@ static bool is_pending (const zf_connection_t *connection)
     return connection->state == ZF_CONNECTION_OPENING &&
            handle->connection_count == handle->endpoint_count &&
            strncmp (handle->endpoints[connection->endpoint], "inproc://", 9) == 0 &&
-           (events_of (connection) & ZMQ_POLLOUT) != 0;
+           (look_at_events (connection) & ZMQ_POLLOUT) != 0;
 }
 
 uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)

@@ -46,8 +46,7 @@ static void wake_loop (zf_handle_t *handle)
     handle->loop_told = true;
 }
 
-/* Followers that are done go on. */
-static void serve_waiters (zf_handle_t *handle)
+void zf_handle_serve (zf_handle_t *handle)
 {
     zf_waiter_t *waiter;
     DL_FOREACH (handle->waiters, waiter) {
@@ -120,7 +119,7 @@ static void make_callbacks (zf_handle_t *handle)
     }
     handle->calling = false;
     if (handle->waiters != NULL)
-        serve_waiters (handle);
+        zf_handle_serve (handle);
 }
 
 /* -- entering and leaving ---------------------------------------------------------------------- */
@@ -163,7 +162,7 @@ static bool pump_all (zf_handle_t *handle)
         any |= zf_connection_pump (&handle->connections[i]);
     handle->touched = true;
     if (any && handle->waiters != NULL)
-        serve_waiters (handle);
+        zf_handle_serve (handle);
     return any;
 }
 
@@ -182,7 +181,7 @@ static void tick (zf_handle_t *handle, uint64_t now_ms)
     }
     handle->tick_due_ms = due;
     if (handle->waiters != NULL)
-        serve_waiters (handle);
+        zf_handle_serve (handle);
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */

@@ -147,6 +147,9 @@ void zf_handle_enter (zf_handle_t *handle);
 /* Makes the callbacks that are due, wakes who has to be, and lets go of the lock. */
 void zf_handle_leave (zf_handle_t *handle);
 
+/* Lets waiting callers go on that are done because of something else than a message or the time. */
+void zf_handle_serve (zf_handle_t *handle);
+
 /* Handles all that has come in. */
 void zf_handle_pump (zf_handle_t *handle);
 

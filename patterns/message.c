@@ -9,6 +9,11 @@ static bool decode (const zf_message_t *message, zf_props_view_t *view)
     return zf_props_decode (message->props, message->size, view) == 0;
 }
 
+zf_bytes_t zf_message_topic (const zf_message_t *message)
+{
+    return zf_props_topic (message->props);
+}
+
 size_t zf_message_frame_count (const zf_message_t *message)
 {
     zf_props_view_t view;
@@ -32,6 +37,7 @@ int zf_message_props (const zf_message_t *message, zf_props_t *props)
     props->id = view.id;
     props->key = view.key;
     props->trace = view.trace;
+    props->topic = view.topic;
     props->delay_ms = view.delay_ms;
     props->ttl_ms = view.ttl_ms;
     props->priority = view.priority;

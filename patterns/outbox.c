@@ -137,9 +137,11 @@ static bool send_batch (zf_outboxes_t *outboxes, zf_outbox_t *outbox, zf_outgoin
         batch->buffer->size > connection->max_message_bytes ||
         zf_buffer_message (batch->buffer, &body) != 0)
         return false;
-    zf_writer_t *w = zf_handle_control (connection->handle, ZF_CMD_POST, 3);
+    zf_writer_t *w = zf_handle_control (connection->handle, ZF_CMD_POST, outbox->is_stream ? 4 : 3);
     zf_mp_put_str (w, zf_bytes (outbox->name, outbox->name_size));
     zf_mp_put_uint (w, zf_outbox_low (outbox));
+    if (outbox->is_stream)
+        zf_mp_put_uint (w, ZF_MAKE_STREAM);
     batch->is_sent = zf_connection_send (connection, &body);
     if (!batch->is_sent)
         zmq_msg_close (&body);
@@ -211,6 +213,39 @@ void zf_outbox_flush (zf_outboxes_t *outboxes)
         if (outbox->open != NULL)
             close_batch (outboxes, outbox);
     }
+}
+
+/* -- properties -------------------------------------------------------------------------------- */
+
+static bool is_topic_only (const zf_props_t *props)
+{
+    return props->topic.size > 0 && props->id.size == 0 && props->key.size == 0 &&
+           props->delay_ms == 0 && props->ttl_ms == 0 && props->priority == 0 &&
+           props->header_count == 0 && props->frames == NULL && props->trace.size == 0 &&
+           !props->keep_reply;
+}
+
+/* True if what was encoded last is just this: then the topic is its tail. */
+static bool is_encoded (const zf_outboxes_t *outboxes, zf_bytes_t topic)
+{
+    const zf_writer_t *scratch = &outboxes->scratch;
+    const size_t head = 4; /* map, key, and bin with a size of one byte */
+    return outboxes->is_topic && scratch->size == head + topic.size &&
+           memcmp (scratch->data + head, topic.data, topic.size) == 0;
+}
+
+int zf_outbox_encode (zf_outboxes_t *outboxes, const zf_props_t *props)
+{
+    zf_writer_t *scratch = &outboxes->scratch;
+    bool topic_only = props != NULL && is_topic_only (props);
+    if (topic_only && is_encoded (outboxes, props->topic))
+        return 0;
+    outboxes->is_topic = false;
+    scratch->size = 0;
+    scratch->failed = false;
+    int rc = props != NULL ? zf_props_encode (scratch, props, NULL) : 0;
+    outboxes->is_topic = rc == 0 && topic_only;
+    return rc;
 }
 
 /* -- adding ------------------------------------------------------------------------------------ */

@@ -44,6 +44,7 @@ struct zf_outbox {
     uint32_t closed_count;
     size_t usual_bytes; /* how large a batch was lately */
     zf_blocked_t *blocked;
+    bool is_stream; /* the queue is a stream: made as one if it is not there */
     UT_hash_handle hh;
 };
 
@@ -61,6 +62,7 @@ typedef struct {
     void (*outcome) (void *arg, zf_outbox_t *outbox, uint64_t first, uint64_t count, int code);
     void *arg;
     zf_writer_t scratch; /* encoded properties */
+    bool is_topic;       /* those are a topic and nothing else */
 } zf_outboxes_t;
 
 /* The outbox of a queue; NULL: out of memory. */
@@ -68,6 +70,10 @@ zf_outbox_t *zf_outbox_for (zf_outboxes_t *outboxes, const char *queue);
 
 /* True if a record of so many encoded bytes may be posted now. */
 bool zf_outbox_has_room (const zf_outboxes_t *outboxes, size_t bytes);
+
+/* Encodes the properties (may be NULL) into outboxes->scratch. Costs next to nothing if they are
+ * the same topic as those before, and nothing else. Returns as zf_props_encode. */
+int zf_outbox_encode (zf_outboxes_t *outboxes, const zf_props_t *props);
 
 /* Adds a record and sends what is to be sent. props are in outboxes->scratch. Returns 0 and its
  * number, or ZF_E_NOMEM. */

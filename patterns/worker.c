@@ -39,6 +39,8 @@ static zf_acks_t *acks_of (zf_worker_t *self, const zf_connection_t *connection)
 
 static void tell_credit (zf_worker_t *self, zf_connection_t *connection, uint32_t credit)
 {
+    if (!acks_of (self, connection)->may_consume)
+        return;
     zf_writer_t *w = zf_handle_control (&self->handle, ZF_CMD_CONSUME, 3);
     zf_mp_put_str (w, zf_bytes (self->queue, self->queue_size));
     zf_mp_put_uint (w, credit);
@@ -99,22 +101,36 @@ static bool add_ack (zf_acks_t *acks, uint64_t id)
 
 /* -- handle operations ------------------------------------------------------------------------- */
 
+void zf_worker_consume (zf_worker_t *self, zf_connection_t *connection)
+{
+    acks_of (self, connection)->may_consume = true;
+    tell_credit (self, connection, wanted_credit (self));
+}
+
 static void on_ready (zf_connection_t *connection)
 {
     zf_worker_t *self = worker_of (connection->handle);
-    tell_credit (self, connection, wanted_credit (self));
+    if (self->member != NULL)
+        zf_member_ask (self, connection);
+    else
+        zf_worker_consume (self, connection);
 }
 
 static void on_lost (zf_connection_t *connection)
 {
-    zf_delivery_forget (worker_of (connection->handle), connection);
+    zf_worker_t *self = worker_of (connection->handle);
+    acks_of (self, connection)->may_consume = false;
+    zf_delivery_forget (self, connection);
 }
 
 static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
                         zmq_msg_t *body)
 {
+    zf_worker_t *self = worker_of (connection->handle);
     if (command == ZF_CMD_DELIVER)
-        zf_delivery_take (worker_of (connection->handle), connection, r, body);
+        zf_delivery_take (self, connection, r, body);
+    else if (command == ZF_CMD_RESULT && self->member != NULL)
+        zf_member_on_result (self, connection, r);
 }
 
 static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
@@ -141,9 +157,16 @@ static bool has_acks (zf_handle_t *handle)
     return false;
 }
 
+/* By all brokers that have answered: it has nowhere to take records from. */
+static bool is_refused (const zf_worker_t *self)
+{
+    return self->member != NULL && self->member->refusal.code != 0 && !zf_member_is_in (self);
+}
+
 static bool has_records (zf_handle_t *handle)
 {
-    return worker_of (handle)->ready != NULL;
+    const zf_worker_t *self = worker_of (handle);
+    return self->ready != NULL || (is_refused (self) && !self->member->refusal_told);
 }
 
 static const zf_handle_ops_t worker_ops = {
@@ -188,21 +211,16 @@ static int check (const char *queue, const zf_worker_options_t *options, zf_erro
     return 0;
 }
 
-int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_options_t *options,
-                    zf_error_t *err)
+int zf_worker_open_as (zf_worker_t **worker, const char *queue, zf_member_t *member,
+                       const zf_worker_options_t *options, zf_error_t *err)
 {
-    zf_worker_options_t defaults;
-    *worker = NULL;
-    if (options == NULL) {
-        zf_worker_defaults (&defaults);
-        options = &defaults;
-    }
     int rc = check (queue, options, err);
-    if (rc != 0)
-        return rc;
-    zf_worker_t *self = calloc (1, sizeof *self);
-    if (self == NULL)
-        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    zf_worker_t *self = rc == 0 ? calloc (1, sizeof *self) : NULL;
+    if (self == NULL) {
+        zf_member_free (&member);
+        return rc != 0 ? rc : zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    }
+    self->member = member;
     self->queue = strdup (queue);
     self->queue_size = strlen (queue);
     self->fixed_credit = options->credit;
@@ -223,6 +241,15 @@ int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_opt
     return 0;
 }
 
+int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_options_t *options,
+                    zf_error_t *err)
+{
+    zf_worker_options_t defaults;
+    *worker = NULL;
+    zf_worker_defaults (&defaults);
+    return zf_worker_open_as (worker, queue, NULL, options != NULL ? options : &defaults, err);
+}
+
 void zf_worker_close (zf_worker_t **worker)
 {
     zf_worker_t *self = worker != NULL ? *worker : NULL;
@@ -239,6 +266,7 @@ void zf_worker_close (zf_worker_t **worker)
         zf_handle_shut (&self->handle);
     }
     zf_delivery_free_all (self);
+    zf_member_free (&self->member);
     free (self->acks);
     free (self->queue);
     free (self);
@@ -249,7 +277,7 @@ void zf_worker_close (zf_worker_t **worker)
 static bool can_go_on (void *arg)
 {
     const zf_worker_t *self = arg;
-    return self->ready != NULL || self->draining;
+    return self->ready != NULL || self->draining || is_refused (self);
 }
 
 /* Waits for a record; what was done before is told first, and the time is not counted as work. */
@@ -265,28 +293,37 @@ static int await_record (zf_worker_t *self, int timeout_ms)
     return rc;
 }
 
+/* Why there is no record: rc, in words. */
+static int say_why (zf_worker_t *self, int rc, int timeout_ms, zf_error_t *err)
+{
+    if (self->draining)
+        return zf_error_set (err, ZF_E_CLOSED, "the worker is draining");
+    if (is_refused (self) && rc == self->member->refusal.code) {
+        self->member->refusal_told = true;
+        return zf_error_set (err, rc, "%s", self->member->refusal.text);
+    }
+    if (timeout_ms == 0)
+        return zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->queue);
+    return zf_error_set (err, rc, "no record of %s in time", self->queue);
+}
+
 int zf_worker_recv (zf_worker_t *self, zf_message_t *message, int timeout_ms, zf_error_t *err)
 {
     memset (message, 0, sizeof *message);
     zf_handle_enter (&self->handle);
     int rc = 0;
-    uint64_t deadline = 0;
-    if (self->ready == NULL && timeout_ms > 0)
-        deadline = zf_deadline (timeout_ms);
+    uint64_t deadline = 0; /* none is set yet: a record that is there costs no look at the clock */
     while (rc == 0 && !self->draining && !zf_delivery_next (self, message)) {
         int left = timeout_ms;
         if (timeout_ms > 0) {
             uint64_t now = zf_clock_ms ();
+            deadline = deadline != 0 ? deadline : now + (uint64_t) timeout_ms;
             left = deadline > now ? (int) (deadline - now) : 0;
         }
-        rc = await_record (self, left);
+        rc = is_refused (self) ? self->member->refusal.code : await_record (self, left);
     }
-    if (self->draining)
-        rc = zf_error_set (err, ZF_E_CLOSED, "the worker is draining");
-    else if (rc != 0 && timeout_ms == 0)
-        rc = zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->queue);
-    else if (rc != 0)
-        zf_error_set (err, rc, "no record of %s in time", self->queue);
+    if (rc != 0 || self->draining)
+        rc = say_why (self, rc, timeout_ms, err);
     zf_handle_leave (&self->handle);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <zferry/worker.h>
 
 typedef struct zf_delivery zf_delivery_t;
+typedef struct zf_member zf_member_t;
 
 #define ZF_ACKS_MAX 256 /* ranges gathered before they are sent */
 
@@ -40,7 +41,16 @@ typedef struct {
     uint32_t ranges;
     uint64_t records;
     uint32_t limit_told; /* the credit that the broker knows */
+    bool may_consume;    /* in this session: the queue is there */
 } zf_acks_t;
+
+/* What a worker that is a member of a stream's group says before it consumes. */
+struct zf_member {
+    char *stream;
+    zf_writer_t group;  /* the group's options, encoded */
+    zf_error_t refusal; /* why the group can't be had; code 0: it can, as far as known */
+    bool refusal_told;  /* a caller has got it */
+};
 
 struct zf_worker {
     zf_handle_t handle; /* first */
@@ -54,8 +64,30 @@ struct zf_worker {
     zf_acks_t *acks;      /* one for each connection */
     zf_delivery_t *ready; /* with records to be received (utlist) */
     zf_delivery_t *all;   /* (utlist) */
+    zf_member_t *member;  /* NULL: the queue is not a group of a stream */
     zf_worker_stats_t stats;
 };
+
+/* worker.c: as zf_worker_open, but takes the member over, also on failure. */
+int zf_worker_open_as (zf_worker_t **worker, const char *queue, zf_member_t *member,
+                       const zf_worker_options_t *options, zf_error_t *err);
+
+/* Begins to take records, from this broker. */
+void zf_worker_consume (zf_worker_t *worker, zf_connection_t *connection);
+
+/* member.c: opens a worker that is a member of a group, which is made if need be, and the stream
+ * too. Connects in the background. Returns as zf_worker_open. */
+int zf_member_open (zf_worker_t **worker, const char *stream, const char *group,
+                    const zf_group_options_t *group_options, const zf_worker_options_t *options,
+                    zf_error_t *err);
+void zf_member_free (zf_member_t **member);
+
+/* A session began: asks for the group. */
+void zf_member_ask (zf_worker_t *worker, zf_connection_t *connection);
+void zf_member_on_result (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r);
+
+/* True if it takes from the group, at one broker at least. */
+bool zf_member_is_in (const zf_worker_t *worker);
 
 /* Takes a DELIVER in. */
 void zf_delivery_take (zf_worker_t *worker, zf_connection_t *connection, zf_reader_t *r,

@@ -37,6 +37,12 @@ typedef struct {
     zf_sync_t sync;       /* what confirmed means here */
     uint64_t on_disk;     /* bytes of records that are not in memory now (the journal has them) */
     uint64_t links;       /* that post into it now */
+    uint64_t first;       /* stream: offset of the oldest record; group: of the oldest unfinished */
+    uint64_t next;        /* offset that the next record will have; group: that it reads next */
+    uint64_t groups;      /* stream: that read it */
+    uint64_t subscribers; /* stream: subscriptions in force */
+    uint64_t lag;         /* group: records of the stream that it has not finished */
+    uint64_t missed;      /* group: records that went by age or size before it had read them */
 } zf_queue_info_t;
 
 typedef void zf_queue_fn (void *arg, const zf_queue_info_t *info);
@@ -70,6 +76,40 @@ ZF_API int zf_admin_dead_requeue (zf_client_t *client, const char *queue, uint64
 /* Drops up to max (0: all) of the queue's dead letters, oldest first. */
 ZF_API int zf_admin_dead_discard (zf_client_t *client, const char *queue, uint64_t max,
                                   uint64_t *count, zf_error_t *err);
+
+/* -- streams and their groups ------------------------------------------------------------------ */
+
+/* A group reads a stream as if it were a queue of its own, whose name is STREAM@GROUP: workers take
+ * from that, it has attempts, leases, dead letters and figures like any queue. */
+typedef struct {
+    size_t struct_size; /* set by zf_group_defaults(); leave alone */
+    zf_start_t start;
+    const char *const *patterns; /* only records whose topic matches one; default: all */
+    size_t pattern_count;        /* at most 256 */
+    const zf_policy_t *policy;   /* attempts, backoff, lease, ordered, dead_letter; NULL: as the
+                                    stream's policy says */
+} zf_group_options_t;
+
+ZF_API void zf_group_defaults_sized (zf_group_options_t *options, size_t size);
+#define zf_group_defaults(options) zf_group_defaults_sized ((options), sizeof *(options))
+
+/* Makes the stream if there is none of that name, with the policy of queues nobody declared.
+ * Returns 0, ZF_E_INVAL: it is a queue. */
+ZF_API int zf_admin_stream (zf_client_t *client, const char *stream, zf_error_t *err);
+
+/* Makes the group if it is not there; if it is, nothing changes. options may be NULL. The policy of
+ * a group that is there is changed with zf_admin_declare on STREAM@GROUP. ZF_E_NOT_FOUND: no such
+ * stream. */
+ZF_API int zf_admin_group (zf_client_t *client, const char *stream, const char *group,
+                           const zf_group_options_t *options, zf_error_t *err);
+
+/* Forgets a group and where it was, or a stream with all its records and groups. ZF_E_BUSY: it has
+ * workers or subscribers. */
+ZF_API int zf_admin_forget (zf_client_t *client, const char *queue, zf_error_t *err);
+
+/* Drops the records of a stream below that offset; *count of them. */
+ZF_API int zf_admin_trim (zf_client_t *client, const char *stream, uint64_t below, uint64_t *count,
+                          zf_error_t *err);
 
 /* The broker's own figures; fn as in zf_device_stats. */
 ZF_API int zf_admin_stats (zf_client_t *client, zf_stat_fn *fn, void *arg, zf_error_t *err);

@@ -20,14 +20,17 @@ typedef struct zf_device zf_device_t;
 
 /* What a device tells about. Events are rate-limited: at most 20 a second, the rest is counted. */
 typedef enum {
-    ZF_EVENT_LISTENING = 1, /* text: the endpoint as bound */
-    ZF_EVENT_WORKER_ON,     /* text: the queue it serves, and its address */
-    ZF_EVENT_WORKER_OFF,    /* the same, and why it went */
-    ZF_EVENT_PEER_ERROR,    /* a peer broke the protocol: what, and who */
-    ZF_EVENT_DEAD_LETTER,   /* text: queue and reason */
-    ZF_EVENT_RECOVERED,     /* the journal was read: what was in it, and how long that took */
-    ZF_EVENT_DISK,          /* the journal's disk is full, has room again, or failed for good */
-    ZF_EVENT_LINK           /* a link: connected, lost, refused; who and why */
+    ZF_EVENT_LISTENING = 1,  /* text: the endpoint as bound */
+    ZF_EVENT_WORKER_ON,      /* text: the queue it serves, and its address */
+    ZF_EVENT_WORKER_OFF,     /* the same, and why it went */
+    ZF_EVENT_PEER_ERROR,     /* a peer broke the protocol: what, and who */
+    ZF_EVENT_DEAD_LETTER,    /* text: queue and reason */
+    ZF_EVENT_RECOVERED,      /* the journal was read: what was in it, and how long that took */
+    ZF_EVENT_DISK,           /* the journal's disk is full, has room again, or failed for good */
+    ZF_EVENT_LINK,           /* a link: connected, lost, refused; who and why */
+    ZF_EVENT_SUBSCRIBER_ON,  /* text: the stream, and who */
+    ZF_EVENT_SUBSCRIBER_OFF, /* the same, and why it went */
+    ZF_EVENT_LOOP            /* forwarders in a circle: which connection was cut */
 } zf_event_t;
 
 /* Called on the device's thread (ZF_EVENT_LISTENING: on the caller's, inside start): must not

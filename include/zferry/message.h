@@ -17,10 +17,27 @@ extern "C" {
 
 #define ZF_NAME_MAX       255   /* bytes in the name of a queue or a service */
 #define ZF_ID_MAX         255   /* bytes in a dedup id or an ordering key */
+#define ZF_TOPIC_MAX      255   /* bytes in a topic or a pattern */
 #define ZF_FRAMES_MAX     64    /* frames of one body */
 #define ZF_HEADERS_MAX    64    /* user headers of one record */
 #define ZF_PROPS_MAX      65536 /* bytes of encoded properties of one record */
 #define ZF_PRIORITIES_MAX 10    /* priority levels of a queue: 0 (lowest) .. 9 */
+
+/* Where reading a stream begins. */
+typedef enum {
+    ZF_FROM_DEFAULT = 0, /* a subscriber: ZF_FROM_NEW; a group that is made: ZF_FROM_FIRST */
+    ZF_FROM_FIRST = 1,   /* with the oldest record that is kept */
+    ZF_FROM_OFFSET = 2,  /* with the record of that offset, or the next one that is there */
+    ZF_FROM_TIME = 3,    /* with what came at that time (ms since 1970), and up to 10 s before; a
+                            minute if that is fewer than 16 records */
+    ZF_FROM_LAST = 4,    /* with the last so many records of those that match */
+    ZF_FROM_NEW = 5      /* with what comes from now on */
+} zf_from_t;
+
+typedef struct {
+    zf_from_t from; /* default ZF_FROM_DEFAULT */
+    uint64_t value; /* the offset, the time, or how many; else 0 */
+} zf_start_t;
 
 /* A view of bytes that somebody else owns. */
 typedef struct {
@@ -49,6 +66,7 @@ typedef struct {
     size_t frame_count;
     zf_bytes_t trace; /* trace context, carried as it is (W3C traceparent) */
     bool keep_reply;  /* a request: the worker's answer is kept under id (zf_client_fetch) */
+    zf_bytes_t topic; /* what the record is about: up to 255 bytes, words with dots between */
 } zf_props_t;
 
 ZF_API void zf_props_defaults_sized (zf_props_t *props, size_t size);
@@ -71,9 +89,14 @@ typedef struct {
     uint32_t flags;      /* ZF_MESSAGE_... */
     int code;            /* a reply: 0, or why there is none (body says it in words) */
     zf_bytes_t props;    /* encoded properties; read them with the calls below */
+    uint64_t time_ms;    /* a record that a subscriber reads alone: when it came, in ms since
+                            1970, to 10 s; else 0 */
     void *owner;         /* private */
     uint64_t owner_data; /* private */
 } zf_message_t;
+
+/* The topic that the record was published under; empty, data NULL: it has none. */
+ZF_API zf_bytes_t zf_message_topic (const zf_message_t *message);
 
 /* Number of frames of the body: 1 unless it was sent as several. */
 ZF_API size_t zf_message_frame_count (const zf_message_t *message);

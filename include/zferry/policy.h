@@ -30,6 +30,15 @@ typedef enum {
     ZF_SYNC_NEVER = 3     /* confirmed means: written to the system, which syncs when it likes */
 } zf_sync_t;
 
+/* What is done with records that somebody has taken. */
+typedef enum {
+    ZF_KIND_QUEUE = 0, /* they are gone once acknowledged */
+    ZF_KIND_STREAM = 1 /* they are kept, by number, bytes and age, and read by any number of groups
+                          and subscribers. Of a stream max_length, max_bytes and ttl_ms say how much
+                          is kept (the oldest goes first); overflow, priorities, ordered, attempts,
+                          backoff, lease and dead letters are those of its groups */
+} zf_kind_t;
+
 typedef struct {
     size_t struct_size;       /* set by zf_policy_defaults(); leave alone */
     uint32_t max_attempts;    /* deliveries before the record is dead; default 5, 0: no limit */
@@ -45,6 +54,9 @@ typedef struct {
     bool ordered;             /* records of one key one at a time, in order; default false */
     char dead_letter[ZF_NAME_MAX + 1]; /* default "": NAME.dead; "-": none, they are dropped */
     zf_durable_t durable; /* default ZF_DURABLE_AUTO; changes only while the queue is empty */
+    zf_kind_t kind;       /* default ZF_KIND_QUEUE; never changes */
+    bool compact;         /* a stream: of the records with the same key (without one: topic) only
+                             the last is kept; default false */
 } zf_policy_t;
 
 ZF_API void zf_policy_defaults_sized (zf_policy_t *policy, size_t size);

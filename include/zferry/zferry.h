@@ -8,10 +8,13 @@
 #include <zferry/client.h>
 #include <zferry/device.h>
 #include <zferry/error.h>
+#include <zferry/forwarder.h>
 #include <zferry/journal.h>
 #include <zferry/link.h>
 #include <zferry/message.h>
 #include <zferry/policy.h>
+#include <zferry/publisher.h>
+#include <zferry/subscriber.h>
 #include <zferry/worker.h>
 
 #define ZFERRY_VERSION_MAJOR 0

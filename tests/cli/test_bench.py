@@ -22,6 +22,11 @@ RECOVERY = COMMON | {
     "size", "count", "sync", "memory_mb", "filled_per_s", "filled_rss_mb", "recovery_s", "broker_rss_mb",
     "broker_peak_rss_mb", "drained_per_s", "lost", "duplicated", "damaged",
 }
+PUBSUB = COMMON | {
+    "via", "sync", "size", "rate", "count", "subscribers", "msgs_per_s", "confirmed_per_s", "deliveries_per_s", "mb_per_s",
+    "p50_us", "p99_us", "forwarder_cpu_us_per_msg", "publisher_cpu_us_per_msg", "subscriber_cpu_us_per_msg",
+    "forwarder_peak_rss_mb", "refused", "refills", "missed", "lost", "duplicated", "reordered", "damaged",
+}
 JOURNAL = {
     "bench", "zferry", "size", "batch", "count", "synced_mb_per_s", "syncs_per_s", "sync_p50_us", "sync_p99_us",
     "sync_p999_us", "raw_p50_us", "raw_p99_us", "raw_p999_us", "appended_mb_per_s", "recovered_mb_per_s",
@@ -150,6 +155,106 @@ class Queue(BenchCase):
         self.assertEqual(len(family), 3)
         process.popen.kill()
         rig.until(lambda: not any(alive(pid) for pid in family), f"end of {family}")
+
+
+class PubSub(BenchCase):
+    def check(self, row, count, subscribers=1, copies=None):
+        self.assertEqual(set(row), PUBSUB)
+        self.assertEqual((row["count"], row["subscribers"]), (count, subscribers))
+        for mistake in ("lost", "duplicated", "reordered", "damaged", "refused", "missed"):
+            self.assertEqual(row[mistake], 0, mistake)
+        for figure in ("msgs_per_s", "confirmed_per_s", "p50_us"):
+            self.assertGreater(row[figure], 0, figure)
+        copies = subscribers if copies is None else copies
+        self.assertAlmostEqual(row["deliveries_per_s"] / row["msgs_per_s"], copies, delta=0.01 * copies)
+
+    def test_through_a_forwarder(self):
+        row = self.bench("pubsub", "--count", "20000")
+        self.check(row, 20000)
+        self.assertEqual((row["via"], row["transport"], row["size"], row["sync"]), ("forwarder", "tcp", 100, "none"))
+        self.assertGreater(row["forwarder_cpu_us_per_msg"], 0)
+
+    def test_each_subscriber_gets_all(self):
+        self.check(self.bench("pubsub", "--count", "20000", "--subscribers", "3", "--topics", "7"), 20000, 3)
+
+    def test_over_ipc_removes_its_socket(self):
+        folder = self.folder()
+        row = self.bench("pubsub", "--count", "20000", "--transport", "ipc", env=rig.environment(TMPDIR=folder))
+        self.check(row, 20000)
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_direct_has_no_forwarder(self):
+        row = self.bench("pubsub", "--count", "20000", "--via", "direct", "--subscribers", "2")
+        self.check(row, 20000, 2)
+        self.assertIsNone(row["forwarder_cpu_us_per_msg"])
+
+    def test_with_a_journal_removes_it(self):
+        folder = self.folder()
+        row = self.bench("pubsub", "--count", "20000", "--journal", folder)
+        self.check(row, 20000)
+        self.assertEqual((row["sync"], os.listdir(folder)), ("always", []))
+
+    def test_stream_is_shared_by_a_group(self):
+        folder = self.folder()
+        row = self.bench("pubsub", "--count", "20000", "--via", "stream", "--subscribers", "2", "--journal", folder)
+        self.check(row, 20000, 2, copies=1)
+        self.assertEqual((row["via"], os.listdir(folder)), ("stream", []))
+
+    def test_paced_keeps_the_rate(self):
+        row = self.bench("pubsub", "--count", "500", "--rate", "1000")
+        self.check(row, 500)
+        self.assertLess(row["msgs_per_s"], 1100)
+
+    def test_replay_reads_all_from_the_journal(self):
+        for via in ("stream", "forwarder"):
+            folder = self.folder()
+            row = self.bench("pubsub", "--replay", "--via", via, "--count", "20000", "--journal", folder)
+            self.assertEqual((row["count"], row["lost"], row["duplicated"], row["reordered"], row["damaged"], row["via"]),
+                             (20000, 0, 0, 0, 0, via))
+            self.assertGreater(row["replayed_per_s"], 0)
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_raw_beside_bare_proxy(self):
+        row = self.bench("pubsub", "--raw", "--count", "20000", "--subscribers", "2")
+        self.assertEqual((row["count"], row["lost"], row["duplicated"], row["damaged"]), (60000, 0, 0, 0))
+        self.assertAlmostEqual(row["ratio"], row["msgs_per_s"] / row["raw_msgs_per_s"], delta=0.01)
+
+    def test_slow_subscriber_beside_others(self):
+        for more in ((), ("--raw",)):
+            row = self.bench("pubsub", "--slow", "--count", "200", "--rate", "1000", *more)
+            self.assertEqual((row["count"], row["lost"], row["duplicated"], row["plain"]), (600, 0, 0, bool(more)))
+            self.assertAlmostEqual(row["ratio"], row["slow_p99_us"] / row["p99_us"], delta=0.02)
+
+    def test_planted_mistakes_are_found(self):
+        row = self.bench("pubsub", "--count", "20000", "--plant", "lost", "--subscribers", "2", code=70)
+        self.assertEqual((row["lost"], row["duplicated"], row["reordered"]), (2, 0, 0))
+        row = self.bench("pubsub", "--count", "20000", "--plant", "duplicated")
+        self.assertEqual((row["lost"], row["duplicated"]), (0, 1))
+        row = self.bench("pubsub", "--count", "20000", "--via", "stream", "--plant", "lost", code=70)
+        self.assertEqual(row["lost"], 1)
+        row = self.bench("pubsub", "--raw", "--count", "2000", "--plant", "lost", code=70)
+        self.assertEqual(row["lost"], 6)
+
+    def test_interrupted_finishes_what_it_has_published(self):
+        process = self.start("bench", "pubsub", "--rate", "1000", "--count", "1000000", terminal="both")
+        process.out.wait_for(r"K[1-9]\d* of 1000000 published")
+        rig.interrupt(process)
+        process.out.wait_for(r"lost *(\x1b\[0m)? *0\r")
+        self.assertEqual(process.wait(), 0)
+
+    def test_mistakes_are_said_in_words(self):
+        for args, text in (
+            (("--via", "pigeon"), "--via is forwarder, direct or stream, not 'pigeon'"),
+            (("--transport", "inproc"), "--transport is tcp or ipc: it takes several processes"),
+            (("--via", "direct", "--transport", "ipc"), "--via direct goes over tcp"),
+            (("--replay",), "--replay is for a journal; name its place with --journal"),
+            (("--replay", "--slow", "--journal", "."), "--replay goes without --slow and --raw"),
+            (("--raw", "--via", "stream"), "--raw goes through a forwarder without a journal"),
+            (("--via", "direct", "--journal", "."), "--journal is for --via forwarder and --via stream"),
+            (("--slow", "--via", "stream"), "--slow is for --via forwarder and --via direct"),
+        ):
+            self.assertFails(run("bench", "pubsub", *args), 64,
+                             f"zferry bench pubsub: {text}; see zferry bench pubsub --help")
 
 
 class Others(BenchCase):

@@ -8,6 +8,8 @@ VERBS = [
     ["queue", "peek"], ["queue", "purge"], ["queue", "declare"], ["queue", "dead", "ls"],
     ["queue", "dead", "requeue"], ["queue", "dead", "discard"], ["version"], ["demo"],
     ["bench", "queue"], ["bench", "request"], ["bench", "journal"],
+    ["forwarder"], ["pub"], ["sub"], ["stream", "ls"], ["stream", "info"], ["stream", "groups"], ["stream", "group"],
+    ["stream", "trim"], ["stream", "declare"], ["stream", "forget"], ["bench", "pubsub"],
     ["journal", "info"], ["journal", "verify"], ["journal", "dump"], ["journal", "repair"],
 ]
 TALKERS = [

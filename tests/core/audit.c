@@ -22,6 +22,7 @@ static void check (bool holds, const char *what, int line)
 typedef struct {
     uint64_t length; /* live records */
     uint64_t bytes;
+    uint64_t view_bytes; /* of them, in views: they count where they are of */
     uint64_t leased;
     uint64_t delayed;
     uint64_t ready_runs;
@@ -36,7 +37,8 @@ typedef struct {
 typedef struct {
     uint64_t chunks;
     uint64_t resident_bytes; /* of those in memory */
-    uint64_t index_bytes;    /* of those that are not */
+    uint64_t index_bytes;    /* of those that are not, */
+    uint64_t away;           /* as a number */
     uint64_t records, bytes; /* of queues; the bytes without dead letters */
 } logged_t;
 
@@ -126,11 +128,11 @@ static void audit_notes (const zf_queue_t *queue, uint8_t lane, const zf_chunk_t
     }
 }
 
-/* Live records of a chunk: those in runs that are not GONE, and the fresh ones outside of runs. */
-static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sums)
+/* Live records of a queue's chunk: those in runs that are not GONE, and the fresh ones outside of
+ * runs. */
+static uint32_t count_live (zf_group_t *group, const zf_chunk_t *chunk, uint64_t *bytes)
 {
     uint32_t live = 0;
-    uint64_t bytes = 0;
     const zf_run_t *run = zf_group_from (group, chunk->first);
     for (uint32_t at = 0; at < chunk->count; at++) {
         while (run != NULL && zf_run_end (run) <= chunk->first + at)
@@ -139,11 +141,40 @@ static void audit_chunk (zf_group_t *group, const zf_chunk_t *chunk, sums_t *sum
         if (in_run ? run->state == ZF_RUN_GONE : !is_fresh (group, chunk, at))
             continue;
         live++;
-        bytes += zf_chunk_size (chunk, at, 1);
+        *bytes += zf_chunk_size (chunk, at, 1);
     }
+    return live;
+}
+
+/* Live records of a stream's chunk: those that are not marked. */
+static uint32_t count_kept (const zf_chunk_t *chunk, uint64_t *bytes)
+{
+    uint32_t live = 0;
+    if (chunk->offsets == NULL) {
+        CHECK (chunk->data == NULL && chunk->live == chunk->count);
+        *bytes += chunk->size - ZF_BATCH_HEADER;
+        return chunk->count;
+    }
+    for (uint32_t at = 0; chunk->live > 0 && at < chunk->count; at++) {
+        if ((chunk->offsets[at] & ZF_SETTLED) != 0)
+            continue;
+        live++;
+        *bytes += zf_chunk_size (chunk, at, 1);
+    }
+    return live;
+}
+
+static void audit_chunk (const zf_queue_t *queue, zf_group_t *group, const zf_chunk_t *chunk,
+                         sums_t *sums)
+{
+    uint64_t bytes = 0;
+    bool kept = queue->stream != NULL;
+    uint32_t live = kept ? count_kept (chunk, &bytes) : count_live (group, chunk, &bytes);
+    CHECK (!chunk->view || (queue->follow != NULL && !chunk->logged));
+    sums->view_bytes += chunk->view ? bytes : 0;
     CHECK (live == chunk->live);
     CHECK (live > 0 || chunk->next == NULL); /* only the last may be empty */
-    CHECK (chunk->count <= chunk->slots || chunk->count == 0);
+    CHECK (chunk->count <= chunk->slots || chunk->count == 0 || chunk->offsets == NULL);
     CHECK (chunk->settled_bytes == chunk->size - ZF_BATCH_HEADER - bytes);
     sums->pinned += chunk->data != NULL ? chunk->settled_bytes : 0;
     sums->length += live;
@@ -162,9 +193,10 @@ static void audit_stored (const zf_queue_t *queue, const zf_chunk_t *chunk, logg
     if (!stored)
         return;
     logged->chunks++;
+    logged->away += chunk->data == NULL;
     if (chunk->data != NULL)
         logged->resident_bytes += chunk->size - ZF_BATCH_HEADER;
-    else
+    else if (chunk->offsets != NULL)
         logged->index_bytes += chunk->count * sizeof *chunk->offsets;
 }
 
@@ -194,7 +226,7 @@ static void audit_lane (const zf_queue_t *queue, uint8_t number, sums_t *sums, l
     const zf_chunk_t *chunk;
     DL_FOREACH (lane->log.head, chunk) {
         audit_notes (queue, number, chunk, sums);
-        audit_chunk (&lane->group, chunk, sums);
+        audit_chunk (queue, &lane->group, chunk, sums);
         audit_stored (queue, chunk, logged);
     }
     CHECK (sums->pinned - pinned_before == lane->log.pinned);
@@ -213,6 +245,31 @@ static void audit_parked (const zf_queue_t *queue)
     CHECK (count == queue->parked_count);
 }
 
+/* Who reads a stream. */
+static void audit_readers (const zf_queue_t *stream)
+{
+    uint64_t groups = 0;
+    uint64_t subscriptions = 0;
+    const zf_follow_t *follow;
+    const zf_subscription_t *subscription;
+    DL_FOREACH (stream->stream->groups, follow) {
+        CHECK (follow->source == stream && follow->queue->follow == follow);
+        groups++;
+    }
+    DL_FOREACH (stream->stream->subscriptions, subscription) {
+        CHECK (subscription->stream == stream);
+        CHECK (zf_subscription_find (subscription->session, subscription->number) == subscription);
+        CHECK (subscription->sent <= subscription->position || !subscription->is_told);
+        CHECK (subscription->unread_count <= ZF_UNREAD_MOST);
+        CHECK (subscription->unread_count > 0 || subscription->unread_bytes == 0);
+        CHECK (subscription->unread_first + subscription->unread_count <=
+               subscription->unread_room);
+        subscriptions++;
+    }
+    CHECK (groups == stream->stream->group_count);
+    CHECK (subscriptions == stream->stream->subscription_count);
+}
+
 /* Returns the overhead of its records. */
 static uint64_t audit_queue (const zf_queue_t *queue, logged_t *logged)
 {
@@ -222,11 +279,13 @@ static uint64_t audit_queue (const zf_queue_t *queue, logged_t *logged)
     CHECK (sums.logged == queue->logged && sums.logged_bytes == queue->logged_bytes);
     logged->records += queue->logged;
     logged->bytes += queue->is_dead ? 0 : queue->logged_bytes;
-    CHECK (sums.length == queue->length && sums.bytes == queue->bytes);
+    CHECK (sums.length == queue->length && sums.bytes - sums.view_bytes == queue->bytes);
     CHECK (sums.leased == queue->leased && sums.delayed == queue->delayed);
     CHECK ((sums.keyed > 0) == (queue->keys != NULL));
     CHECK (queue->wanted == 0 && queue->wanted_bytes == 0);
     audit_parked (queue);
+    if (queue->stream != NULL)
+        audit_readers (queue);
     audit_timer (queue->engine, &queue->ttl_timer);
     audit_timer (queue->engine, &queue->chores_timer);
     const zf_consumer_t *consumer;
@@ -271,6 +330,12 @@ static uint64_t audit_session (const zf_session_t *session)
     const zf_note_t *note = session->requests;
     for (; note != NULL; note = note->hh.next)
         CHECK (note->asker == session);
+    uint32_t subscriptions = 0;
+    const zf_subscription_t *subscription = session->subscriptions;
+    for (; subscription != NULL; subscription = subscription->session_next)
+        subscriptions += subscription->session == session;
+    CHECK (subscriptions == session->subscription_count);
+    CHECK ((session->awaits == NULL) == (session->await_count == 0));
     audit_timer (session->engine, &session->timer);
     CHECK (session->timer.slot != 0 || session->doomed || is_plain_worker (session));
     return consumers;
@@ -296,13 +361,17 @@ static void audit_store (const zf_engine_t *engine, const logged_t *logged)
         chunks++;
         resident += chunk->data != NULL;
     }
-    DL_FOREACH2 (store->resident, chunk, resident_next) {
-        CHECK (chunk->owner != NULL && chunk->data != NULL);
-        resident--;
+    for (int i = ZF_OF_QUEUES; i <= ZF_OF_STREAMS; i++) {
+        DL_FOREACH2 (store->resident[i], chunk, resident_next) {
+            const zf_queue_t *queue = chunk->owner;
+            CHECK (queue != NULL && chunk->data != NULL);
+            CHECK ((queue->stream != NULL) == (i == ZF_OF_STREAMS));
+            resident--;
+        }
     }
     CHECK (resident == 0 && chunks == logged->chunks);
     CHECK (store->resident_bytes == logged->resident_bytes);
-    CHECK (store->index_bytes == logged->index_bytes);
+    CHECK (store->index_bytes == logged->index_bytes && store->away == logged->away);
     CHECK (store->records == logged->records && store->bytes == logged->bytes);
     uint32_t busy = 0;
     for (uint32_t i = 0; i < ZF_LOADS_MAX; i++) {

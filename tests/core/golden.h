@@ -5,7 +5,7 @@
 
 #include "core/bytes.h"
 
-#define GOLDEN_MAX 64
+#define GOLDEN_MAX 96
 
 typedef struct {
     char name[40];

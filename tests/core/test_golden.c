@@ -155,6 +155,8 @@ static void greeting (rig_t *rig, peer_t *p, peer_t *w)
 
 static void posting (rig_t *rig, peer_t *p)
 {
+    zf_props_t props;
+    zf_props_defaults (&props);
     zf_writer_t control = command (ZF_CMD_POST, "jobs", 2);
     zf_mp_put_uint (&control, 1);
     say (p, "post", &control, wire_batch (1, "a bc", NULL));
@@ -164,6 +166,12 @@ static void posting (rig_t *rig, peer_t *p)
     say (p, "post with properties", &control, batch_with_properties (1));
     peer_forget_letters (p);
     assert_int_equal (rig_info (rig, "later").delayed, 1);
+    props.topic = zf_bytes_of ("orders.eu.paid");
+    control = command (ZF_CMD_POST, "events", 2);
+    zf_mp_put_uint (&control, 1);
+    say (p, "post with a topic", &control, wire_batch (1, "1250", &props));
+    peer_forget_letters (p);
+    assert_int_equal (rig_info (rig, "events").length, 1);
     control = wire_control (ZF_CMD_POST_MANY, 3);
     put_range (&control, 1, 1);
     zf_mp_put_array (&control, 4);
@@ -277,6 +285,110 @@ static void keeping (rig_t *rig, peer_t *p, peer_t *w)
     assert_int_equal (rig_info (rig, "zf.replies").length, 0);
 }
 
+static zf_writer_t subscription (uint64_t number, const char *stream, zf_from_t from,
+                                 uint64_t value)
+{
+    zf_writer_t w = wire_control (ZF_CMD_SUBSCRIBE, 7);
+    zf_mp_put_uint (&w, number);
+    wire_put_text (&w, stream);
+    put_range (&w, from, value);
+    put_range (&w, 65536, 0);
+    return w;
+}
+
+static void publishing (peer_t *p)
+{
+    zf_props_t props;
+    zf_props_defaults (&props);
+    zf_writer_t control = command (ZF_CMD_POST, "trades", 3);
+    put_range (&control, 1, ZF_MAKE_STREAM);
+    props.topic = zf_bytes_of ("eu.zinc");
+    say (p, "post to a stream", &control, wire_batch (1, "a b", &props));
+    peer_forget_letters (p);
+    control = command (ZF_CMD_POST, "trades", 2);
+    zf_mp_put_uint (&control, 1);
+    props.topic = zf_bytes_of ("us.tin");
+    peer_write (p, &control, wire_batch (3, "c", &props));
+    control = command (ZF_CMD_POST, "trades", 2);
+    zf_mp_put_uint (&control, 1);
+    props.topic = zf_bytes_of ("eu.tin");
+    peer_write (p, &control, wire_batch (4, "d", &props));
+    peer_forget_letters (p);
+}
+
+static void awaiting (peer_t *p, peer_t *w)
+{
+    zf_writer_t control = wire_control (ZF_CMD_AWAIT, 5);
+    zf_mp_put_uint (&control, 302);
+    wire_put_text (&control, "trades");
+    wire_put_text (&control, "eu.tin");
+    put_range (&control, 2, ZF_MAKE_STREAM);
+    say (p, "await", &control, NULL);
+    assert_null (p->inbox);
+    control = subscription (6, "trades", ZF_FROM_NEW, 0);
+    zf_mp_put_array (&control, 0);
+    say (w, "subscribe to what is new", &control, NULL);
+    hear (w, "subscribed to what is new");
+    hear (p, "result of await");
+}
+
+static void reading (rig_t *rig, peer_t *p, peer_t *w)
+{
+    publishing (p);
+    zf_writer_t control = subscription (5, "trades", ZF_FROM_LAST, 3);
+    zf_mp_put_array (&control, 2);
+    wire_put_text (&control, "eu.*");
+    wire_put_text (&control, "asia.>");
+    same_as ("subscribe", true, zf_bytes (control.data, control.size), zf_bytes (NULL, 0));
+    peer_write (p, &control, NULL);
+    same_as ("subscribed", false, p->inbox->control, p->inbox->body);
+    same_as ("events", false, p->inbox->next->control, p->inbox->next->body);
+    peer_forget_letters (p);
+    control = wire_control (ZF_CMD_READ, 2);
+    put_range (&control, 5, rig_info (rig, "trades").next);
+    say (p, "read", &control, NULL);
+    awaiting (p, w);
+    control = wire_control (ZF_CMD_UNSUBSCRIBE, 1);
+    zf_mp_put_uint (&control, 5);
+    say (p, "unsubscribe", &control, NULL);
+    assert_null (p->inbox);
+    control = subscription (7, "jobs", ZF_FROM_OFFSET, 8);
+    zf_mp_put_array (&control, 0);
+    peer_write (p, &control, NULL);
+    hear (p, "subscribed refused");
+    assert_int_equal (rig_info (rig, "trades").subscribers, 1);
+}
+
+static void grouping (rig_t *rig, peer_t *p)
+{
+    zf_writer_t control = admin ("group", "trades@audit");
+    zf_mp_put_map (&control, 3);
+    wire_put_text (&control, "from");
+    zf_mp_put_uint (&control, ZF_FROM_FIRST);
+    wire_put_text (&control, "value");
+    zf_mp_put_uint (&control, 0);
+    wire_put_text (&control, "patterns");
+    zf_mp_put_array (&control, 1);
+    wire_put_text (&control, "*.tin");
+    say (p, "admin group", &control, NULL);
+    peer_forget_letters (p);
+    assert_int_equal (rig_info (rig, "trades@audit").lag, 4);
+    control = admin ("trim", "trades");
+    zf_mp_put_uint (&control, rig_info (rig, "trades").next);
+    say (p, "admin trim", &control, NULL);
+    hear (p, "result of trim");
+    control = admin ("forget", "trades@audit");
+    zf_write_bytes (&control, "\xc0", 1);
+    say (p, "admin forget", &control, NULL);
+    peer_forget_letters (p);
+    assert_int_equal (rig_info (rig, "trades").groups, 0);
+    control = admin ("stream", "prices");
+    zf_write_bytes (&control, "\xc0", 1);
+    say (p, "admin stream", &control, NULL);
+    peer_forget_letters (p);
+    assert_true (rig_info (rig, "prices").policy.kind == ZF_KIND_STREAM);
+}
+
 static void looking (rig_t *rig, peer_t *p)
 {
     zf_policy_t policy = rig_policy ();
@@ -324,6 +436,8 @@ static void engine_speaks_as_the_golden_vectors_say (void **state)
     working (rig, w);
     asking (rig, p, w);
     keeping (rig, p, w);
+    reading (rig, p, w);
+    grouping (rig, p);
     looking (rig, p);
     leaving (p);
     rig_free (rig);

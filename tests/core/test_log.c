@@ -156,6 +156,22 @@ static void settled_chunk_at_the_tail_is_used_again (void **state)
     zf_log_free (&log);
 }
 
+/* Who reads the log from a start has no such chunk, and must come to the same ones. */
+static void closed_log_goes_on_in_one_chunk_from_an_empty_one (void **state)
+{
+    (void) state;
+    zf_log_t log = {0};
+    zf_place_t place = append (&log, "a", 0);
+    assert_true (zf_log_settle (&log, place.chunk, 0, 1));
+    zf_log_discard (&log, place.chunk);
+    log.closed = true;
+    zf_place_t b = append (&log, "b", 0);
+    zf_place_t c = append (&log, "c", 0);
+    assert_ptr_equal (b.chunk, c.chunk);
+    assert_int_equal (chunks (&log), 1);
+    zf_log_free (&log);
+}
+
 static void settled_chunk_of_a_large_record_is_not_kept (void **state)
 {
     (void) state;
@@ -255,6 +271,7 @@ int main (void)
         cmocka_unit_test (adopted_batch_is_not_copied_or_changed),
         cmocka_unit_test (settled_chunk_is_freed_with_its_last_record),
         cmocka_unit_test (settled_chunk_at_the_tail_is_used_again),
+        cmocka_unit_test (closed_log_goes_on_in_one_chunk_from_an_empty_one),
         cmocka_unit_test (settled_chunk_of_a_large_record_is_not_kept),
         cmocka_unit_test (batch_takes_the_place_of_an_empty_chunk),
         cmocka_unit_test (notes_stay_with_their_records),

@@ -294,7 +294,7 @@ static void properties_that_lie_are_wrong (void **state)
         peer_forget_letters (p);
     }
     memset (huge, 0xc0, sizeof huge);
-    static const uint8_t future[] = {0x81, 0x0b, 0xdc, 0xff, 0xfa}; /* 65530 nils, of a new kind */
+    static const uint8_t future[] = {0x81, 0x7f, 0xdc, 0xff, 0xfa}; /* 65530 nils, of a new kind */
     memcpy (huge, future, sizeof future);
     post_with (p, huge, 5 + 65530);
     assert_confirmed (p, "jobs", 1, 1);

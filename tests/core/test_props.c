@@ -33,6 +33,7 @@ static void set_everything (everything_t *e)
     e->frames[1] = zf_bytes (NULL, 0);
     e->frames[2] = zf_bytes_of ("llo");
     e->props = nothing ();
+    e->props.topic = zf_bytes_of ("orders.eu.paid");
     e->props.id = zf_bytes_of ("order-1");
     e->props.key = zf_bytes_of ("alice");
     e->props.delay_ms = 1000;
@@ -55,6 +56,7 @@ static void no_properties_take_no_bytes (void **state)
     assert_int_equal (w.size, 0);
     assert_int_equal (zf_props_decode (bytes_of (&w), 5, &view), 0);
     assert_int_equal (view.id.size, 0);
+    assert_int_equal (view.topic.size, 0);
     assert_false (view.framed);
     assert_bytes (zf_props_frame (&view, zf_bytes_of ("hello"), 0), "hello");
     assert_null (zf_props_frame (&view, zf_bytes_of ("hello"), 1).data);
@@ -72,6 +74,7 @@ static void all_properties_come_out_as_they_went_in (void **state)
     set_everything (&e);
     assert_int_equal (zf_props_encode (&w, &e.props, &death), 0);
     assert_int_equal (zf_props_decode (bytes_of (&w), 5, &view), 0);
+    assert_bytes (view.topic, "orders.eu.paid");
     assert_bytes (view.id, "order-1");
     assert_bytes (view.key, "alice");
     assert_bytes (view.trace, "00-1-2-01");
@@ -84,6 +87,57 @@ static void all_properties_come_out_as_they_went_in (void **state)
     assert_bytes (view.death.queue, "jobs");
     assert_bytes (view.death.reason, "torn");
     assert_int_equal (view.death.attempts, 5);
+    zf_writer_free (&w);
+}
+
+static void topic_is_the_first_key_and_found_without_the_rest (void **state)
+{
+    (void) state;
+    static const uint8_t start[] = {0x89, 0x0b, 0xc4, 14};
+    everything_t e;
+    zf_writer_t w = {0};
+    zf_writer_t again = {0};
+    zf_props_view_t view;
+    set_everything (&e);
+    assert_int_equal (zf_props_encode (&w, &e.props, NULL), 0);
+    assert_memory_equal (w.data, start, sizeof start);
+    assert_bytes (zf_props_topic (bytes_of (&w)), "orders.eu.paid");
+    zf_props_decode (bytes_of (&w), 5, &view);
+    assert_int_equal (zf_props_rewrite (&again, &view, NULL), 0);
+    assert_memory_equal (again.data, start, sizeof start);
+    assert_bytes (zf_props_topic (bytes_of (&again)), "orders.eu.paid");
+    zf_writer_free (&w);
+    zf_writer_free (&again);
+}
+
+/* As another client may write it. */
+static void topic_behind_other_keys_is_found (void **state)
+{
+    (void) state;
+    static const uint8_t bytes[] = {0x83, 0x05, 0x02, 0x07, 0x81, 0xa1, 'n', 0xa1,
+                                    'v',  0x0b, 0xc4, 0x03, 'a',  '.',  'b'};
+    static const uint8_t others[] = {0x82, 0x05, 0x02, 0x01, 0xa1, 'x'};
+    assert_bytes (zf_props_topic (zf_bytes (bytes, sizeof bytes)), "a.b");
+    assert_int_equal (zf_props_topic (zf_bytes (others, sizeof others)).size, 0);
+    assert_int_equal (zf_props_topic (zf_bytes (NULL, 0)).size, 0);
+}
+
+static void topic_alone_comes_out_as_it_went_in (void **state)
+{
+    (void) state;
+    static const uint8_t expected[] = {0x81, 0x0b, 0xc4, 0x03, 'a', '\0', 'b'};
+    zf_writer_t w = {0};
+    zf_props_t props = nothing ();
+    zf_props_view_t view;
+    props.topic = zf_bytes (expected + 4, 3);
+    assert_int_equal (zf_props_encode (&w, &props, NULL), 0);
+    assert_int_equal (w.size, sizeof expected);
+    assert_memory_equal (w.data, expected, sizeof expected);
+    assert_int_equal (zf_props_decode (bytes_of (&w), 0, &view), 0);
+    assert_true (zf_bytes_equal (view.topic, props.topic));
+    w.size = 0;
+    assert_int_equal (zf_props_rewrite (&w, &view, NULL), 0);
+    assert_memory_equal (w.data, expected, sizeof expected);
     zf_writer_free (&w);
 }
 
@@ -145,6 +199,7 @@ static void rewritten_properties_are_the_same_but_for_death (void **state)
     assert_int_equal (rewritten.delay_ms, view.delay_ms);
     assert_true (view.ttl_ms > 0 && view.delay_ms > 0);
     assert_int_equal (rewritten.priority, 9);
+    assert_bytes (rewritten.topic, "orders.eu.paid");
     assert_bytes (rewritten.id, "order-1");
     assert_bytes (rewritten.key, "alice");
     assert_bytes (rewritten.trace, "00-1-2-01");
@@ -162,7 +217,7 @@ static void rewritten_properties_are_the_same_but_for_death (void **state)
 static void properties_from_the_future_are_skipped (void **state)
 {
     (void) state;
-    static const uint8_t bytes[] = {0x83, 0x05, 0x02, 0x0b, 0x92, 0xc0,
+    static const uint8_t bytes[] = {0x83, 0x05, 0x02, 0x0c, 0x92, 0xc0,
                                     0xc3, 0xcd, 0x01, 0x00, 0x80};
     zf_props_view_t view;
     assert_int_equal (zf_props_decode (zf_bytes (bytes, sizeof bytes), 0, &view), 0);
@@ -208,6 +263,9 @@ static void each_property_is_checked (void **state)
     assert_true (decodes (9, "\x93\xa0\xa0\x01", 4));
     assert_false (decodes (9, "\x93\xa0\xa0\xff", 4));
     assert_false (decodes (9, "\x92\xa0\xa0", 3));
+    assert_true (decodes (11, "\xc4\x01.", 3)); /* a topic may be any bytes, */
+    assert_false (decodes (11, "\xc4\x00", 2)); /* but not none */
+    assert_false (decodes (11, "\x05", 1));
     assert_false (decodes (0xc0, "\xa0", 1)); /* nil for a key */
 }
 
@@ -215,9 +273,11 @@ static void property_given_twice_is_wrong (void **state)
 {
     (void) state;
     static const uint8_t twice[] = {0x82, 0x05, 0x01, 0x05, 0x01};
+    static const uint8_t topic[] = {0x82, 0x0b, 0xa1, 'a', 0x0b, 0xa1, 'a'};
     static const uint8_t behind[] = {0x81, 0x05, 0x01, 0x05};
     zf_props_view_t view;
     assert_int_equal (zf_props_decode (zf_bytes (twice, 5), 0, &view), ZF_E_PROTO);
+    assert_int_equal (zf_props_decode (zf_bytes (topic, 7), 0, &view), ZF_E_PROTO);
     assert_int_equal (zf_props_decode (zf_bytes (behind, 4), 0, &view), ZF_E_PROTO);
 }
 
@@ -243,7 +303,7 @@ static bool encodes (const zf_props_t *props)
     return rc == 0;
 }
 
-static void limits_of_ids_and_priorities_hold (void **state)
+static void limits_of_ids_topics_and_priorities_hold (void **state)
 {
     (void) state;
     static char label[ZF_ID_MAX + 1];
@@ -254,6 +314,11 @@ static void limits_of_ids_and_priorities_hold (void **state)
     assert_false (encodes (&props));
     props.id.size = 0;
     props.key.size++;
+    assert_false (encodes (&props));
+    props = nothing ();
+    props.topic = zf_bytes (label, ZF_TOPIC_MAX);
+    assert_true (encodes (&props));
+    props.topic.size++;
     assert_false (encodes (&props));
     props = nothing ();
     props.priority = ZF_PRIORITIES_MAX;
@@ -291,6 +356,7 @@ static void limits_of_headers_and_frames_hold (void **state)
 static void limits_hold_for_what_is_decoded (void **state)
 {
     (void) state;
+    static const char large[ZF_PROPS_MAX + ZF_DEATH_MAX];
     zf_props_view_t view;
     zf_writer_t w = {0};
     zf_mp_put_map (&w, 1);
@@ -310,8 +376,12 @@ static void limits_hold_for_what_is_decoded (void **state)
     assert_int_equal (zf_props_decode (bytes_of (&w), 0, &view), ZF_E_PROTO);
     w.size = 0;
     zf_mp_put_map (&w, 1);
+    zf_mp_put_uint (&w, 11);
+    zf_mp_put_bin (&w, zf_bytes (large, ZF_TOPIC_MAX + 1));
+    assert_int_equal (zf_props_decode (bytes_of (&w), 0, &view), ZF_E_PROTO);
+    w.size = 0;
+    zf_mp_put_map (&w, 1);
     zf_mp_put_uint (&w, 99);
-    static const char large[ZF_PROPS_MAX + ZF_DEATH_MAX];
     zf_mp_put_bin (&w, zf_bytes (large, sizeof large));
     assert_int_equal (zf_props_decode (bytes_of (&w), 0, &view), ZF_E_PROTO);
     zf_writer_free (&w);
@@ -345,6 +415,9 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (no_properties_take_no_bytes),
         cmocka_unit_test (all_properties_come_out_as_they_went_in),
+        cmocka_unit_test (topic_is_the_first_key_and_found_without_the_rest),
+        cmocka_unit_test (topic_behind_other_keys_is_found),
+        cmocka_unit_test (topic_alone_comes_out_as_it_went_in),
         cmocka_unit_test (headers_and_frames_are_found),
         cmocka_unit_test (headers_come_in_order),
         cmocka_unit_test (rewritten_properties_are_the_same_but_for_death),
@@ -352,7 +425,7 @@ int main (void)
         cmocka_unit_test (each_property_is_checked),
         cmocka_unit_test (property_given_twice_is_wrong),
         cmocka_unit_test (properties_cut_anywhere_are_wrong),
-        cmocka_unit_test (limits_of_ids_and_priorities_hold),
+        cmocka_unit_test (limits_of_ids_topics_and_priorities_hold),
         cmocka_unit_test (limits_of_headers_and_frames_hold),
         cmocka_unit_test (limits_hold_for_what_is_decoded),
         cmocka_unit_test (properties_without_memory_are_refused),

@@ -491,6 +491,34 @@ static void range_of_records_that_are_not_there_means_nothing (void **state)
     live_on ();
 }
 
+/* What lay in two chunks when the first of them was carried was one when it was carried again,
+ * after a restart; the log begins between. */
+static void carried_records_are_put_in_wherever_they_are_missing (void **state)
+{
+    (void) state;
+    script_t script = {.count = 0};
+    zf_error_t err;
+    queue_op (&script, 1, "jobs");
+    carry_op (&script, 12, 1, (uint64_t[]){0, 1}, 2, "c");
+    carry_op (&script, 15, 2, (uint64_t[]){0, 2}, 2, "f g");
+    carry_op (&script, 10, 9, (uint64_t[]){0, 4, 5, 9}, 4, "a b c d f g h i");
+    carry_op (&script, 10, 9, (uint64_t[]){0, 4, 5, 9}, 4, "a b c d f g h i");
+    script.starts[script.count] = script.w.size;
+    assert_int_equal (replay (bytes_of (&script, 0, script.count), &err), 0);
+    zf_queue_t *queue = zf_engine_find (engine, zf_bytes_of ("jobs"));
+    static const uint64_t ids[] = {10, 11, 12, 13, 15, 16, 17, 18};
+    zf_sight_t sight = {.id = 0};
+    assert_int_equal (queue->length, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert_true (zf_queue_peek (queue, sight.id + (i > 0), &sight));
+        assert_int_equal (sight.id, ids[i]);
+        char body = "abcdfghi"[i];
+        assert_true (zf_bytes_equal (sight.record.body, zf_bytes (&body, 1)));
+    }
+    zf_writer_free (&script.w);
+    live_on ();
+}
+
 static void range_that_is_too_long_is_corrupt (void **state)
 {
     (void) state;
@@ -562,6 +590,7 @@ int main (void)
         CASE (carry_that_makes_no_sense_is_corrupt),
         CASE (producer_or_id_that_makes_no_sense_is_corrupt),
         CASE (range_of_records_that_are_not_there_means_nothing),
+        CASE (carried_records_are_put_in_wherever_they_are_missing),
         CASE (range_that_is_too_long_is_corrupt),
         CASE (records_of_a_queue_without_name_are_kept),
         CASE (entry_with_random_damage_breaks_nothing),

@@ -101,9 +101,9 @@ static void push_out (rig_t *rig, const char *queue, uint64_t id)
     zf_store_t *store = &rig->engine->store;
     for (int i = 0; chunk->data != NULL; i++) {
         assert_in_range (i, 0, 1000);
-        if (chunk != store->resident->resident_prev) { /* wanted last */
-            DL_DELETE2 (store->resident, chunk, resident_prev, resident_next);
-            DL_APPEND2 (store->resident, chunk, resident_prev, resident_next);
+        if (chunk != store->resident[0]->resident_prev) { /* wanted last */
+            DL_DELETE2 (store->resident[0], chunk, resident_prev, resident_next);
+            DL_APPEND2 (store->resident[0], chunk, resident_prev, resident_next);
         }
         p->low = peer_post_bulk (p, "others", BATCH, BODY_BYTES) + BATCH;
     }

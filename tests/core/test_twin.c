@@ -9,10 +9,12 @@
 #include <inttypes.h>
 #include <utlist.h>
 
-#define QUEUES 7
-#define OTHERS 12 /* queues that nobody declares */
-#define PEERS  4
-#define RANGES 64 /* deliveries that a worker keeps in mind */
+#define QUEUES  12
+#define STREAM  7  /* of names: a stream and two groups of it, */
+#define COMPACT 10 /* and one that keeps the last of each key, and a group of that */
+#define OTHERS  12 /* queues that nobody declares */
+#define PEERS   4
+#define RANGES  64 /* deliveries that a worker keeps in mind */
 
 /* How a life is led. */
 typedef struct {
@@ -40,11 +42,14 @@ typedef struct {
     range_t ranges[PEERS][RANGES];
     uint32_t range_count[PEERS];
     uint32_t bodies;                   /* a number for each record */
+    bool ages;                         /* streams keep records for a while only */
     uint64_t carried, spilled, loaded; /* chunks, before the last crash */
 } life_t;
 
-static const char *const names[QUEUES] = {"plain", "levels", "keys",  "short",
-                                          "tight", "once",   "memory"};
+static const char *const names[QUEUES] = {
+    "plain",  "levels", "keys",     "short",    "tight", "once",
+    "memory", "stream", "stream@a", "stream@b", "last",  "last@c",
+};
 
 static uint32_t below (life_t *life, uint32_t n)
 {
@@ -74,6 +79,15 @@ static zf_policy_t policy_of (life_t *life, uint32_t queue)
     if (queue == 5)
         snprintf (policy.dead_letter, sizeof policy.dead_letter, "%s",
                   one_in (life, 2) ? "-" : "lost");
+    if (queue == STREAM || queue == COMPACT) {
+        static const uint64_t lengths[] = {0, 12, 100, 1000};
+        policy.kind = ZF_KIND_STREAM;
+        policy.compact = queue == COMPACT;
+        policy.max_length = lengths[below (life, 4)];
+        policy.max_bytes = one_in (life, 3) ? 5000 : 0;
+        policy.ttl_ms = life->ages ? 3000 : 0;
+    }
+    policy.ordered |= queue == STREAM + 2;
     return policy;
 }
 
@@ -96,6 +110,75 @@ static void administer (life_t *life)
                 verb > 0 ? &w : NULL);
 }
 
+/* -- streams ----------------------------------------------------------------------------------- */
+
+static void make_group (life_t *life)
+{
+    zf_writer_t w = {0};
+    uint32_t patterns = below (life, 3);
+    zf_mp_put_map (&w, 3);
+    wire_put_text (&w, "from");
+    zf_mp_put_uint (&w, below (life, ZF_FROM_NEW + 1));
+    wire_put_text (&w, "value");
+    zf_mp_put_uint (&w, below (life, 50));
+    wire_put_text (&w, "patterns");
+    zf_mp_put_array (&w, patterns);
+    for (uint32_t i = 0; i < patterns; i++)
+        wire_put_text (&w, i == 0 ? "a" : "c.>");
+    peer_admin (life->peers[below (life, PEERS)], "group", names[STREAM + 1 + below (life, 2)], &w);
+}
+
+static void forget_queue (life_t *life)
+{
+    static const uint32_t which[] = {STREAM, STREAM + 1, STREAM + 2, COMPACT, COMPACT + 1};
+    uint32_t queue = which[below (life, 5)];
+    peer_admin (life->peers[below (life, PEERS)], "forget", names[queue], NULL);
+    if (queue == STREAM || queue == COMPACT)
+        declare (life, queue);
+}
+
+static void trim (life_t *life)
+{
+    const char *name = names[one_in (life, 2) ? STREAM : COMPACT];
+    zf_writer_t w = {0};
+    zf_queue_info_t info = rig_info (life->rig, name);
+    zf_mp_put_uint (&w, info.first + below (life, (uint32_t) (info.length + 1)));
+    peer_admin (life->peers[below (life, PEERS)], "trim", name, &w);
+}
+
+static void subscribe (life_t *life)
+{
+    const char *name = names[one_in (life, 2) ? STREAM : COMPACT];
+    zf_queue_info_t info = rig_info (life->rig, name);
+    zf_writer_t w = wire_control (ZF_CMD_SUBSCRIBE, 7);
+    uint32_t from = below (life, ZF_FROM_NEW + 1);
+    uint64_t value = from == ZF_FROM_OFFSET ? info.first : 0;
+    zf_mp_put_uint (&w, below (life, 3));
+    wire_put_text (&w, name);
+    zf_mp_put_uint (&w, from);
+    zf_mp_put_uint (&w, value + below (life, 60));
+    zf_mp_put_uint (&w, 0);
+    zf_mp_put_uint (&w, 0);
+    bool some = one_in (life, 2);
+    zf_mp_put_array (&w, some);
+    if (some)
+        wire_put_text (&w, "b");
+    peer_write (life->peers[below (life, PEERS)], &w, NULL);
+}
+
+static void stir_streams (life_t *life)
+{
+    uint32_t what = below (life, 10);
+    if (what < 2)
+        make_group (life);
+    else if (what < 3)
+        forget_queue (life);
+    else if (what < 6)
+        trim (life);
+    else
+        subscribe (life);
+}
+
 /* -- posting ----------------------------------------------------------------------------------- */
 
 static zf_props_t random_props (life_t *life, char *text)
@@ -112,6 +195,8 @@ static zf_props_t random_props (life_t *life, char *text)
         props.key = zf_bytes (text, 1);
     if (one_in (life, 3))
         props.id = zf_bytes (text + 1, 1);
+    if (one_in (life, 2))
+        props.topic = zf_bytes (text, 1);
     text[0] = (char) ('a' + below (life, 4));
     text[1] = (char) ('a' + below (life, 26));
     return props;
@@ -198,13 +283,33 @@ static void keep_in_mind (life_t *life, uint32_t who, const letter_t *letter)
         life->ranges[who][life->range_count[who]++] = range;
 }
 
+static void read_events (life_t *life, uint32_t who, const letter_t *letter)
+{
+    zf_reader_t r = zf_reader (letter->control);
+    zf_mp_array (&r);
+    zf_mp_uint (&r);
+    zf_writer_t w = wire_control (ZF_CMD_READ, 2);
+    zf_mp_put_uint (&w, zf_mp_uint (&r));
+    zf_mp_uint (&r);
+    zf_mp_put_uint (&w, zf_mp_uint (&r));
+    peer_write (life->peers[who], &w, NULL);
+}
+
 static void read_letters (life_t *life, uint32_t who)
 {
+    peer_t *peer = life->peers[who];
+    letter_t *letters = peer->inbox;
     const letter_t *letter;
-    DL_FOREACH (life->peers[who]->inbox, letter)
+    peer->inbox = NULL; /* others may come meanwhile */
+    DL_FOREACH (letters, letter) {
         if (letter->command == ZF_CMD_DELIVER)
             keep_in_mind (life, who, letter);
-    peer_forget_letters (life->peers[who]);
+        else if (letter->command == ZF_CMD_EVENTS && one_in (life, 2))
+            read_events (life, who, letter);
+    }
+    DL_CONCAT (letters, peer->inbox);
+    peer->inbox = letters;
+    peer_forget_letters (peer);
 }
 
 static void settle (life_t *life)
@@ -301,8 +406,10 @@ static void sync_some (life_t *life)
 static void step (life_t *life)
 {
     uint32_t what = below (life, 100);
-    if (what < 30)
+    if (what < 25)
         post (life);
+    else if (what < 30)
+        stir_streams (life);
     else if (what < 33)
         post_atomic (life);
     else if (what < 35)
@@ -346,6 +453,7 @@ static void play (uint64_t seed, const plan_t *plan, uint64_t sums[3])
     static const char *const who[PEERS] = {"ann", "bob", "cid", "dan"};
     life_t life = {.seed = seed, .plan = plan, .rig = make_rig (plan)};
     print_message ("seed %" PRIu64 "\n", seed);
+    life.ages = one_in (&life, 3);
     for (uint32_t i = 0; i < PEERS; i++)
         life.peers[i] = rig_peer (life.rig, who[i]);
     for (uint32_t i = 0; i < QUEUES; i++)

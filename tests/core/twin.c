@@ -19,10 +19,18 @@ typedef struct {
     zf_run_t *run; /* that has it; NULL: it is fresh */
 } walk_t;
 
+static bool is_kept (const zf_chunk_t *chunk, uint32_t at)
+{
+    return chunk->offsets == NULL || (chunk->offsets[at] & ZF_SETTLED) == 0;
+}
+
 static bool is_alive (walk_t *walk)
 {
     zf_group_t *group = &walk->lane->group;
+    const zf_queue_t *queue = walk->lane->group.owner;
     walk->id = walk->chunk->first + walk->at;
+    if (queue->stream != NULL)
+        return walk->id >= queue->stream->floor && is_kept (walk->chunk, walk->at);
     zf_run_t *run = zf_group_from (group, walk->id);
     bool has_it = run != NULL && zf_run_first (run) <= walk->id;
     walk->run = has_it ? run : NULL;
@@ -71,6 +79,8 @@ static void same_attempts (const zf_queue_t *queue, const walk_t *live, const wa
 
 static void same_bytes (const zf_queue_t *queue, const walk_t *live, const walk_t *twin)
 {
+    if (live->chunk->offsets == NULL || twin->chunk->offsets == NULL)
+        return; /* one of them is on disk, and looked at when it is read */
     zf_bytes_t bytes = zf_chunk_span (live->chunk, live->at, 1);
     zf_bytes_t others = zf_chunk_span (twin->chunk, twin->at, 1);
     bool here = bytes.data != NULL && others.data != NULL;
@@ -124,6 +134,103 @@ static void same_lane (const zf_queue_t *queue, zf_lane_t *lane, zf_lane_t *othe
     }
     if (find (&twin))
         DIFFER ("%s: record %" PRIu64 " is back", queue->name, twin.id);
+}
+
+/* -- streams and groups ------------------------------------------------------------------------ */
+
+static void same_stream (const zf_queue_t *queue, const zf_queue_t *other)
+{
+    const zf_stream_t *stream = queue->stream;
+    const zf_stream_t *twin = other->stream;
+    if (twin == NULL)
+        DIFFER ("%s is no stream any more", queue->name);
+    else if (stream->floor != twin->floor || stream->hole_count != twin->hole_count ||
+             memcmp (stream->holes, twin->holes, stream->hole_count * sizeof *twin->holes) != 0)
+        DIFFER ("%s: floor %" PRIu64 ", not %" PRIu64 ", or another hole", queue->name, twin->floor,
+                stream->floor);
+}
+
+/* What a group knows of a record. */
+typedef struct {
+    bool done;
+    uint32_t attempts;
+    uint64_t due_ms;
+} state_t;
+
+static state_t told_state (const zf_queue_t *queue, uint64_t id)
+{
+    state_t state = {.done = id < queue->lanes[0].log.next};
+    if (!state.done)
+        zf_follow_told (queue, id, &state.done, &state.attempts, &state.due_ms);
+    return state;
+}
+
+static state_t live_state (const zf_queue_t *queue, zf_chunk_t *chunk, uint32_t at)
+{
+    walk_t walk = {.lane = &queue->lanes[0], .chunk = chunk, .at = at};
+    if (!is_alive (&walk))
+        return (state_t){.done = true};
+    return (state_t){false, walk.run != NULL ? walk.run->attempts : 0, due_of (&walk)};
+}
+
+static bool same_state (const zf_queue_t *queue, const state_t *live, const state_t *twin)
+{
+    uint64_t now = queue->engine->now_ms;
+    bool same_due = live->due_ms > now ? twin->due_ms == live->due_ms : twin->due_ms <= now;
+    return live->done == twin->done &&
+           (live->done || (live->attempts == twin->attempts && same_due));
+}
+
+/* A record that went from a compacted stream before the group came to it. */
+static bool is_superseded (const zf_queue_t *queue, uint64_t id)
+{
+    const zf_queue_t *source = queue->follow->source;
+    zf_place_t place;
+    uint64_t found = id;
+    return source != NULL && source->policy.compact &&
+           (!zf_log_find (&source->lanes[0].log, &found, &place) || found != id);
+}
+
+/* That the record is done need not be written down: the filter leaves it out, or its sentence waits
+ * for its bytes. */
+static bool is_special (const zf_queue_t *queue, const zf_chunk_t *chunk, uint32_t at)
+{
+    const zf_filter_t *filter = queue->follow->filter;
+    const zf_run_t *run = zf_group_from (&queue->lanes[0].group, chunk->first + at);
+    if (run != NULL && zf_run_first (run) <= chunk->first + at && run->sentence != 0)
+        return true;
+    return filter != NULL &&
+           !zf_filter_matches (filter, zf_props_topic (zf_chunk_record (chunk, at).props));
+}
+
+/* What the group has taken of the stream, the twin has been told of. */
+static void same_group (const zf_queue_t *queue, const zf_queue_t *other)
+{
+    zf_chunk_t *chunk;
+    if (other->follow == NULL) {
+        DIFFER ("%s is no group any more", queue->name);
+        return; /* never */
+    }
+    uint64_t next = queue->lanes[0].log.next;
+    while (told_state (queue, next).done) /* it knows that from an earlier life */
+        next++;
+    if (other->lanes[0].log.next > next ||
+        (other->lanes[0].log.next == next && other->follow->missed != queue->follow->missed))
+        DIFFER ("%s: is at %" PRIu64 " and has missed %" PRIu64 ", not %" PRIu64 " and %" PRIu64,
+                queue->name, other->lanes[0].log.next, other->follow->missed, next,
+                queue->follow->missed);
+    DL_FOREACH (queue->lanes[0].log.head, chunk) {
+        for (uint32_t at = 0; chunk->live > 0 && at < chunk->count; at++) {
+            state_t live = live_state (queue, chunk, at);
+            state_t twin = told_state (other, chunk->first + at);
+            if (!same_state (queue, &live, &twin) && !is_special (queue, chunk, at) &&
+                !is_superseded (queue, chunk->first + at))
+                DIFFER ("%s: record %" PRIu64 ": %s, %u attempts, due %" PRIu64
+                        ", not %s, %u, %" PRIu64,
+                        queue->name, chunk->first + at, live.done ? "done" : "open", live.attempts,
+                        live.due_ms, twin.done ? "done" : "open", twin.attempts, twin.due_ms);
+        }
+    }
 }
 
 /* -- what is known of producers, and ids ------------------------------------------------------- */
@@ -204,7 +311,11 @@ static void same_queue (zf_queue_t *queue, zf_engine_t *twin)
     if (other == NULL || strcmp (other->name, queue->name) != 0)
         DIFFER ("%s: the queue is missing", queue->name);
     same_policy (queue, other);
-    for (uint32_t i = 0; i < queue->policy.priorities; i++)
+    if (queue->stream != NULL)
+        same_stream (queue, other);
+    if (queue->follow != NULL)
+        same_group (queue, other);
+    for (uint32_t i = queue->follow != NULL; i < queue->policy.priorities; i++)
         same_lane (queue, &queue->lanes[i], &other->lanes[i]);
     same_producers (queue->name, &queue->producers, &other->producers);
     same_ids (queue, other);

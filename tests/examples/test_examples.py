@@ -1,9 +1,12 @@
 """The examples, as a reader of the README would run them."""
 
 import glob
+import importlib.util
 import os
 import signal
 import subprocess
+import sys
+import unittest
 
 import rig
 
@@ -82,9 +85,58 @@ class Examples(rig.Case):
         self.assertRegex(result.out, r"all posts are confirmed after \d+\.\d+ s\n")
         self.assertTrue(result.out.endswith("done: 10000 of 10000\n"))
 
+    def test_market_feed_has_last_values_for_late_joiners(self):
+        result = example("market_feed")
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertEqual(result.out, "late: 4 of 1000 ticks, and knows 4 of 4 prices\n"
+                                     "prices.eur 1.1000 on both\nprices.gbp 1.1001 on both\n"
+                                     "prices.jpy 1.1002 on both\nprices.chf 1.1003 on both\n")
+
+    def test_audit_log_is_replayed_into_a_file(self):
+        self.journal = self.folder()
+        path = os.path.join(self.folder(), "log")
+        first = self.durable_broker()
+        result = example("audit_log", path, self.endpoint)
+        self.assertEqual((result.code, result.err, result.out), (0, "", "recorded: 1000 events\nreplayed: 1000 events\n"))
+        first.popen.kill()
+        first.wait()
+        self.durable_broker()
+        result = example("audit_log", path, self.endpoint)
+        self.assertEqual((result.code, result.out), (0, "recorded: 1000 events\nreplayed: 2000 events\n"))
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split(" ", 1)[1] for line in file.read().splitlines()]
+        expected = [f"login.{'failed' if i % 10 == 0 else 'done'} user {i}" for i in range(1000)]
+        self.assertEqual(lines, expected * 2)
+
+    def script(self, name, *args):
+        popen = subprocess.Popen([sys.executable, os.path.join(SOURCES, "py", name), *args],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(popen.communicate)
+        self.addCleanup(popen.kill)
+        return popen
+
+    @unittest.skipIf(importlib.util.find_spec("zmq") is None, "pyzmq is not installed")
+    def test_ordinary_pyzmq_through_the_forwarder(self):
+        any_port = "tcp://127.0.0.1:*"
+        forwarder = self.device("forwarder", "--bind", any_port, "--pub", any_port, "--sub", any_port)
+        pubs = forwarder.err.wait_for(r"listening on (\S+) for plain publishers\n").group(1)
+        subs = forwarder.err.wait_for(r"listening on (\S+) for plain subscribers\n").group(1)
+        subscriber = self.script("sub.py", subs, "prices.", "20")
+        publisher = self.script("pub.py", pubs)
+        out, err = subscriber.communicate(timeout=rig.DEADLINE_S)
+        self.assertEqual((subscriber.returncode, err), (0, b""))
+        rows = [line.split() for line in out.decode().splitlines()]
+        self.assertEqual({row[0] for row in rows}, {"prices.eur", "prices.gbp"})
+        numbers = [int(row[1]) for row in rows]
+        self.assertEqual(numbers, [n for n in range(numbers[0], numbers[-1] + 1) if n % 3 != 2])
+        publisher.send_signal(signal.SIGINT)
+        self.assertEqual(publisher.wait(rig.DEADLINE_S), 0)
+
     def test_all_examples_are_run_here(self):
         names = {os.path.basename(path)[:-2] for path in glob.glob(os.path.join(SOURCES, "*.c"))}
-        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv", "outbox", "burst"})
+        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv", "outbox", "burst", "market_feed", "audit_log"})
+        names = {os.path.basename(path) for path in glob.glob(os.path.join(SOURCES, "py", "*"))}
+        self.assertEqual(names - {"__pycache__"}, {"pub.py", "sub.py"})
 
     def test_client_and_worker_fit_on_a_page(self):
         for name in ("client.c", "worker.c"):

@@ -21,6 +21,27 @@ static void post (world_t *world, unsigned peer, const char *queue)
     world_send (world, peer, wire_written (&w), wire_batch (1, "a b c d e f", NULL));
 }
 
+/* A stream with some records, a group of it, and a subscription. */
+static void stream (world_t *world)
+{
+    zf_props_t props = {.topic = zf_bytes_of ("t.u"), .key = zf_bytes_of ("k")};
+    zf_writer_t w = wire_control (ZF_CMD_POST, 3);
+    wire_put_text (&w, "s");
+    zf_mp_put_uint (&w, 1);
+    zf_mp_put_uint (&w, ZF_MAKE_STREAM);
+    world_send (world, 1, wire_written (&w), wire_batch (1, "a b c d e f", &props));
+    consume (world, 0, "s@g");
+    w = wire_control (ZF_CMD_SUBSCRIBE, 7);
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, "s");
+    zf_mp_put_uint (&w, ZF_FROM_FIRST);
+    for (int i = 0; i < 3; i++)
+        zf_mp_put_uint (&w, 0);
+    zf_mp_put_array (&w, 1);
+    wire_put_text (&w, "t.>");
+    world_send (world, 0, wire_written (&w), NULL);
+}
+
 static void request (world_t *world, unsigned peer)
 {
     zf_writer_t w = wire_control (ZF_CMD_REQUEST, 3);
@@ -60,6 +81,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     consume (&world, 0, "echo");
     post (&world, 1, "jobs");
     request (&world, 1);
+    stream (&world);
     world_turn (&world);
     while (zf_reader_left (&r) > 4)
         say_next (&world, &r);

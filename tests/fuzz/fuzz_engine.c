@@ -6,9 +6,10 @@
 #include "tests/fuzz/world.h"
 #include "tests/fuzz/world_log.h"
 
-#define QUEUES 4
+#define QUEUES  8
+#define STREAMS 4 /* the first of them */
 
-static const char *const names[QUEUES] = {"a", "b", "b.dead", "mmi.x"};
+static const char *const names[QUEUES] = {"a", "b", "b.dead", "mmi.x", "s", "s@a", "s@b", "c"};
 
 typedef struct {
     world_t world;
@@ -25,9 +26,31 @@ static uint32_t below (play_t *play, uint32_t n)
     return zf_read_u8 (&play->in) % n;
 }
 
+/* The streams are less frequent than the queues. */
+static uint32_t some_queue (play_t *play)
+{
+    uint8_t byte = zf_read_u8 (&play->in);
+    return byte < 192 ? byte % STREAMS : STREAMS + byte % (QUEUES - STREAMS);
+}
+
 static const char *queue_of (play_t *play)
 {
-    return names[below (play, QUEUES)];
+    return names[some_queue (play)];
+}
+
+static const char *stream_of (play_t *play)
+{
+    return names[STREAMS + (below (play, 2) ? 3 : 0)];
+}
+
+/* The first offset of the stream that the queue is, or is a group of; 0: of none. */
+static uint64_t first_of (play_t *play, const char *name)
+{
+    zf_queue_info_t info = {.first = 0};
+    zf_queue_t *queue = zf_engine_find (play->world.engine, zf_bytes_of (name));
+    if (queue != NULL && (queue->stream != NULL || queue->follow != NULL))
+        zf_queue_describe (queue, &info);
+    return info.first;
 }
 
 static void say (play_t *play, zf_writer_t *control, zf_frame_t *batch)
@@ -62,6 +85,7 @@ static void wait (play_t *play)
 static void set_props (play_t *play, zf_props_t *props)
 {
     static const char *const labels[] = {"x", "y", "z"};
+    static const char *const topics[] = {"x", "x.y", "y.z", "..x"};
     uint8_t what = zf_read_u8 (&play->in);
     zf_props_defaults (props);
     if (what & 1)
@@ -74,6 +98,8 @@ static void set_props (play_t *play, zf_props_t *props)
         props->ttl_ms = UINT64_C (1) << below (play, 64);
     if (what & 16)
         props->priority = below (play, 10);
+    if (what & 32)
+        props->topic = zf_bytes_of (topics[below (play, 4)]);
 }
 
 static const char *words (play_t *play)
@@ -101,10 +127,11 @@ static zf_frame_t *batch_of (play_t *play, uint64_t *last)
 
 static void post (play_t *play)
 {
-    uint32_t queue = below (play, QUEUES);
-    zf_writer_t w = wire_control (ZF_CMD_POST, 2);
+    uint32_t queue = some_queue (play);
+    zf_writer_t w = wire_control (ZF_CMD_POST, 3);
     wire_put_text (&w, names[queue]);
     zf_mp_put_uint (&w, zf_read_u8 (&play->in));
+    zf_mp_put_uint (&w, queue >= STREAMS ? ZF_MAKE_STREAM : 0);
     say (play, &w, batch_of (play, &play->numbers[play->peer][queue]));
 }
 
@@ -145,12 +172,14 @@ static void settle (play_t *play)
 {
     zf_writer_t w = wire_control (ZF_CMD_ACK + below (play, 5), 4);
     unsigned command = w.data[1];
-    wire_put_text (&w, queue_of (play));
+    const char *queue = queue_of (play);
+    wire_put_text (&w, queue);
     if (command == ZF_CMD_NACK || command == ZF_CMD_EXTEND)
         zf_mp_put_uint (&w, (uint64_t) below (play, 64) * 100);
     if (command == ZF_CMD_REJECT)
         wire_put_text (&w, words (play));
-    zf_mp_put_uint (&w, below (play, 128) + ((uint64_t) below (play, 3) << ZF_LANE_SHIFT));
+    uint64_t id = first_of (play, queue) + below (play, 128);
+    zf_mp_put_uint (&w, id + ((uint64_t) below (play, 3) << ZF_LANE_SHIFT));
     zf_mp_put_uint (&w, below (play, 32));
     say (play, &w, NULL);
 }
@@ -183,7 +212,13 @@ static void declare (play_t *play)
     zf_writer_t w = wire_control (ZF_CMD_ADMIN, 4);
     zf_mp_put_uint (&w, 1);
     wire_put_text (&w, "declare");
-    wire_put_text (&w, queue_of (play));
+    const char *queue = queue_of (play);
+    wire_put_text (&w, queue);
+    if (queue == names[STREAMS] || queue == names[QUEUES - 1]) {
+        policy.kind = ZF_KIND_STREAM;
+        policy.priorities = 1;
+        policy.compact = queue == names[QUEUES - 1];
+    }
     zf_policy_encode (&w, &policy);
     say (play, &w, NULL);
 }
@@ -202,6 +237,95 @@ static void look (play_t *play)
     zf_mp_put_uint (&w, below (play, 8));
     zf_mp_put_uint (&w, below (play, 8));
     say (play, &w, NULL);
+}
+
+/* -- streams ----------------------------------------------------------------------------------- */
+
+static void put_patterns (play_t *play, zf_writer_t *w)
+{
+    static const char *const patterns[] = {"x", "x.*", ">", "x.>", "y..z"};
+    uint32_t count = below (play, 4);
+    zf_mp_put_array (w, count);
+    for (uint32_t i = 0; i < count; i++)
+        wire_put_text (w, patterns[below (play, 5)]);
+}
+
+static void subscribe (play_t *play)
+{
+    const char *stream = stream_of (play);
+    zf_writer_t w = wire_control (ZF_CMD_SUBSCRIBE, 7);
+    zf_mp_put_uint (&w, below (play, 3));
+    wire_put_text (&w, stream);
+    uint32_t from = below (play, 7);
+    zf_mp_put_uint (&w, from);
+    zf_mp_put_uint (&w, (from == ZF_FROM_OFFSET ? first_of (play, stream) : 0) + below (play, 64));
+    zf_mp_put_uint (&w, UINT64_C (1) << below (play, 64));
+    zf_mp_put_uint (&w, below (play, 2));
+    put_patterns (play, &w);
+    say (play, &w, NULL);
+}
+
+static void read_some (play_t *play)
+{
+    zf_writer_t w = wire_control (ZF_CMD_READ, 2);
+    zf_mp_put_uint (&w, below (play, 3));
+    zf_mp_put_uint (&w, first_of (play, stream_of (play)) + below (play, 128));
+    say (play, &w, NULL);
+}
+
+static void unsubscribe (play_t *play)
+{
+    zf_writer_t w = wire_control (ZF_CMD_UNSUBSCRIBE, 1);
+    zf_mp_put_uint (&w, below (play, 3));
+    say (play, &w, NULL);
+}
+
+static void await (play_t *play)
+{
+    zf_writer_t w = wire_control (ZF_CMD_AWAIT, 5);
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, stream_of (play));
+    wire_put_text (&w, below (play, 2) ? "x.y" : "");
+    zf_mp_put_uint (&w, below (play, 4));
+    zf_mp_put_uint (&w, below (play, 2));
+    say (play, &w, NULL);
+}
+
+static void make_group (play_t *play)
+{
+    zf_writer_t w = wire_control (ZF_CMD_ADMIN, 4);
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, "group");
+    wire_put_text (&w, names[STREAMS + 1 + below (play, 2)]);
+    zf_mp_put_map (&w, 2);
+    wire_put_text (&w, "from");
+    zf_mp_put_uint (&w, below (play, 7));
+    wire_put_text (&w, "patterns");
+    put_patterns (play, &w);
+    say (play, &w, NULL);
+}
+
+static void tend (play_t *play)
+{
+    static const char *const verbs[] = {"stream", "trim", "forget"};
+    zf_writer_t w = wire_control (ZF_CMD_ADMIN, 4);
+    const char *verb = verbs[below (play, 3)];
+    const char *queue = queue_of (play);
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, verb);
+    wire_put_text (&w, queue);
+    zf_mp_put_uint (&w, first_of (play, queue) + below (play, 64));
+    say (play, &w, NULL);
+}
+
+static void put_local (play_t *play)
+{
+    uint64_t numbers = 0;
+    zf_queue_t *queue = zf_engine_find (play->world.engine, zf_bytes_of (stream_of (play)));
+    zf_frame_t *batch = batch_of (play, &numbers);
+    if (queue != NULL && queue->stream != NULL)
+        zf_stream_put (queue, batch, below (play, 2));
+    zf_frame_drop (batch);
 }
 
 /* -- what the log does ------------------------------------------------------------------------- */
@@ -245,9 +369,11 @@ static void say_raw (play_t *play)
 
 typedef void event_fn (play_t *play);
 
-static event_fn *const events[] = {join,      detach,  wait,   post,    post, request,  consume,
-                                   settle,    settle,  answer, declare, look, say_bare, say_raw,
-                                   post_many, consume, wait,   sync,    sync, die};
+static event_fn *const events[] = {join,       detach,  wait,      post,      post,        request,
+                                   consume,    settle,  settle,    answer,    declare,     look,
+                                   say_bare,   say_raw, post_many, consume,   wait,        sync,
+                                   sync,       die,     subscribe, read_some, unsubscribe, await,
+                                   make_group, tend,    put_local, post};
 
 static void step (play_t *play)
 {

@@ -55,13 +55,27 @@ static bool read_back (zf_engine_t *engine, zf_reader_t *in)
     return sound;
 }
 
+static void read_on (world_t *world)
+{
+    zf_writer_t w = wire_control (ZF_CMD_SUBSCRIBE, 7);
+    zf_mp_put_uint (&w, 1);
+    wire_put_text (&w, "s");
+    zf_mp_put_uint (&w, ZF_FROM_FIRST);
+    for (int i = 0; i < 3; i++)
+        zf_mp_put_uint (&w, 0);
+    zf_mp_put_array (&w, 0);
+    world_send (world, 0, wire_written (&w), NULL);
+}
+
 static void live_on (world_t *world)
 {
     static const uint8_t uuid[ZF_UUID_BYTES] = "log";
     uint64_t lsn = LSN + INPUT_MAX * 8;
     zf_engine_recovered (world->engine, uuid, lsn, false);
     audit_engine (world->engine);
+    static const char *const names[] = {"a", "a.dead", "s@g", "s@g.dead"};
     world_join (world, 0, 1);
+    read_on (world);
     for (int i = 0; i < 8; i++) {
         zf_part_t *parts = NULL;
         const zf_log_state_t state = {lsn += 4096, LSN, 1 << 30, 1 << 30, 1 << 30};
@@ -69,7 +83,7 @@ static void live_on (world_t *world)
         world->now_ms += UINT64_C (1) << (4 * i);
         zf_engine_tick (world->engine, world->now_ms);
         zf_writer_t w = wire_control (ZF_CMD_CONSUME, 2);
-        wire_put_text (&w, i % 2 == 0 ? "a" : "a.dead");
+        wire_put_text (&w, names[i % 4]);
         zf_mp_put_uint (&w, 4);
         world_send (world, 0, wire_written (&w), NULL);
         zf_engine_decide (world->engine);

@@ -38,6 +38,8 @@ static void check_again (const zf_props_view_t *view, size_t body_size)
         check (zf_bytes_equal (again.frames, view->frames) && again.framed == view->framed);
         check (again.header_count == view->header_count && again.dead == view->dead);
         check (zf_bytes_equal (again.headers, view->headers));
+        check (zf_bytes_equal (again.topic, view->topic));
+        check (zf_bytes_equal (zf_props_topic (zf_bytes (w.data, w.size)), view->topic));
     }
     zf_writer_free (&w);
 }
@@ -48,6 +50,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     zf_props_view_t view;
     if (size == 0 || zf_props_decode (zf_bytes (data + 1, size - 1), data[0], &view) != 0)
         return 0;
+    check (zf_bytes_equal (zf_props_topic (zf_bytes (data + 1, size - 1)), view.topic));
     check_frames (&view, zf_bytes (body, data[0]));
     zf_props_header (&view, zf_bytes ("x", 1));
     check_again (&view, data[0]);

@@ -31,7 +31,7 @@ static void world_open (world_t *world)
     zf_engine_defaults (&options);
     options.memory_bytes = 65536;
     options.window_bytes = 32768;
-    options.max_queues = 6;
+    options.max_queues = 9;
     options.max_sessions = PEERS - 1;
     memset (world, 0, sizeof *world);
     world->now_ms = 1000;

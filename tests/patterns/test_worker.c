@@ -50,6 +50,33 @@ static void acked_message_is_gone (void **state)
     assert_int_equal (figure (broker, "stale"), 0);
 }
 
+/* What was there when it was called has become void: it waits all the same. */
+static void what_is_void_is_waited_for_no_less (void **state)
+{
+    zf_policy_t policy = quick_policy ();
+    policy.lease_ms = 150;
+    policy.max_attempts = 1; /* it does not come again */
+    zf_device_t *broker = start_broker_with (&policy);
+    const char *endpoint = endpoint_of (broker);
+    zf_worker_options_t options;
+    zf_worker_defaults (&options);
+    options.endpoints = &endpoint;
+    options.credit = 2;
+    options.max_hold_ms = 0; /* leases are not extended */
+    zf_client_t *client = open_client (broker);
+    post_texts (client, "jobs", 2);
+    zf_worker_t *worker = open_worker_with ("jobs", &options);
+    zf_message_t message = take_text (worker, "0", 1);
+    AWAIT (has_length (client, "jobs", 0)); /* "1" is void as well */
+    uint64_t start = zf_clock_ms ();
+    AWAIT (zf_clock_ms () - start > 20);
+    assert_int_equal (stats_of (worker).waiting, 1);
+    start = zf_clock_ms ();
+    assert_int_equal (zf_worker_recv (worker, &(zf_message_t){0}, 100, NULL), ZF_E_TIMEOUT);
+    assert_in_range (zf_clock_ms () - start, 99, PATIENCE_MS);
+    assert_int_equal (zf_worker_ack (worker, &message), ZF_E_STALE);
+}
+
 static void nothing_to_do_is_said_in_time (void **state)
 {
     zf_message_t message;
@@ -460,6 +487,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         CASE (acked_message_is_gone),
+        CASE (what_is_void_is_waited_for_no_less),
         CASE (nothing_to_do_is_said_in_time),
         CASE (nothing_to_do_is_said_in_words),
         CASE (nacked_message_comes_again),

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@
 /* The system's files, but for a block of one of them. */
 static struct {
     zf_fs_t fs;
-    char path[128];  /* of the file */
-    uint64_t offset; /* of the block */
-    bool bad[1024];  /* which descriptors are of the file */
+    char path[128];        /* of the file */
+    uint64_t offset;       /* of the block */
+    atomic_bool bad[1024]; /* which descriptors are of the file; other threads open theirs */
 } worn;
 
 static int open_worn (zf_fs_t *fs, const char *path, int flags)

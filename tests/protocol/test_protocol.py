@@ -237,7 +237,7 @@ class Sessions(Peers):
         peer.say(zf.HELLO, 1, peer.uuid, {1: "x", 77: [{1: None}], 78: -3}, "more")
         peer.expect(zf.WELCOME)
         props = {zf.KEY: b"k", 99: {b"a": [1, None, True]}}
-        peer.say(zf.POST, "q", 1, "more", batch=zf.encode_batch([(b"x", props)], 1))
+        peer.say(zf.POST, "q", 1, 0, "more", batch=zf.encode_batch([(b"x", props)], 1))
         self.assertEqual(peer.expect(zf.CONFIRM)[0][1:], ["q", 1, 1, 0])
         self.assertEqual(self.worker("q").take()[0], [(0, 1, b"x", props)])
         self.assertEqual(peer.admin("declare", "p", {"max_attempts": 2, "colour": "red"})[0], 0)

@@ -1,6 +1,7 @@
 """A client and a worker written from docs/protocol.md and nothing else: pyzmq, XXH3, and the msgpack
 that the protocol uses. Section numbers are that document's."""
 
+import collections
 import os
 import struct
 
@@ -14,6 +15,7 @@ POST, CONFIRM, POST_MANY, DONE, LINK, LINKED = 10, 11, 12, 13, 14, 15
 REQUEST, REPLY, FETCH = 20, 21, 22
 CONSUME, DELIVER, ACK, NACK, REJECT, RELEASE, EXTEND, ANSWER = 30, 31, 32, 33, 34, 35, 36, 37
 ADMIN, RESULT = 40, 41
+SUBSCRIBE, SUBSCRIBED, EVENTS, READ, UNSUBSCRIBE, AWAIT = 50, 51, 52, 53, 54, 55
 
 # -- msgpack (2) --------------------------------------------------------------------------------------
 
@@ -97,7 +99,7 @@ def unpack(data):
 
 # -- batches (9) --------------------------------------------------------------------------------------
 
-ID, KEY, DELAY, TTL, PRIORITY, FRAMES, HEADERS, TRACE, DEATH, KEEP_REPLY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+ID, KEY, DELAY, TTL, PRIORITY, FRAMES, HEADERS, TRACE, DEATH, KEEP_REPLY, TOPIC = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 
 
 def encode_record(body, props=None):
@@ -162,15 +164,18 @@ class Peer:
         frames = self.socket.recv_multipart()
         return unpack(frames[0]), frames[1] if len(frames) > 1 else None
 
-    def expect(self, command):
-        """The next message of this kind; others are kept for later."""
+    def expect(self, command, number=None):
+        """The next message of this kind (and this number); others are kept for later."""
+        def it_is(control):
+            return control[0] == command and (number is None or control[1] == number)
+
         for i, (control, batch) in enumerate(self.inbox):
-            if control[0] == command:
+            if it_is(control):
                 del self.inbox[i]
                 return control, batch
         while True:
             control, batch = self.receive()
-            if control[0] == command:
+            if it_is(control):
                 return control, batch
             if control[0] in (RESET, ERROR):
                 raise AssertionError(f"waiting for {command}, got {control}")
@@ -199,16 +204,23 @@ class Producer(Peer):
         self.next = {}
         self.open = {}  # (queue, number): record, without an outcome
 
-    def post(self, queue, *records):
+    def post(self, queue, *records, flags=None):
+        """flags are left out if there are none."""
         first = self.next.setdefault(queue, 1)
         for i, record in enumerate(records):
             self.open[queue, first + i] = record
         self.next[queue] = first + len(records)
-        self.send(queue, first, records)
+        self.send(queue, first, records, flags)
 
-    def send(self, queue, first, records):
+    def send(self, queue, first, records, flags=None):
         low = min((number for name, number in self.open if name == queue), default=self.next[queue])
-        self.say(POST, queue, low, batch=encode_batch(records, first))
+        self.say(POST, queue, low, *([] if flags is None else [flags]), batch=encode_batch(records, first))
+
+    def publish(self, stream, *events):
+        """Posts events, each a topic and a body, into a stream, which is made; waits for the confirms."""
+        self.post(stream, *[(body, {TOPIC: topic} if topic else None) for topic, body in events], flags=1)
+        while any(name == stream for name, _ in self.open):
+            assert self.outcome()[3] == 0
 
     def resend(self):
         """What a new session begins with, one record a batch: batches may be cut otherwise."""
@@ -262,6 +274,15 @@ class Producer(Peer):
             if not more:
                 return code, values, decode_batch(batch)[0] if batch is not None else []
 
+    def say_await(self, number, stream, topic, count, flags=0):
+        self.say(AWAIT, number, stream, topic, count, flags)
+
+    def awaited(self, number):
+        """The RESULT of an AWAIT: the code, and how many there are."""
+        (_, _, code, _, more, value), _ = self.expect(RESULT, number)
+        assert not more
+        return code, value
+
 
 class Worker(Peer):
     """Takes records (8)."""
@@ -289,3 +310,121 @@ class Worker(Peer):
 
     def answer(self, number, body, more=False):
         self.say(ANSWER, self.queue, more, batch=encode_batch([(body, None)], number))
+
+
+FIRST, OFFSET, TIME, LAST, NEW = 1, 2, 3, 4, 5  # where a subscription begins (18)
+WINDOW = 1 << 20
+
+
+class Subscription:
+    """What a peer knows of one of its subscriptions."""
+
+    def __init__(self, stream, patterns, window):
+        self.stream, self.patterns, self.window = stream, patterns, window
+        self.position = None  # the offset of the first record that has not been looked at
+        self.missed = 0  # records that were gone before they could be had
+        self.refills = 0  # times that messages were lost on the way
+        self.unread = self.unread_bytes = 0  # EVENTS, and bytes of their batches, since the last READ
+
+
+def offsets(first, spans, count):
+    """The offsets of a batch's records."""
+    if not spans:
+        return list(range(first, first + count))
+    assert len(spans) % 2 == 1, spans
+    found = []
+    for run, skip in zip(spans[::2], [*spans[1::2], 0]):
+        found += range(first, first + run)
+        first += run + skip
+    assert len(found) == count, (spans, count)
+    return found
+
+
+# One EVENTS; records are (offset, body, props), size is that of the batch's frame.
+Events = collections.namedtuple("Events", "begin end missed time records size")
+
+
+class Subscriber(Peer):
+    """Reads streams on its own (18), under any number of numbers."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.open = {}  # number: Subscription
+
+    def say_subscribe(self, number, stream, *patterns, start=FIRST, value=0, window=WINDOW, flags=0):
+        self.open[number] = Subscription(stream, patterns, window)
+        self.say(SUBSCRIBE, number, stream, start, value, window, flags, patterns)
+
+    def subscribed(self, number=1):
+        """The next SUBSCRIBED: (code, next, first, missed)."""
+        (_, _, code, text, position, first, missed), _ = self.expect(SUBSCRIBED, number)
+        assert (code == 0) == (text == ""), (code, text)
+        if code == 0:
+            self.open[number].position = position
+            self.open[number].missed += missed
+        else:
+            del self.open[number]
+        return code, position, first, missed
+
+    def subscribe(self, stream, *patterns, number=1, **how):
+        """Returns when the subscription is in force."""
+        self.say_subscribe(number, stream, *patterns, **how)
+        assert self.subscribed(number)[0] == 0
+        return self
+
+    def resume(self, number=1):
+        """Subscribes again, from its position on: messages were lost, or the session."""
+        it = self.open[number]
+        self.inbox = [(control, batch) for control, batch in self.inbox if control[:2] != [EVENTS, number]]
+        self.say(SUBSCRIBE, number, it.stream, OFFSET, it.position, it.window, 0, it.patterns)
+        while True:
+            control, batch = self.receive()
+            if control[0] == SUBSCRIBED and control[1] == number:
+                break
+            if control[0] != EVENTS or control[1] != number:  # those are of the one before
+                self.inbox.append((control, batch))
+        _, _, code, text, it.position, _, missed = control
+        assert code == 0, text
+        it.missed += missed
+        it.unread = it.unread_bytes = 0
+
+    def raw_events(self, number=1):
+        """The next EVENTS as it is."""
+        (_, _, begin, end, missed, time, first, spans), batch = self.expect(EVENTS, number)
+        records = decode_batch(batch)[0] if batch is not None else []
+        numbered = zip(offsets(first, spans, len(records)), records)
+        return Events(begin, end, missed, time, [(offset, *record) for offset, record in numbered], len(batch or b""))
+
+    def events(self, number=1):
+        """The records of the next EVENTS, none of them twice or left out."""
+        it = self.open[number]
+        events = self.raw_events(number)
+        while events.begin != it.position:
+            it.refills += 1
+            self.resume(number)
+            events = self.raw_events(number)
+        it.missed += events.missed
+        it.position = events.end
+        it.unread += 1
+        it.unread_bytes += events.size
+        if it.unread == 128 or it.unread_bytes > it.window // 4:
+            self.read(number)
+        return events.records
+
+    def read(self, number=1):
+        it = self.open[number]
+        self.say(READ, number, it.position)
+        it.unread = it.unread_bytes = 0
+
+    def take(self, count, number=1):
+        """So many records."""
+        records = []
+        while len(records) < count:
+            records += self.events(number)
+        return records
+
+    def nothing_else(self, number=1):
+        """No EVENTS with records is there, or comes in the next turns of the broker."""
+        for _ in range(3):
+            self.settled()
+        return not any(control[:2] == [EVENTS, number] and batch for control, batch in self.inbox)

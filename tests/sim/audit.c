@@ -12,6 +12,7 @@
 /* What was counted in one queue. */
 typedef struct {
     uint64_t length, bytes, leased, delayed;
+    uint64_t views;  /* bytes that count where they are a view of */
     uint64_t ready;  /* runs in the ready lists */
     uint64_t timers; /* set by its runs and notes */
     uint64_t keyed;  /* notes with a key */
@@ -85,9 +86,10 @@ static void check_note (sim_t *sim, const zf_chunk_t *chunk, uint32_t at, tally_
     CHECK (sim, found == note && !note->asker->gone);
 }
 
-/* Walks the chunk's records beside the runs; returns the next run. */
+/* Walks the chunk's records beside the runs; returns the next run. kept: of a stream: there are
+ * none, and no cursor. */
 static zf_run_t *check_chunk (sim_t *sim, zf_lane_t *lane, const zf_chunk_t *chunk, zf_run_t *run,
-                              tally_t *tally)
+                              tally_t *tally, bool kept)
 {
     uint32_t live = 0;
     uint64_t cursor =
@@ -98,12 +100,17 @@ static zf_run_t *check_chunk (sim_t *sim, zf_lane_t *lane, const zf_chunk_t *chu
             run = zf_group_next (&lane->group, run);
         bool in_run = run != NULL && zf_run_first (run) <= id;
         bool is_live = in_run ? run->state != ZF_RUN_GONE : id >= cursor;
+        if (kept)
+            is_live = chunk->offsets == NULL || (chunk->offsets[at] & ZF_SETTLED) == 0;
         CHECK (sim, is_live || zf_chunk_note (chunk, at) == NULL);
+        uint32_t bytes = is_live && chunk->offsets != NULL ? zf_chunk_size (chunk, at, 1) : 0;
         live += is_live;
-        tally->bytes += is_live ? zf_chunk_span (chunk, at, 1).size : 0;
+        tally->bytes += bytes;
+        tally->views += chunk->view ? bytes : 0;
         check_note (sim, chunk, at, tally);
     }
     CHECK (sim, live == chunk->live);
+    tally->bytes += chunk->offsets == NULL ? chunk->size - ZF_BATCH_HEADER : 0;
     tally->length += live;
     return run;
 }
@@ -131,7 +138,7 @@ static void check_lane (sim_t *sim, const zf_queue_t *queue, zf_lane_t *lane, ta
     run = zf_group_from (group, 0);
     zf_chunk_t *chunk;
     DL_FOREACH (lane->log.head, chunk)
-        run = check_chunk (sim, lane, chunk, run, tally);
+        run = check_chunk (sim, lane, chunk, run, tally, queue->stream != NULL);
     tally->extra += lane->log.pinned;
     CHECK (sim, lane->log.length == tally->length - before.length);
     CHECK (sim, lane->log.bytes == tally->bytes - before.bytes);
@@ -163,8 +170,10 @@ static int takeable (const zf_queue_t *queue)
 {
     for (uint32_t i = queue->policy.priorities; i-- > 0;) {
         zf_group_t group = queue->lanes[i].group; /* a copy: looking moves the cursor */
-        if (queue->lanes[i].mark_count > 0)
+        if (queue->lanes[i].mark_count > 0 || queue->stream != NULL)
             continue; /* some wait for the disk */
+        if (queue->is_drained && i > 0)
+            continue; /* of a group: a link takes what comes from the stream, in its order */
         if (group.ready != NULL)
             return (int) i;
         if (!queue->policy.ordered && group.ahead == 0 && zf_group_fresh (&group) > 0)
@@ -202,12 +211,15 @@ static tally_t check_queue (sim_t *sim, zf_queue_t *queue)
     tally_t tally = {0};
     for (uint32_t i = 0; i < queue->policy.priorities; i++)
         check_lane (sim, queue, &queue->lanes[i], &tally);
-    CHECK (sim, tally.length == queue->length && tally.bytes == queue->bytes);
+    CHECK (sim, tally.length == queue->length && tally.bytes - tally.views == queue->bytes);
     CHECK (sim, tally.leased == queue->leased && tally.delayed == queue->delayed);
     CHECK (sim, queue->wanted == 0 && queue->wanted_bytes == 0);
     CHECK (sim, tally.fronts <= tally.keyed && (tally.keyed == 0) == (queue->keys == NULL));
-    bool idle =
-        queue->length == 0 && queue->consumers == 0 && queue->parked == NULL && !queue->declared;
+    bool idle = queue->length == 0 && queue->consumers == 0 && queue->parked == NULL &&
+                !queue->declared && queue->follow == NULL;
+    if (queue->stream != NULL)
+        idle &= queue->stream->groups == NULL && queue->stream->subscriptions == NULL &&
+                queue->stream->awaits == NULL;
     CHECK (sim, queue->is_dirty || idle == queue->is_idle);
     check_parked (sim, queue);
     check_handed_out (sim, book_queue (sim, zf_bytes (queue->name, queue->name_size)), queue);

@@ -1,6 +1,7 @@
 #include "tests/sim/book.h"
 
 #include "core/props.h"
+#include "tests/sim/chronicle.h"
 #include "tests/sim/peer.h"
 
 /* -- making ------------------------------------------------------------------------------------ */
@@ -76,6 +77,8 @@ static void put_props (zf_writer_t *w, const record_t *record)
         props.id = zf_bytes_of (id);
     if (record->key != 0)
         props.key = zf_bytes_of (key);
+    if (record->topic != 0)
+        props.topic = zf_bytes_of (topic_name (record->topic));
     props.priority = record->priority;
     props.delay_ms = record->delay_ms;
     props.ttl_ms = record->asked ? 0 : record->ttl_ms;

@@ -35,6 +35,7 @@ struct record {
     uint32_t size;     /* of its body */
     uint32_t wire;     /* bytes in a batch: set by book_sealed */
     uint32_t key;      /* 0: none */
+    uint32_t topic;    /* 0: none */
     uint32_t id_prop;  /* dedup id; 0: none */
     uint32_t priority;
     uint64_t delay_ms;

@@ -248,6 +248,7 @@ static void on_admin (const book_input_t *input, zf_reader_t *r)
     } else if (zf_bytes_equal (verb, zf_bytes_of ("requeue"))) {
         queue->overfull = queue->revived = true;
         queue->revived_ms = sim->now_ms;
+        book_walk (sim);
     } else if (zf_bytes_equal (verb, zf_bytes_of ("discard")) && queue->dead >= 0) {
         sim->queues[queue->dead].purged = true;
     } else if (zf_bytes_equal (verb, zf_bytes_of ("declare"))) {

@@ -17,6 +17,9 @@ static void come_back (sim_t *sim, record_t *record)
     record->delay_ms = record->ttl_ms = 0;
     book_taken (sim, record);
     record->since_ms = record->not_before = record->queue->revived_ms;
+    if (record->id_prop != 0) /* its window begins anew */
+        record->queue->id_until[record->id_prop] =
+            record->since_ms + record->queue->policy.dedup_window_ms;
 }
 
 static void die (sim_t *sim, record_t *record)

@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include "persist/wal.h"
+#include "tests/sim/chronicle.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/peer.h"
 #include "tests/sim/plant.h"
@@ -75,16 +76,17 @@ void disk_collect (sim_t *sim)
     zf_wal_t *wal = sim->disk->wal;
     zf_wal_event_t event;
     while (wal->event (wal, &event)) {
-        if (event.what == ZF_WAL_DURABLE)
+        if (event.what == ZF_WAL_DURABLE) {
             zf_engine_durable (sim->engine, event.lsn);
-        else if (event.what == ZF_WAL_READ)
+            zf_memory_freed (sim->engine);
+        } else if (event.what == ZF_WAL_READ) {
             zf_engine_loaded (sim->engine, event.tag, event.frame, event.code);
-        else
+        } else {
             sim_fail (sim, "the log says %d", (int) event.what);
+        }
     }
     if (sim->plant != NULL && sim->plant->hasty)
         zf_engine_durable (sim->engine, stats_of (sim).next);
-    zf_memory_freed (sim->engine);
 }
 
 static void on_sync (void *target, uint64_t lsn)
@@ -158,6 +160,10 @@ static void find_queues (sim_t *sim)
     for (size_t i = 0; i < sim->queue_count; i++) {
         queue_t *queue = &sim->queues[i];
         queue->engine = zf_engine_find (sim->engine, zf_bytes_of (queue->name));
+        if (queue->stream >= 0 && queue->made_lsn >= stats_of (sim).next) {
+            queue->made_lsn = UINT64_MAX; /* that there is one was not on disk yet */
+            continue;
+        }
         if (queue->engine == NULL || !queue->engine->declared)
             sim_fail (sim, "%s is not there after the restart", queue->name);
     }
@@ -180,6 +186,11 @@ void disk_crash (sim_t *sim)
            stats_of (sim).next);
     zf_engine_recovered (sim->engine, disk->wal->uuid, stats_of (sim).next, false);
     find_queues (sim);
-    ledger_crash (sim, stats_of (sim).next);
+    if (sim->ledger != NULL)
+        ledger_crash (sim, stats_of (sim).next);
+    else
+        chronicle_crash (sim, stats_of (sim).next);
     sim->crashes++;
+    if (sim->chronicle != NULL)
+        scenario_groups (sim);
 }

@@ -19,8 +19,9 @@ typedef struct {
 static void put_name (peer_t *peer, zf_writer_t *w)
 {
     char name[32];
-    snprintf (name, sizeof name, "hostile-%u",
-              (unsigned) prng_below (&peer->sim->prng, STRANGE_QUEUES));
+    snprintf (name, sizeof name, "hostile-%u%s",
+              (unsigned) prng_below (&peer->sim->prng, STRANGE_QUEUES),
+              prng_one_in (&peer->sim->prng, 8) ? "@g" : "");
     zf_mp_put_str (w, zf_bytes_of (name));
 }
 
@@ -53,6 +54,7 @@ static void put_batch (prng_t *prng, zf_writer_t *w)
         view.ttl_ms = kind == 1 ? odd_number (prng) : 0;
         view.id = kind == 2 ? zf_bytes_of ("id") : view.id;
         view.key = kind == 3 ? zf_bytes_of ("key") : view.key;
+        view.topic = kind == 4 ? zf_bytes_of ("a.b") : view.topic;
         zf_props_encode (&props, &view, NULL);
         zf_bytes_t body = zf_bytes_of ("strange");
         uint8_t *at = zf_writer_reserve (w, zf_record_size (props.size, body.size));
@@ -85,15 +87,27 @@ static void put_declare (peer_t *peer, zf_writer_t *w)
     policy.overflow = (zf_overflow_t) prng_below (prng, 3);
     policy.max_length = prng_below (prng, 20);
     policy.ttl_ms = prng_below (prng, 2) * 300;
+    policy.kind = (zf_kind_t) prng_below (prng, 2);
+    policy.compact = prng_one_in (prng, 4);
     snprintf (policy.dead_letter, sizeof policy.dead_letter, "hostile-%u",
               (unsigned) prng_below (prng, STRANGE_QUEUES));
     zf_policy_encode (w, &policy);
 }
 
+static void put_patterns (prng_t *prng, zf_writer_t *w)
+{
+    static const char *const patterns[] = {">", "a.*", "a.b", "a..b", "", "*.>", "b.>"};
+    size_t n = prng_below (prng, 3);
+    zf_mp_put_array (w, n);
+    for (; n > 0; n--)
+        zf_mp_put_str (w, zf_bytes_of (PRNG_PICK (prng, patterns)));
+}
+
 static void put_admin (peer_t *peer, zf_writer_t *w)
 {
-    static const char *const verbs[] = {"declare", "peek",   "purge", "requeue",
-                                        "discard", "queues", "queue", "dance"};
+    static const char *const verbs[] = {"declare", "peek",   "purge", "requeue", "discard",
+                                        "queues",  "queue",  "dance", "stream",  "stream",
+                                        "group",   "forget", "trim"};
     prng_t *prng = &peer->sim->prng;
     const char *verb = PRNG_PICK (prng, verbs);
     zf_control (w, ZF_CMD_ADMIN, 5);
@@ -102,6 +116,12 @@ static void put_admin (peer_t *peer, zf_writer_t *w)
     put_name (peer, w);
     if (strcmp (verb, "declare") == 0 && prng_one_in (prng, 8)) {
         put_declare (peer, w);
+    } else if (strcmp (verb, "group") == 0) {
+        zf_mp_put_map (w, 2);
+        zf_mp_put_str (w, zf_bytes_of ("from"));
+        zf_mp_put_uint (w, prng_below (prng, 8));
+        zf_mp_put_str (w, zf_bytes_of ("patterns"));
+        put_patterns (prng, w);
     } else if (strcmp (verb, "peek") == 0) {
         zf_mp_put_array (w, 2);
         zf_mp_put_uint (w, odd_number (prng));
@@ -128,6 +148,25 @@ static void put_settlement (peer_t *peer, zf_writer_t *w, const char *good)
         zf_mp_put_str (w, zf_bytes_of ("because"));
     for (int i = 0; i < 4; i++)
         zf_mp_put_uint (w, odd_number (prng));
+}
+
+static void put_reading (peer_t *peer, zf_writer_t *w)
+{
+    static const unsigned commands[] = {ZF_CMD_SUBSCRIBE, ZF_CMD_SUBSCRIBE, ZF_CMD_READ,
+                                        ZF_CMD_UNSUBSCRIBE, ZF_CMD_AWAIT};
+    prng_t *prng = &peer->sim->prng;
+    unsigned command = PRNG_PICK (prng, commands);
+    zf_control (w, command, 8);
+    zf_mp_put_uint (w, prng_below (prng, 5));
+    if (command == ZF_CMD_SUBSCRIBE || command == ZF_CMD_AWAIT)
+        put_name (peer, w);
+    if (command == ZF_CMD_AWAIT)
+        zf_mp_put_str (w, zf_bytes_of ("a.b"));
+    for (int i = command == ZF_CMD_SUBSCRIBE ? 4 : 2; i > 0; i--)
+        zf_mp_put_uint (w, prng_one_in (prng, 2) ? prng_below (prng, 7) : odd_number (prng));
+    for (int i = command == ZF_CMD_SUBSCRIBE ? 0 : command == ZF_CMD_AWAIT ? 2 : 4; i > 0; i--)
+        zf_mp_put_uint (w, 1);
+    put_patterns (prng, w);
 }
 
 /* -> true if a batch belongs to it */
@@ -182,6 +221,8 @@ static void invent (peer_t *peer)
         put_admin (peer, control);
     else if (kind < 5)
         put_settlement (peer, control, NULL);
+    else if (kind < 7)
+        put_reading (peer, control);
     else if (put_command (peer, control))
         put_batch (&peer->sim->prng, batch);
     transmit (peer, control, batch);

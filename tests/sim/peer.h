@@ -42,7 +42,8 @@ struct peer {
     uint32_t heartbeat_ms; /* that the engine asks for */
 };
 
-extern const role_t role_producer, role_asker, role_worker, role_admin, role_hostile;
+extern const role_t role_producer, role_asker, role_worker, role_admin, role_hostile,
+    role_subscriber, role_trimmer;
 
 peer_t *peer_make (sim_t *sim, const role_t *role);
 void peer_free (peer_t *peer);

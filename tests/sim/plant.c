@@ -18,6 +18,13 @@ const plant_t plants[] = {
      .after = ZF_OP_CARRY},
     {.name = "what is still needed is trimmed", .greedy = true},
     {.name = "operations are written in another order", .turned = true},
+    {.name = "a group is written down as further than it is", .streams = true, .ahead = 3},
+    {.name = "what a group or a stream is done with is not written down",
+     .op = ZF_OP_GONE,
+     .streams = true},
+    {.name = "attempts of a group are not written down", .op = ZF_OP_STATE, .streams = true},
+    {.name = "records of a stream are not written down", .op = ZF_OP_RECORDS, .streams = true},
+    {.name = "subscribers do not wait for the disk", .hasty = true, .streams = true},
 };
 
 const size_t plant_count = sizeof plants / sizeof plants[0];
@@ -40,6 +47,18 @@ static void put_without_refusals (zf_writer_t *w, zf_bytes_t op)
     zf_mp_put_array (w, 0);
 }
 
+/* [12 q floor] of one that is further. */
+static void put_further (zf_writer_t *w, zf_bytes_t op, uint64_t more)
+{
+    zf_reader_t r = zf_reader (op);
+    zf_mp_array (&r);
+    zf_mp_uint (&r);
+    zf_mp_put_array (w, 3);
+    zf_mp_put_uint (w, ZF_OP_CURSOR);
+    zf_mp_put_uint (w, zf_mp_uint (&r));
+    zf_mp_put_uint (w, zf_mp_uint (&r) + more);
+}
+
 static void put_op (const plant_t *plant, zf_writer_t *w, zf_bytes_t op, bool *behind)
 {
     unsigned number = number_of (op);
@@ -48,6 +67,8 @@ static void put_op (const plant_t *plant, zf_writer_t *w, zf_bytes_t op, bool *b
         return;
     if (plant->forgetful && number == ZF_OP_PRODUCER)
         put_without_refusals (w, op);
+    else if (plant->ahead > 0 && number == ZF_OP_CURSOR)
+        put_further (w, op, plant->ahead);
     else
         zf_write_bytes (w, op.data, op.size);
 }

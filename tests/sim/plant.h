@@ -12,6 +12,8 @@ typedef struct plant {
     bool greedy;    /* everything durable is trimmed when something is */
     bool turned;    /* the operations of an entry are in the reverse order */
     bool forgetful; /* producers' refusals get lost */
+    bool streams;   /* it is about streams */
+    uint64_t ahead; /* CURSOR says so much more */
 } plant_t;
 
 extern const plant_t plants[];

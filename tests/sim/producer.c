@@ -1,5 +1,6 @@
 /* A producer: posts records, singly and as atomic posts, and sends again what it has no outcome
  * of. */
+#include "tests/sim/chronicle.h"
 #include "tests/sim/peer.h"
 
 #define ATOMIC_SEGMENTS 3
@@ -27,7 +28,7 @@ static queue_t *any_queue (sim_t *sim)
 {
     for (;;) {
         queue_t *queue = &sim->queues[prng_below (&sim->prng, sim->queue_count)];
-        if (!queue->is_dead)
+        if (!queue->is_dead && queue->stream < 0)
             return queue;
     }
 }
@@ -46,6 +47,8 @@ static void decorate (sim_t *sim, record_t *record)
         record->delay_ms = prng_between (prng, 1, 3000);
     if (prng_one_in (prng, 8))
         record->ttl_ms = prng_between (prng, 100, 5000);
+    if (policy->kind == ZF_KIND_STREAM && !prng_one_in (prng, 4))
+        record->topic = (uint32_t) prng_below (prng, TOPICS_MAX);
 }
 
 static uint32_t make_record (peer_t *peer, queue_t *queue, bool plain)
@@ -74,6 +77,15 @@ static void make_posts (peer_t *peer)
         vec_push (posts, make_record (peer, queue, plain));
         peer->sim->records[posts->at[posts->count - 1]]->number = (uint32_t) posts->count;
     }
+}
+
+/* Into such a stream nothing can be posted whole or not at all. */
+static bool any_compacts (const sim_t *sim)
+{
+    for (size_t i = 0; i < sim->queue_count; i++)
+        if (sim->queues[i].policy.compact)
+            return true;
+    return false;
 }
 
 static void make_atomic (peer_t *peer)
@@ -236,7 +248,7 @@ static void producer_tick (peer_t *peer)
     producer_t *self = peer->role_state;
     sim_t *sim = peer->sim;
     if (sim->phase == PHASE_ACTIVE && self->budget > 0) {
-        if (prng_one_in (&sim->prng, 8))
+        if (prng_one_in (&sim->prng, 8) && !any_compacts (sim))
             make_atomic (peer);
         else
             make_posts (peer);

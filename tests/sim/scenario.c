@@ -6,18 +6,18 @@
 
 /* -- queues ------------------------------------------------------------------------------------ */
 
-static queue_t *add_queue (sim_t *sim, const char *name, const char *suffix)
+queue_t *scenario_queue (sim_t *sim, const char *name, const char *suffix)
 {
     queue_t *queue = &sim->queues[sim->queue_count++];
     snprintf (queue->name, sizeof queue->name, "%s%s", name, suffix);
-    queue->dead = -1;
+    queue->dead = queue->stream = -1;
     zf_policy_defaults (&queue->policy);
     return queue;
 }
 
-static queue_t *add_dead_queue (sim_t *sim, const char *name, const char *suffix)
+queue_t *scenario_dead_queue (sim_t *sim, const char *name, const char *suffix)
 {
-    queue_t *queue = add_queue (sim, name, suffix);
+    queue_t *queue = scenario_queue (sim, name, suffix);
     queue->is_dead = true;
     queue->policy.max_attempts = 0;
     queue->policy.dedup_window_ms = 0;
@@ -28,7 +28,7 @@ static queue_t *add_dead_queue (sim_t *sim, const char *name, const char *suffix
     return queue;
 }
 
-static void choose_delivery (prng_t *prng, zf_policy_t *policy)
+void scenario_delivery (prng_t *prng, zf_policy_t *policy)
 {
     static const uint32_t attempts[] = {0, 1, 2, 3, 5, 5};
     static const uint32_t backoffs[] = {0, 10, 100};
@@ -70,7 +70,7 @@ static void choose_dead_letters (sim_t *sim, queue_t *queue, queue_t *graveyard)
                   graveyard->name);
         break;
     default:
-        dead = add_dead_queue (sim, queue->name, ".dead");
+        dead = scenario_dead_queue (sim, queue->name, ".dead");
     }
     queue->dead = (int) (dead - sim->queues);
 }
@@ -78,17 +78,17 @@ static void choose_dead_letters (sim_t *sim, queue_t *queue, queue_t *graveyard)
 static void make_queues (sim_t *sim)
 {
     static const char *const names[] = {"q0", "q1", "q2", "q3", "q4"};
-    queue_t *graveyard = add_dead_queue (sim, "graveyard", "");
+    queue_t *graveyard = scenario_dead_queue (sim, "graveyard", "");
     size_t n = prng_between (&sim->prng, 1, sizeof names / sizeof names[0]);
     for (size_t i = 0; i < n; i++) {
-        queue_t *queue = add_queue (sim, names[i], "");
-        choose_delivery (&sim->prng, &queue->policy);
+        queue_t *queue = scenario_queue (sim, names[i], "");
+        scenario_delivery (&sim->prng, &queue->policy);
         choose_limits (sim, &queue->policy);
         choose_dead_letters (sim, queue, graveyard);
     }
 }
 
-static void declare (sim_t *sim, queue_t *queue)
+void scenario_declare (sim_t *sim, queue_t *queue)
 {
     int code;
     queue->engine = zf_engine_queue (sim->engine, zf_bytes_of (queue->name), &code);
@@ -129,11 +129,13 @@ static void make_peers (sim_t *sim)
     for (size_t n = prng_between (prng, 1, 4); n > 0; n--)
         peer_make (sim, &role_producer);
     for (size_t n = prng_between (prng, 0, 3); n > 0; n--)
-        peer_make (sim, &role_asker);
+        peer_make (sim, sim->chronicle != NULL ? &role_subscriber : &role_asker);
     for (size_t n = prng_between (prng, 1, 5); n > 0; n--)
         peer_make (sim, &role_worker);
-    if (prng_one_in (prng, 2) && sim->ledger == NULL)
+    if (prng_one_in (prng, 2) && sim->ledger == NULL && sim->chronicle == NULL)
         peer_make (sim, &role_admin);
+    if (sim->chronicle != NULL)
+        peer_make (sim, &role_trimmer);
     for (size_t n = sim->hostile ? prng_between (prng, 1, 4) : 0; n > 0; n--)
         peer_make (sim, &role_hostile)->hostile = true;
 }
@@ -145,17 +147,23 @@ void scenario_make (sim_t *sim)
     sim->now_ms = 1000000;
     sim->phase = PHASE_ACTIVE;
     sim->chaos = !prng_one_in (&sim->prng, 8);
-    sim->hostile = prng_one_in (&sim->prng, 5) && sim->ledger == NULL;
-    sim->tight = !sim->hostile && prng_one_in (&sim->prng, 2) && sim->ledger == NULL;
+    bool lives = !sim->durable; /* the broker does */
+    sim->hostile = prng_one_in (&sim->prng, 5) && lives;
+    sim->tight = !sim->hostile && prng_one_in (&sim->prng, 2) && lives;
     sim->latency_ms = PRNG_PICK (&sim->prng, latencies);
     sim->walk_every = PRNG_PICK (&sim->prng, strides);
-    make_queues (sim);
+    if (sim->chronicle != NULL)
+        scenario_streams (sim);
+    else
+        make_queues (sim);
     make_engine (sim);
-    if (sim->ledger != NULL)
+    if (sim->durable)
         disk_open (sim);
-    for (size_t i = 0; i < sim->queue_count; i++)
-        declare (sim, &sim->queues[i]);
-    if (sim->ledger != NULL)
+    if (sim->chronicle != NULL)
+        scenario_declare_streams (sim);
+    for (size_t i = 0; i < sim->queue_count && sim->chronicle == NULL; i++)
+        scenario_declare (sim, &sim->queues[i]);
+    if (sim->durable)
         disk_commit_now (sim);
     make_peers (sim);
 }

@@ -1,4 +1,5 @@
 /* The shell of the simulated engine: what a device does around it, with the book at the door. */
+#include "tests/sim/chronicle.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/peer.h"
@@ -44,6 +45,8 @@ static zf_bytes_t bytes_of (const zf_engine_t *engine, const zf_out_t *out)
 static void observe (sim_t *sim)
 {
     const zf_engine_t *engine = sim->engine;
+    if (sim->chronicle != NULL)
+        chronicle_learn (sim);
     for (; sim->effects_seen < engine->effect_count; sim->effects_seen++) {
         const zf_effect_t *effect = &engine->effects[sim->effects_seen];
         const zf_out_t *outs = engine->outs + sim->outs_seen;
@@ -53,12 +56,20 @@ static void observe (sim_t *sim)
             body = bytes_of (engine, outs + 1);
         sim->outs_seen += effect->count;
         trace_frame (sim, effect->session->host, false, control, body);
-        if (sim->ledger != NULL)
+        if (sim->chronicle != NULL)
+            chronicle_effect (sim, effect->session, control, body);
+        else if (sim->ledger != NULL)
             ledger_effect (sim, effect->session, control, body,
                            effect->session->host != NULL && sim->dying != DEATH_COMMITTED);
         else
             book_effect (sim, effect->session, control, body);
     }
+}
+
+/* The book is kept, and not something else. */
+static bool is_booked (const sim_t *sim)
+{
+    return sim->ledger == NULL && sim->chronicle == NULL;
 }
 
 static holder_t *add_holder (conn_t *conn, zf_session_t *session)
@@ -87,19 +98,30 @@ static bool attach (conn_t *conn, zf_frame_t **frames, size_t count)
                                       &zf_dialect_native);
     if (conn->session == NULL)
         return false;
-    if (conn->sim->ledger == NULL)
+    if (is_booked (conn->sim))
         add_holder (conn, conn->session);
     return true;
+}
+
+static void unbooked_input (conn_t *conn, zf_frame_t **frames, size_t count)
+{
+    sim_t *sim = conn->sim;
+    zf_bytes_t control = zf_bytes (frames[0]->data, frames[0]->size);
+    zf_bytes_t body = count > 1 ? zf_bytes (frames[1]->data, frames[1]->size) : zf_bytes (NULL, 0);
+    if (sim->ledger != NULL)
+        ledger_input (sim, conn->session, control, body);
+    else if (!conn->peer->hostile)
+        chronicle_input (sim, conn->session, control, body);
+    zf_engine_input (conn->session, frames, count);
+    if (sim->chronicle != NULL)
+        observe (sim);
 }
 
 static void input (conn_t *conn, zf_frame_t **frames, size_t count)
 {
     sim_t *sim = conn->sim;
-    if (sim->ledger != NULL) {
-        zf_bytes_t body =
-            count > 1 ? zf_bytes (frames[1]->data, frames[1]->size) : zf_bytes (NULL, 0);
-        ledger_input (sim, conn->session, zf_bytes (frames[0]->data, frames[0]->size), body);
-        zf_engine_input (conn->session, frames, count);
+    if (!is_booked (sim)) {
+        unbooked_input (conn, frames, count);
         return;
     }
     book_input_t in = {.holder = book_holder (sim, conn->session)};
@@ -151,7 +173,9 @@ void shell_detach (conn_t *conn)
     zf_engine_detach (session);
     if (holder != NULL)
         book_lost (sim, holder);
-    if (sim->ledger != NULL)
+    if (sim->chronicle != NULL)
+        chronicle_learn (sim);
+    if (!is_booked (sim))
         return;
     book_gone (sim);
     observe (sim);
@@ -195,19 +219,27 @@ static bool dies (sim_t *sim, death_t here)
     return true;
 }
 
-/* A turn of a broker with a disk. What it sends is seen when it is decided and appended. */
-static void durable_turn (sim_t *sim)
+/* A turn without the book, mostly of a broker with a disk. What it sends is seen when it is decided
+ * and appended. */
+static void plain_turn (sim_t *sim)
 {
-    disk_begin (sim);
+    if (sim->durable)
+        disk_begin (sim);
     let_things_happen (sim);
-    disk_collect (sim);
+    if (sim->durable)
+        disk_collect (sim);
     zf_engine_tick (sim->engine, sim->now_ms);
+    if (sim->chronicle != NULL)
+        observe (sim);
     zf_engine_decide (sim->engine);
     if (dies (sim, DEATH_DECIDED))
         return;
     observe (sim);
-    disk_commit (sim);
+    if (sim->durable)
+        disk_commit (sim);
     audit (sim);
+    if (sim->chronicle != NULL)
+        chronicle_turn (sim);
     if (dies (sim, DEATH_COMMITTED))
         return;
     send_effects (sim);
@@ -218,8 +250,8 @@ void shell_turn (sim_t *sim)
 {
     sim->turn++;
     zf_engine_clock (sim->engine, sim->now_ms);
-    if (sim->ledger != NULL) {
-        durable_turn (sim);
+    if (sim->durable || sim->chronicle != NULL) {
+        plain_turn (sim);
         return;
     }
     let_things_happen (sim);

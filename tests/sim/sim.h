@@ -32,6 +32,12 @@ typedef struct {
     zf_policy_t policy;
     int dead;            /* index of its dead-letter queue; -1: none, dead letters are dropped */
     bool is_dead;        /* it is one */
+    int stream;          /* a group: index of its stream; -1: it is none */
+    unsigned filter;     /* of the group (chronicle.h), */
+    zf_start_t wish;     /* where it is to begin, */
+    uint64_t start;      /* and where it did */
+    uint64_t made_lsn;   /* the entry that says that there is such a group */
+    bool trims;          /* a stream: somebody may trim it */
     bool overfull;       /* its cap does not bind until it is below it again: it was lowered, or */
     bool revived;        /* letters came back since the book was last compared */
     uint64_t revived_ms; /* when, the last time */
@@ -52,6 +58,7 @@ typedef struct {
 
 typedef struct disk disk_t;
 typedef struct ledger ledger_t;
+typedef struct chronicle chronicle_t;
 
 /* At which point of a turn the broker dies. */
 typedef enum { DEATH_NONE, DEATH_DECIDED, DEATH_COMMITTED, DEATH_SENT } death_t;
@@ -93,7 +100,9 @@ struct sim {
     uint32_t epoch;            /* of the walk: marks what it has seen */
     uint64_t taken;            /* records queued so far */
     disk_t *disk;              /* NULL: nothing is durable, and the broker does not die */
+    bool durable;              /* there is, or is to be, a disk */
     ledger_t *ledger;          /* then kept instead of the book */
+    chronicle_t *chronicle;    /* streams: kept instead of both */
     const struct plant *plant; /* a bug to be found; NULL: none */
     death_t dying;             /* when it does so in the next turn */
     uint64_t crashes;          /* so far */
@@ -106,6 +115,7 @@ typedef struct {
     bool verbose;
     bool quiet;   /* a failure is not told */
     bool durable; /* the broker has a disk, and dies now and then */
+    bool streams; /* it has streams, groups and subscribers */
     const struct plant *plant;
 } sim_options_t;
 
@@ -149,5 +159,19 @@ void audit_empty (sim_t *sim);
 
 /* Chooses queues and peers. */
 void scenario_make (sim_t *sim);
+
+queue_t *scenario_queue (sim_t *sim, const char *name, const char *suffix);
+queue_t *scenario_dead_queue (sim_t *sim, const char *name, const char *suffix);
+void scenario_delivery (prng_t *prng, zf_policy_t *policy);
+void scenario_declare (sim_t *sim, queue_t *queue);
+
+/* -- scenario_stream.c ------------------------------------------------------------------------- */
+
+/* Chooses streams, their groups, and what is done to them. */
+void scenario_streams (sim_t *sim);
+void scenario_declare_streams (sim_t *sim);
+
+/* Groups that are not there yet, or not any more, come into being by and by. */
+void scenario_groups (sim_t *sim);
 
 #endif

@@ -245,7 +245,7 @@ static void tell_limits (peer_t *peer)
 {
     worker_t *self = peer->role_state;
     for (size_t q = 0; q < peer->sim->queue_count && peer->up; q++) {
-        if (self->limit[q] == self->told[q])
+        if (self->limit[q] == self->told[q] || peer->sim->queues[q].engine == NULL)
             continue;
         self->told[q] = self->limit[q];
         zf_writer_t w = {0};
@@ -261,6 +261,8 @@ static void change_limits (peer_t *peer)
     worker_t *self = peer->role_state;
     sim_t *sim = peer->sim;
     for (size_t q = 0; q < sim->queue_count; q++) {
+        if (sim->queues[q].policy.kind == ZF_KIND_STREAM)
+            continue;
         if (sim->phase != PHASE_ACTIVE)
             self->limit[q] = 50;
         else if (self->limit[q] >= 0 && prng_one_in (&sim->prng, 200))
@@ -320,8 +322,9 @@ static void worker_make (peer_t *peer)
     self->mood = PRNG_PICK (&sim->prng, moods);
     self->pace_ms = PRNG_PICK (&sim->prng, paces);
     for (size_t q = 0; q < QUEUES_MAX; q++) {
-        bool takes =
-            q < sim->queue_count && prng_one_in (&sim->prng, sim->queues[q].is_dead ? 8 : 2);
+        bool takes = q < sim->queue_count &&
+                     prng_one_in (&sim->prng, sim->queues[q].is_dead ? 8 : 2) &&
+                     sim->queues[q].policy.kind != ZF_KIND_STREAM;
         self->limit[q] = takes ? (int64_t) prng_between (&sim->prng, 1, 40) : -1;
     }
 }
