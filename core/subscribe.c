@@ -162,9 +162,10 @@ void zf_subscription_end (zf_subscription_t *subscription)
 
 void zf_subscriptions_drop_session (zf_session_t *session)
 {
-    while (session->subscriptions != NULL) /* NOLINT: each takes itself out of the list */
+    while (session->subscriptions != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-*): each takes itself out of the list */
         zf_subscription_end (session->subscriptions);
-    while (session->awaits != NULL) { /* NOLINT: the same */
+    while (session->awaits != NULL) {
         zf_engine_touch (session->awaits->stream);
         free_await (session->awaits);
     }
@@ -172,14 +173,15 @@ void zf_subscriptions_drop_session (zf_session_t *session)
 
 void zf_subscriptions_drop_stream (zf_queue_t *stream)
 {
-    while (stream->stream->subscriptions != NULL) { /* NOLINT: as above */
+    while (stream->stream->subscriptions != NULL) {
         zf_subscription_t *subscription = stream->stream->subscriptions;
+        /* NOLINTNEXTLINE(clang-analyzer-*): each takes itself out of the list */
         if (subscription->session->host != NULL)
             subscription->session->dialect->subscribed (subscription, ZF_E_NOT_FOUND,
                                                         "the stream was forgotten");
         end_subscription (subscription);
     }
-    while (stream->stream->awaits != NULL) { /* NOLINT: as above */
+    while (stream->stream->awaits != NULL) {
         zf_await_t *await = stream->stream->awaits;
         if (await->session->host != NULL)
             await->session->dialect->awaited (await->session, await->number, ZF_E_NOT_FOUND, 0);
@@ -255,7 +257,9 @@ int zf_subscribe (zf_session_t *session, zf_queue_t *stream, const zf_wish_t *wi
     subscription->pattern_bytes = wish->pattern_bytes;
     session->pattern_bytes += wish->pattern_bytes;
     subscription->not_local = wish->not_local;
+    /* NOLINTNEXTLINE(clang-analyzer-*): the one that ended has left the lists */
     DL_APPEND (stream->stream->subscriptions, subscription);
+    /* NOLINTNEXTLINE(clang-analyzer-*): the same */
     DL_APPEND2 (session->subscriptions, subscription, session_prev, session_next);
     stream->stream->subscription_count++;
     session->subscription_count++;

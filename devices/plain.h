@@ -81,6 +81,7 @@ typedef struct {
     zf_tie_t tie;
     bool stirred;
     bool has_more;
+    bool is_inside; /* a message of several frames is being heard: nothing that we know */
     /* with last values (plain_values.c) */
     zf_peers_t peers;
     uint32_t pace;           /* values that leave in a millisecond, by estimate */

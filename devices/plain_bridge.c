@@ -14,7 +14,6 @@
 #include <zferry/error.h>
 
 #define BATCH_BYTES  65536u
-#define RECORD_SLACK 1024u /* what a record has beside its frames: at most so much */
 #define WINDOW_BYTES (UINT64_C (16) << 20)
 #define RETRY_MS     1000
 #define SUBSCRIPTION 1 /* the number of the only one */
@@ -79,7 +78,10 @@ static bool append_record (zf_side_t *self, size_t first, const zf_bytes_t *fram
     if (zf_props_encode (&self->props, &props, NULL) != 0)
         return false;
     zf_bytes_t encoded = zf_bytes (self->props.data, self->props.size);
-    uint8_t *at = zf_writer_reserve (&self->batch, zf_record_size (encoded.size, bytes));
+    size_t size = zf_record_size (encoded.size, bytes);
+    if (ZF_BATCH_HEADER + size > self->engine->options.max_message_bytes)
+        return false; /* nobody could post that */
+    uint8_t *at = zf_writer_reserve (&self->batch, size);
     if (at == NULL)
         return false;
     at = zf_record_head (at, encoded, bytes);
@@ -105,15 +107,11 @@ void zf_bridge_collect (zf_side_t *self)
         frames[i] = zf_parcel_frame (&self->parcel, i);
         bytes += frames[i].size;
     }
-    if (bytes + RECORD_SLACK > self->engine->options.max_message_bytes) {
-        self->counters.dropped_full++; /* nobody could have posted it as a record */
-        return;
-    }
     size_t first = count > 1 && frames[0].size > 0 && frames[0].size <= ZF_TOPIC_MAX;
     bytes -= first == 1 ? frames[0].size : 0;
-    if (self->batch_count == 0)
+    if (self->batch.size == 0)
         zf_writer_reserve (&self->batch, ZF_BATCH_HEADER);
-    if (!append_record (self, first, frames, count, bytes))
+    if (bytes > ZF_BODY_MAX || !append_record (self, first, frames, count, bytes))
         self->counters.dropped_full++;
     if (self->batch.size >= BATCH_BYTES || self->batch.failed)
         zf_bridge_put (self);
@@ -245,7 +243,8 @@ static void tell_read (zf_side_t *self)
 /* Publishers who ask how many read what they publish are told of us only if it goes to somebody. */
 static bool wants_records (const zf_side_t *self)
 {
-    return self->outlet_count > 0 && (self->interests != NULL || self->flooded || self->values != NULL);
+    return self->outlet_count > 0 &&
+           (self->interests != NULL || self->flooded || self->values != NULL);
 }
 
 static void unsubscribe (zf_side_t *self)

@@ -131,7 +131,6 @@ void zf_plain_hear (zf_side_t *self, zf_outlet_t *outlet)
 {
     zmq_msg_t message;
     int rc = 0;
-    bool inside = false; /* a message of several frames is nothing that we know */
     outlet->has_more = false;
     if (self->values != NULL && zf_plain_has_to_rest (self, outlet))
         return;
@@ -143,11 +142,11 @@ void zf_plain_hear (zf_side_t *self, zf_outlet_t *outlet)
         if (rc < 0)
             break;
         bool more = zmq_msg_more (&message) != 0;
-        if (!inside && !more)
+        if (!outlet->is_inside && !more)
             handle (self, outlet, &message);
         else
             zf_plain_line_is_muddled (outlet);
-        inside = more;
+        outlet->is_inside = more;
     }
     zmq_msg_close (&message);
     if (rc < 0)

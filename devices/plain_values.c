@@ -26,9 +26,9 @@
 
 #include <stdlib.h>
 
-#define PACE_MIN    50u                  /* messages that leave in a millisecond, */
-#define PACE_MAX    2000u                /* all connections together */
-#define PACE_STEP   50u
+#define PACE_MIN    20u   /* messages that leave in a millisecond, */
+#define PACE_MAX    1000u /* all connections together */
+#define PACE_STEP   20u
 #define PACE_BYTES  200u                 /* so many count as one more */
 #define BACKLOG_MAX (ZF_VALUES_ROOM / 5) /* that nobody has to wait for */
 
@@ -198,7 +198,7 @@ bool zf_plain_has_to_rest (zf_side_t *self, zf_outlet_t *outlet)
 {
     uint64_t connections = 1 + zf_peers_count (&outlet->peers);
     if (outlet->pace < PACE_MIN)
-        outlet->pace = PACE_MAX;
+        outlet->pace = PACE_MAX / 2;
     uint64_t left = (self->now_ms - outlet->backlog_ms) * outlet->pace / connections;
     outlet->rest_ms = 0;
     if (left == 0 && outlet->backlog <= BACKLOG_MAX)

@@ -8,12 +8,15 @@ enum { ASK_STREAM = 1, ASK_GROUP = 2 }; /* numbers of the two questions */
 
 static zf_member_t *make (const char *stream, const zf_group_options_t *options)
 {
+    zf_group_options_t anew = *options;
     zf_member_t *self = calloc (1, sizeof *self);
     if (self == NULL)
         return NULL;
+    anew.start = (zf_start_t){ZF_FROM_FIRST, 0};
     self->stream = strdup (stream);
     zf_group_encode (&self->group, options);
-    if (self->stream == NULL || self->group.failed)
+    zf_group_encode (&self->anew, &anew);
+    if (self->stream == NULL || self->group.failed || self->anew.failed)
         zf_member_free (&self);
     return self;
 }
@@ -25,6 +28,7 @@ void zf_member_free (zf_member_t **member)
     if (self == NULL)
         return;
     zf_writer_free (&self->group);
+    zf_writer_free (&self->anew);
     free (self->stream);
     free (self);
 }
@@ -55,16 +59,32 @@ static zf_writer_t *begin (zf_handle_t *handle, uint64_t number, const char *ver
     return w;
 }
 
+/* We were a member there, but that was another journal or run: what it has it got since then. */
+static bool is_anew (const zf_worker_t *worker, const zf_connection_t *connection)
+{
+    const zf_acks_t *acks = &worker->acks[connection - worker->handle.connections];
+    return acks->was_member && memcmp (acks->source, connection->source, sizeof acks->source) != 0;
+}
+
+static void become_member (zf_worker_t *worker, zf_connection_t *connection)
+{
+    zf_acks_t *acks = &worker->acks[connection - worker->handle.connections];
+    acks->was_member = true;
+    memcpy (acks->source, connection->source, sizeof acks->source);
+    zf_worker_consume (worker, connection);
+}
+
 void zf_member_ask (zf_worker_t *worker, zf_connection_t *connection)
 {
     zf_member_t *self = worker->member;
+    const zf_writer_t *group = is_anew (worker, connection) ? &self->anew : &self->group;
     self->refusal.code = 0;
     self->refusal_told = false;
     zf_mp_put_uint (begin (&worker->handle, ASK_STREAM, "stream", zf_bytes_of (self->stream)), 0);
     zf_connection_send (connection, NULL);
     zf_writer_t *w =
         begin (&worker->handle, ASK_GROUP, "group", zf_bytes (worker->queue, worker->queue_size));
-    zf_write_bytes (w, self->group.data, self->group.size);
+    zf_write_bytes (w, group->data, group->size);
     zf_connection_send (connection, NULL);
 }
 
@@ -77,7 +97,7 @@ void zf_member_on_result (zf_worker_t *worker, zf_connection_t *connection, zf_r
     if (r->failed || code > (uint64_t) -ZF_E_LAST)
         return;
     if (code == 0 && number == ASK_GROUP)
-        zf_worker_consume (worker, connection);
+        become_member (worker, connection);
     if (code != 0 && self->refusal.code == 0)
         zf_error_set (&self->refusal, -(int) code, "%s: %.*s", worker->queue,
                       (int) (text.size < 150 ? text.size : 150), (const char *) text.data);

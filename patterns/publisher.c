@@ -43,6 +43,8 @@ static int start_forwarder (zf_publisher_t *self, const zf_forwarder_options_t *
     if (bind->struct_size != sizeof *bind)
         return zf_error_set (err, ZF_E_INVAL,
                              "forwarder options: set them up with zf_forwarder_defaults ()");
+    if (bind->endpoints == NULL && bind->endpoint_count > 0)
+        return zf_error_set (err, ZF_E_INVAL, "forwarder options: endpoints is NULL");
     int rc = zf_random (&name, sizeof name, err);
     if (rc != 0)
         return rc;

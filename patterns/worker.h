@@ -40,14 +40,17 @@ typedef struct {
     uint64_t count[ZF_ACKS_MAX];
     uint32_t ranges;
     uint64_t records;
-    uint32_t limit_told; /* the credit that the broker knows */
-    bool may_consume;    /* in this session: the queue is there */
+    uint32_t limit_told;           /* the credit that the broker knows */
+    bool may_consume;              /* in this session: the queue is there */
+    bool was_member;               /* of the group, in an earlier session maybe: */
+    uint8_t source[ZF_UUID_BYTES]; /* whose group that was */
 } zf_acks_t;
 
 /* What a worker that is a member of a stream's group says before it consumes. */
 struct zf_member {
     char *stream;
-    zf_writer_t group;  /* the group's options, encoded */
+    zf_writer_t group;  /* the group's options, encoded, */
+    zf_writer_t anew;   /* and from the first record on: for where it was lost */
     zf_error_t refusal; /* why the group can't be had; code 0: it can, as far as known */
     bool refusal_told;  /* a caller has got it */
 };

@@ -365,6 +365,8 @@ static void audit_store (const zf_engine_t *engine, const logged_t *logged)
         DL_FOREACH2 (store->resident[i], chunk, resident_next) {
             const zf_queue_t *queue = chunk->owner;
             CHECK (queue != NULL && chunk->data != NULL);
+            if (queue == NULL)
+                continue;
             CHECK ((queue->stream != NULL) == (i == ZF_OF_STREAMS));
             resident--;
         }

@@ -198,6 +198,23 @@ static void what_an_xsub_says_that_is_no_subscription_is_passed_over (void **sta
     expect (odd, "fine|thanks");
 }
 
+static void subscription_to_too_long_a_topic_ends_the_connection (void **state)
+{
+    static char topic[1100];
+    zf_device_t *forwarder = start_bound ();
+    memset (topic, 'x', sizeof topic - 1);
+    topic[1024] = '\0';
+    open_sub (for_subs (forwarder), topic);
+    await_figure (forwarder, "plain_subscriptions", 1);
+    void *sub = plain_open (ZMQ_SUB, for_subs (forwarder), NULL);
+    assert_int_equal (zmq_socket_monitor (sub, "inproc://long-topic", ZMQ_EVENT_DISCONNECTED), 0);
+    void *monitor = plain_open (ZMQ_PAIR, "inproc://long-topic", NULL);
+    topic[1024] = 'x';
+    subscribe_to (sub, topic);
+    assert_true (hears (monitor, DEADLINE_MS));
+    assert_int_equal (figure_of (forwarder, "plain_subscriptions"), 1);
+}
+
 static void new_publisher_learns_what_is_wanted (void **state)
 {
     zf_device_t *forwarder = start_bound ();
@@ -380,6 +397,7 @@ int main (void)
         FORWARD_CASE (subscriptions_of_one_that_was_connected_to_end_with_it),
         FORWARD_CASE (storm_of_subscriptions_ends_as_it_should),
         FORWARD_CASE (what_an_xsub_says_that_is_no_subscription_is_passed_over),
+        FORWARD_CASE (subscription_to_too_long_a_topic_ends_the_connection),
         FORWARD_CASE (new_publisher_learns_what_is_wanted),
         FORWARD_CASE (publisher_that_binds_may_start_again),
         FORWARD_CASE (forwarder_may_start_again),

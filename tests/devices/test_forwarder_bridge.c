@@ -231,6 +231,45 @@ static void message_of_too_many_frames_is_passed_but_not_kept (void **state)
     expect_record ("t:kept");
 }
 
+/* An empty first frame is no topic, so these are 65 frames of a record. */
+static void message_behind_one_that_is_not_kept_is_kept_whole (void **state)
+{
+    zf_device_t *forwarder = start_bound ();
+    void *pub = open_pub (for_pubs (forwarder));
+    open_subscriber (forwarder, ">", ZF_FROM_NEW);
+    await_wish (pub, "\\1");
+    char text[600] = "";
+    for (int i = 0; i < 64; i++)
+        snprintf (text + strlen (text), sizeof text - strlen (text), "|f");
+    for (int i = 0; i < 100; i++) { /* most of them come in the same turn as the one before */
+        say (pub, "%s", text);
+        say (pub, "t|%d", i);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf (text, sizeof text, "t:%d", i);
+        expect_record (text);
+    }
+    await_figure (forwarder, "plain_dropped_full", 100);
+}
+
+static void message_too_large_for_a_record_is_passed_but_not_kept (void **state)
+{
+    static char text[1500];
+    zf_forwarder_options_t options = both_bound ();
+    options.max_message_bytes = 2048;
+    zf_device_t *forwarder = start_forwarder (&options);
+    void *pub = open_pub (for_pubs (forwarder));
+    void *sub = open_sub (for_subs (forwarder), "t");
+    open_subscriber (forwarder, ">", ZF_FROM_NEW);
+    await_wish (pub, "\\1");
+    memset (text, 'x', sizeof text - 1);
+    say (pub, "t|%s|%s", text, text); /* each frame is small enough */
+    expect (sub, "t|%s|%s", text, text);
+    await_figure (forwarder, "plain_dropped_full", 1);
+    say (pub, "t|kept");
+    expect_record ("t:kept");
+}
+
 static int remove_one (const char *path, const struct stat *info, int kind, struct FTW *place)
 {
     (void) info;
@@ -279,6 +318,8 @@ int main (void)
         BRIDGE_CASE (native_records_are_last_values_too),
         BRIDGE_CASE (many_messages_cross_in_order),
         BRIDGE_CASE (message_of_too_many_frames_is_passed_but_not_kept),
+        BRIDGE_CASE (message_behind_one_that_is_not_kept_is_kept_whole),
+        BRIDGE_CASE (message_too_large_for_a_record_is_passed_but_not_kept),
         BRIDGE_CASE (everything_is_kept_with_a_journal),
     };
     return cmocka_run_group_tests_name ("plain and native", tests, NULL, NULL);

@@ -59,6 +59,21 @@ static void who_is_not_known_takes_one_of_the_same_socket (void **state)
     assert_null (all);
 }
 
+static void who_is_known_takes_only_its_own (void **state)
+{
+    zf_interest_t *all = NULL;
+    zf_bytes_t topic = zf_bytes_of ("a");
+    zf_interest_add (&all, topic, one);
+    assert_true (zf_interest_has (all, topic, one));
+    assert_false (zf_interest_has (all, topic, two));
+    assert_false (zf_interest_remove (&all, topic, two)); /* it never held it */
+    assert_true (zf_interest_has (all, topic, one));
+    zf_interest_add (&all, topic, unknown); /* this may have been it */
+    assert_false (zf_interest_remove (&all, topic, two));
+    assert_false (zf_interest_has (all, topic, unknown));
+    assert_true (zf_interest_remove (&all, topic, one));
+}
+
 static bool is_two (void *arg, int32_t connection)
 {
     (void) arg;
@@ -107,6 +122,7 @@ int main (void)
         cmocka_unit_test (holder_counts_once_however_often_it_is_added),
         cmocka_unit_test (holders_that_are_not_known_count_each),
         cmocka_unit_test (who_is_not_known_takes_one_of_the_same_socket),
+        cmocka_unit_test (who_is_known_takes_only_its_own),
         cmocka_unit_test (lost_holder_is_found),
         cmocka_unit_test (topics_are_any_bytes),
         cmocka_unit_test (topics_are_bounded),

@@ -499,6 +499,7 @@ static void second_link_waits_for_the_first (void **state)
     post_numbers (client, "jobs", 2, 100);
     take_numbers (worker, 2, 100);
     assert_int_equal (figure (second, "confirmed"), 0);
+    AWAIT (has_length (client, "jobs", 0)); /* what it had not acked would go elsewhere, too */
     stop_link (first);
     post_numbers (client, "jobs", 101, 200);
     take_numbers (open_worker (to, "elsewhere", 0), 101, 200);

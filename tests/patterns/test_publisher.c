@@ -348,6 +348,9 @@ static void options_out_of_range_are_refused (void **state)
     zf_forwarder_options_t forwarder = {0};
     options.bind = &forwarder;
     assert_int_equal (zf_publisher_open (&publisher, &options, &stage.err), ZF_E_INVAL);
+    zf_forwarder_defaults (&forwarder);
+    forwarder.endpoints = NULL;
+    assert_int_equal (zf_publisher_open (&publisher, &options, &stage.err), ZF_E_INVAL);
     assert_null (publisher);
     zf_publisher_close (&publisher);
     zf_publisher_close (NULL);

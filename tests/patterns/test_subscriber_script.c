@@ -649,8 +649,8 @@ static void subscription_that_ends_hands_out_what_came_before (void **state)
     assert_false (stats ().in_force);
 }
 
-/* Answers the question whether the group is there. */
-static void answer_group (int code, const char *text)
+/* Answers the question whether the group is there. Returns where it is to begin. */
+static uint64_t answer_group (int code, const char *text)
 {
     zf_reader_t r;
     script_expect (&play.broker, ZF_CMD_ADMIN, &r);
@@ -662,7 +662,11 @@ static void answer_group (int code, const char *text)
     number = zf_mp_uint (&r);
     assert_true (zf_bytes_equal (zf_mp_bytes (&r), zf_bytes_of ("group")));
     assert_true (zf_bytes_equal (zf_mp_bytes (&r), zf_bytes_of ("events@g")));
+    zf_mp_map (&r);
+    assert_true (zf_bytes_equal (zf_mp_bytes (&r), zf_bytes_of ("from")));
+    uint64_t from = zf_mp_uint (&r);
     script_result (&play.broker, number, code, text);
+    return from;
 }
 
 static void group_is_made_before_it_is_consumed (void **state)
@@ -677,6 +681,27 @@ static void group_is_made_before_it_is_consumed (void **state)
     assert_true (zf_bytes_equal (zf_mp_bytes (&r), zf_bytes_of ("events@g")));
     assert_int_equal (zf_subscriber_ready (play.subscriber, PATIENCE_MS, &stage.err), 0);
     assert_true (stats ().in_force);
+}
+
+/* What another run has got, it got after the group was there. */
+static void group_that_was_lost_begins_with_the_first_record (void **state)
+{
+    zf_reader_t r;
+    zf_subscriber_options_t options;
+    zf_subscriber_defaults (&options);
+    options.group = "g";
+    options.start.from = ZF_FROM_NEW;
+    open_with (&options);
+    assert_int_equal (answer_group (0, ""), ZF_FROM_NEW);
+    script_expect (&play.broker, ZF_CMD_CONSUME, &r);
+    script_reset (&play.broker, "the journal");
+    assert_int_equal (answer_group (0, ""), ZF_FROM_NEW); /* it knows where it is */
+    script_expect (&play.broker, ZF_CMD_CONSUME, &r);
+    script_reset (&play.broker, "another");
+    assert_int_equal (answer_group (0, ""), ZF_FROM_FIRST);
+    script_expect (&play.broker, ZF_CMD_CONSUME, &r);
+    script_reset (&play.broker, "another");
+    assert_int_equal (answer_group (0, ""), ZF_FROM_NEW);
 }
 
 static void group_that_is_refused_is_told (void **state)
@@ -730,6 +755,7 @@ int main (void)
         PLAY (refusal_is_told_to_all_who_wait),
         PLAY (subscription_that_ends_hands_out_what_came_before),
         PLAY (group_is_made_before_it_is_consumed),
+        PLAY (group_that_was_lost_begins_with_the_first_record),
         PLAY (group_that_is_refused_is_told),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
