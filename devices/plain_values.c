@@ -19,9 +19,9 @@
  *
  * Room: so many values at once must not cost anybody a message, least of all those who did not ask
  * for them. So there is room for ZF_VALUES_ROOM messages more than without last values, and who
- * comes next waits in line until so many may have left that there is room again. How fast they leave
- * is not known: it is taken to be less than before when somebody was found full, and else a bit
- * more. */
+ * comes next waits in line until so many may have left that there is room again. How fast they
+ * leave is not known: it is taken to be less than before when somebody was found full, and else a
+ * bit more. */
 #include "devices/plain.h"
 
 #include <stdlib.h>
