@@ -8,8 +8,12 @@
 
 const char *queue_row_group (const zf_queue_info_t *info, const char *stream)
 {
+    static const char dead[] = ".dead"; /* a group's dead letters are a plain queue */
     const char *at = strrchr (info->name, '@');
-    if (at == NULL || info->policy.kind != ZF_KIND_QUEUE)
+    size_t length = strlen (info->name);
+    bool is_dead =
+        length >= sizeof dead && strcmp (info->name + length + 1 - sizeof dead, dead) == 0;
+    if (at == NULL || is_dead || info->policy.kind != ZF_KIND_QUEUE)
         return NULL;
     size_t size = (size_t) (at - info->name);
     if (stream != NULL && (strlen (stream) != size || memcmp (stream, info->name, size) != 0))

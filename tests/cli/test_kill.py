@@ -65,13 +65,15 @@ class Poster(zf.Producer):
     """Keeps a window of records under way. next and open outlive the session. Some confirms, of `deaf`
     records, are not heard, as if the connection had broken before."""
 
+    queue = QUEUE
+
     def __init__(self, endpoint, ledger, before, deaf, forgetful):
         super().__init__(endpoint, uuid=before.uuid if before and not forgetful else None)
         self.ledger = ledger
         self.deaf = deaf
         self.greet()
         if before and forgetful and before.open:
-            self.post(QUEUE, *[record for _, record in sorted(before.open.items())])
+            self.post(self.queue, *[record for _, record in sorted(before.open.items())])
         elif before and not forgetful:
             self.next, self.open = before.next, before.open
             self.resend()
@@ -80,7 +82,7 @@ class Poster(zf.Producer):
         while len(self.open) < WINDOW:
             count = chance.randint(1, 20)
             first = self.ledger.posted + 1
-            self.post(QUEUE, *[(body_of(number, self.ledger.largest), None) for number in range(first, first + count)])
+            self.post(self.queue, *[(body_of(number, self.ledger.largest), None) for number in range(first, first + count)])
             self.ledger.posted += count
 
     def hear(self, control, _):
@@ -90,7 +92,7 @@ class Poster(zf.Producer):
             if self.deaf > 0 and number % 20 == 0:
                 self.deaf -= 1
                 continue
-            body, _ = self.open.pop((QUEUE, number))
+            body, _ = self.open.pop((self.queue, number))
             self.ledger.confirmed.add(self.ledger.number_of(body))
 
 
@@ -98,12 +100,14 @@ class Hand(zf.Worker):
     """Books what it gets, and settles it as long as enough is left in the queue. A fickle one does not
     only acknowledge."""
 
+    queue = QUEUE
+
     def __init__(self, endpoint, ledger, fickle):
         super().__init__(endpoint)
         self.ledger = ledger
         self.fickle = fickle
         self.held = {}  # id: number
-        self.greet().consume(QUEUE, HELD)
+        self.greet().consume(self.queue, HELD)
 
     def hear(self, control, batch):
         assert control[0] == zf.DELIVER, control
@@ -119,17 +123,22 @@ class Hand(zf.Worker):
         for record_id, number in self.held.items():
             lot = chance.random() if self.fickle else 1
             if lot < 0.05:
-                self.say(zf.NACK, QUEUE, chance.randint(0, 200), record_id, 1)
+                self.say(zf.NACK, self.queue, chance.randint(0, 200), record_id, 1)
             elif lot < 0.4 and len(body_of(number, self.ledger.largest)) < SMALL:
                 self.ledger.rejected.add(number)
-                self.say(zf.REJECT, QUEUE, "no %d" % number, record_id, 1)
+                self.say(zf.REJECT, self.queue, "no %d" % number, record_id, 1)
             else:
                 self.ledger.acked.add(number)
                 self.ack((record_id, 1))
         self.held = {}
 
 
-class Kill(rig.Case):
+class Storm(rig.Case):
+    """A broker, who posts to it and who takes from it. What is taken from has the name `queue`."""
+
+    queue = QUEUE
+    poster_kind, hand_kind = Poster, Hand
+
     def setUp(self):
         self.seed = random.randrange(1 << 32)
         self.chance = random.Random(self.seed)
@@ -151,9 +160,15 @@ class Kill(rig.Case):
         self.process = self.spawn(sync, env)
         self.endpoint = self.process.err.wait_for(r"listening on (tcp://\S+)\n").group(1)
         if self.poster is None:
-            self.good("queue", "declare", QUEUE, "--max-attempts", "0")
-        self.poster = Poster(self.endpoint, self.ledger, self.poster, self.deaf, self.forgetful)
-        self.hands = [Hand(self.endpoint, self.ledger, self.fickle) for _ in range(2)]
+            self.declare()
+        self.poster = self.poster_kind(self.endpoint, self.ledger, self.poster, self.deaf, self.forgetful)
+        self.hands = [self.hand_kind(self.endpoint, self.ledger, self.fickle) for _ in range(2)]
+
+    def declare(self):
+        self.good("queue", "declare", self.queue, "--max-attempts", "0")
+
+    def peers(self):
+        return [self.poster, *self.hands]
 
     def kill(self):
         """Kills the broker; what it has said before still counts."""
@@ -162,7 +177,7 @@ class Kill(rig.Case):
         self.process.stop()
         while self.hear(0):
             pass
-        for peer in (self.poster, *self.hands):
+        for peer in self.peers():
             peer.close()
 
     def kill_early(self, sync, env):
@@ -182,10 +197,10 @@ class Kill(rig.Case):
     def hear(self, timeout_ms):
         """Takes what is there; False if nothing was."""
         poller = zmq.Poller()
-        for peer in (self.poster, *self.hands):
+        for peer in self.peers():
             poller.register(peer.socket, zmq.POLLIN)
         ready = dict(poller.poll(timeout_ms))
-        for peer in (self.poster, *self.hands):
+        for peer in self.peers():
             if peer.socket in ready:
                 frames = peer.socket.recv_multipart()
                 control = zf.unpack(frames[0])
@@ -211,11 +226,14 @@ class Kill(rig.Case):
             while self.hear(QUIET_MS):
                 for hand in self.hands:
                     hand.settle(-self.ledger.posted, self.chance)
-            return not self.poster.open and self.info(QUEUE)["length"] == 0
+            return not self.poster.open and self.is_done()
 
         rig.until(is_empty, "an empty queue")
-        for peer in (self.poster, *self.hands):
+        for peer in self.peers():
             peer.close()
+
+    def is_done(self):
+        return self.info(self.queue)["length"] == 0
 
     def storm(self, rounds, sync, volatile=False):
         env = rig.environment()
@@ -239,7 +257,7 @@ class Kill(rig.Case):
         """Each record is done or dead, and dead once, for the reason that was given. There is room for all."""
         if not self.fickle:
             return
-        rows = self.good("queue", "dead", "ls", QUEUE, "--count", str(self.ledger.posted)).rows()
+        rows = self.good("queue", "dead", "ls", self.queue, "--count", str(self.ledger.posted)).rows()
         dead = [self.ledger.number_of(row["body"].encode()) for row in rows]
         self.assertEqual(len(dead), len(set(dead)), self.seed)
         self.assertEqual([row["dead_reason"] for row in rows], ["no %d" % number for number in dead])
@@ -250,6 +268,8 @@ class Kill(rig.Case):
         self.assertEqual((self.ledger.lost(), self.ledger.doubled()), (set(), set()), self.seed)
         self.assertEqual(self.ledger.damaged, 0)
 
+
+class Kill(Storm):
     def test_killed_broker_loses_and_doubles_nothing(self):
         self.storm(ROUNDS, "always")
         self.check()
