@@ -259,6 +259,8 @@ void zf_worker_close (zf_worker_t **worker)
     if (self->handle.ops != NULL) {
         zf_handle_stop (&self->handle);
         zf_handle_enter (&self->handle);
+        self->draining = true; /* what is given back must not come here again before we are gone */
+        update_credit (self);
         flush (self);
         zf_delivery_release (self);
         zf_handle_bye (&self->handle);
