@@ -263,11 +263,10 @@ static void segments_without_space_are_tried_less_and_less_often (void **state)
     tight.tries = eventfd (0, EFD_CLOEXEC);
     rig->open.fs = &tight.fs;
     rig_open (rig);
-    rig->wal->reserve (rig->wal, 20 * RIG_SEGMENT_BYTES);
-    assert_false (rig_stats (rig).tight);
-    await_tries (1);
+    assert_false (rig_stats (rig).tight); /* it has segments enough, and tries nothing */
     uint64_t begin = wall_ms ();
-    await_tries (4); /* after 100, 200, 400 and 800 ms; every 100 ms would be 400 */
+    rig->wal->reserve (rig->wal, 20 * RIG_SEGMENT_BYTES);
+    await_tries (5); /* at once, and after 100, 200, 400 and 800 ms; every 100 ms would be 400 */
     assert_true (wall_ms () - begin >= 1000);
     assert_true (rig_stats (rig).tight); /* since the first one, whether or not it tries just now */
     assert_false (rig_stats (rig).full); /* nothing waits for it */
