@@ -1,4 +1,5 @@
 /* zferry balancer: load balancing for plain ZeroMQ sockets, in the foreground. */
+#include "announce.h"
 #include "device.h"
 
 #include <stdlib.h>
@@ -45,16 +46,22 @@ static const cli_option_t options[] = {
      .min = 1,
      .max = UINT32_MAX,
      .help = "with Paranoid Pirate workers (default 1s)"},
+    ANNOUNCE_OPTIONS ("balancer/NAME (default: the host's name)"),
     DEVICE_OPTIONS,
     {.name = NULL}};
 
-/* The front endpoints come first. */
-static const char *endpoint_role (const cli_t *cli, size_t i)
+static size_t front_count (const cli_t *cli)
 {
     const char **fronts = NULL;
     size_t count = cli_list (cli, "front", &fronts);
     free (fronts);
-    return i < (count > 0 ? count : 1) ? " for clients" : " for workers";
+    return count > 0 ? count : 1;
+}
+
+/* The front endpoints come first. */
+static const char *endpoint_role (const cli_t *cli, size_t i)
+{
+    return i < front_count (cli) ? " for clients" : " for workers";
 }
 
 static void fill_limits (const cli_t *cli, zf_balancer_options_t *balancer)
@@ -74,11 +81,11 @@ static int start (const cli_t *cli, device_run_t *run, zf_device_t **device)
     const char **backs = NULL;
     zf_balancer_defaults (&balancer);
     fill_limits (cli, &balancer);
-    size_t front_count = cli_list (cli, "front", &fronts);
+    size_t count = cli_list (cli, "front", &fronts);
     size_t back_count = cli_list (cli, "back", &backs);
-    if (front_count > 0) {
+    if (count > 0) {
         balancer.front = fronts;
-        balancer.front_count = front_count;
+        balancer.front_count = count;
     }
     if (back_count > 0) {
         balancer.back = backs;
@@ -89,7 +96,13 @@ static int start (const cli_t *cli, device_run_t *run, zf_device_t **device)
     int rc = zf_balancer_start (device, &balancer, &err);
     free (fronts);
     free (backs);
-    return rc == 0 ? 0 : device_fail (cli, &err);
+    if (rc != 0)
+        return device_fail (cli, &err);
+    announced_t announced = {.device = *device, .endpoints = front_count (cli)};
+    rc = announce_by_name (cli, &announced, "balancer");
+    if (rc != 0)
+        zf_device_stop (device);
+    return rc;
 }
 
 static int run_balancer (cli_t *cli)
@@ -109,8 +122,12 @@ const cli_verb_t verbs_balancer[] = {
      .details = "Clients are REQ or DEALER sockets at the front; workers are REQ or DEALER sockets "
                 "at the back that\n"
                 "send READY, as in the ZeroMQ guide, or Paranoid Pirates (RFC 6). Ends with the "
-                "first Ctrl-C.\n",
+                "first Ctrl-C.\n"
+                "With --discover its first front endpoint is in the directory, for plain clients "
+                "that look it up\n"
+                "(zferry directory); zferry's own clients do not speak to it.\n",
      .example = "  zferry balancer --front tcp://*:5559 --back tcp://*:5560\n",
      .options = options,
+     .flags = CLI_OFFERS,
      .run = run_balancer},
     {.name = NULL}};

@@ -1,4 +1,5 @@
 /* zferry broker: a broker in the foreground. */
+#include "announce.h"
 #include "device.h"
 #include "durable.h"
 #include "policy.h"
@@ -65,6 +66,7 @@ static const cli_option_t options[] = {
      .max = UINT32_MAX,
      .help = "a silent client is forgotten after this (default 60s)"},
     POLICY_OPTIONS,
+    ANNOUNCE_OPTIONS ("broker/NAME (default: the host's name)"),
     DEVICE_OPTIONS,
     {.name = NULL}};
 
@@ -116,7 +118,13 @@ static int start (const cli_t *cli, const wanted_t *wanted, device_run_t *run, z
     broker.arg = run;
     int rc = zf_broker_start (device, &broker, &err);
     free (endpoints);
-    return rc == 0 ? 0 : durable_fail (cli, wanted->durable.dir, &err);
+    if (rc != 0)
+        return durable_fail (cli, wanted->durable.dir, &err);
+    announced_t announced = {.device = *device, .endpoints = SIZE_MAX};
+    rc = announce_by_name (cli, &announced, "broker");
+    if (rc != 0)
+        zf_device_stop (device);
+    return rc;
 }
 
 static int run_broker (cli_t *cli)
@@ -150,10 +158,17 @@ const cli_verb_t verbs_broker[] = {
          "with --sync\n"
          "always; with interval=TIME all but the last TIME of it does, with never what the system "
          "has\n"
-         "written by then. Peers are told which. One broker at a time uses a directory.\n",
+         "written by then. Peers are told which. One broker at a time uses a directory.\n"
+         "With --discover it is found by those who look for it (zferry://broker, or any queue, "
+         "service or\n"
+         "topic that nobody else offers), without an address. Several may be announced: workers "
+         "go to all of\n"
+         "them, clients spread.\n",
      .example = "  zferry broker\n"
                 "  zferry broker --bind tcp://*:5555 --bind ipc:///tmp/zferry --memory 4GiB\n"
-                "  zferry broker --journal /var/lib/zferry --disk 100GiB\n",
+                "  zferry broker --journal /var/lib/zferry --disk 100GiB\n"
+                "  zferry broker --discover --bind 'tcp://*:5555' --name north\n",
      .options = options,
+     .flags = CLI_OFFERS,
      .run = run_broker},
     {.name = NULL}};

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 #include <sysexits.h>
+#include <zferry/directory.h>
 #include <zferry/zferry.h>
 
 typedef struct cli cli_t;
@@ -46,10 +47,22 @@ typedef struct {
 } cli_option_t;
 
 enum {
-    CLI_TALKS = 1,  /* talks to a broker: takes --connect and --timeout */
-    CLI_HIDDEN = 2, /* not shown in any list (internal) */
-    CLI_EVENTS = 4  /* with CLI_TALKS: to a forwarder, unless told where; or to a broker */
+    CLI_TALKS = 1,    /* talks to a broker: takes --connect, --timeout and --discover */
+    CLI_HIDDEN = 2,   /* not shown in any list (internal) */
+    CLI_EVENTS = 4,   /* with CLI_TALKS: to a forwarder, unless told where; or to a broker */
+    CLI_MEETS = 8,    /* takes endpoints that are zferry:// ones, by options of its own */
+    CLI_OFFERS = 16,  /* a device, which --discover announces; has a --verbose of its own */
+    CLI_NODE = 32     /* is a node among others in any case; takes --timeout */
 };
+
+/* What --discover makes a verb with CLI_TALKS look up. */
+typedef enum {
+    CLI_SEEKS_BROKER,  /* zferry://broker */
+    CLI_SEEKS_QUEUE,   /* zferry://queue/, and its first argument */
+    CLI_SEEKS_SERVICE, /* zferry://service/, and that */
+    CLI_SEEKS_TOPIC,   /* zferry://topic/, and --stream */
+    CLI_SEEKS_STREAM   /* zferry://topic/, and its first argument */
+} cli_seeks_t;
 
 typedef struct {
     const char *name;            /* words: "post", "queue dead ls"; NULL ends a table */
@@ -60,7 +73,8 @@ typedef struct {
     const cli_option_t *options; /* its own ones; may be NULL */
     int min_args;                /* positional arguments that must be there */
     int max_args;                /* and that may; -1: any number */
-    unsigned flags;              /* CLI_TALKS, CLI_HIDDEN, CLI_EVENTS */
+    unsigned flags;              /* CLI_TALKS and the like */
+    cli_seeks_t seeks;           /* with CLI_TALKS */
     int (*run) (cli_t *cli);     /* returns the exit code */
 } cli_verb_t;
 
@@ -81,7 +95,12 @@ extern const cli_verb_t verbs_queue[];
 extern const cli_verb_t verbs_dead[];
 extern const cli_verb_t verbs_stream[];
 extern const cli_verb_t verbs_link[];
+extern const cli_verb_t verbs_peers[];
+extern const cli_verb_t verbs_whisper[];
+extern const cli_verb_t verbs_chat[];
+extern const cli_verb_t verbs_directory[];
 extern const cli_verb_t verbs_journal[];
+extern const cli_verb_t verbs_doctor[];
 extern const cli_verb_t verbs_bench[];
 extern const cli_verb_t verbs_version[];
 
@@ -99,8 +118,9 @@ struct cli {
     cli_value_t *values;    /* options, in the order given */
     size_t value_count;     /* their number */
     const char **endpoints; /* where to connect: --connect, ZFERRY_CONNECT or the default */
-    size_t endpoint_count;  /* at least 1 */
-    char *environment;      /* a copy of ZFERRY_CONNECT that endpoints point into; or NULL */
+    size_t endpoint_count;  /* at least 1, with CLI_TALKS */
+    char *environment;      /* what endpoints point into, if that is no argument; or NULL */
+    zf_peer_t *peer;        /* the node that the verb is (discover.h); NULL: none */
     uint32_t timeout_ms;    /* --timeout; default 5,000; 0 has become INT32_MAX */
     bool json;       /* rows are printed as JSON Lines: --json was given or stdout is no terminal */
     bool json_asked; /* --json was given */
@@ -118,6 +138,10 @@ uint64_t cli_number (const cli_t *cli, const char *name, uint64_t fallback);
 
 /* All values given for an option; *texts is a new array to free() (NULL when there are none). */
 size_t cli_list (const cli_t *cli, const char *name, const char ***texts);
+
+/* Takes a list with commas or blanks apart, in place; *words is a new array to free(), with room
+ * for one more (NULL when out of memory). */
+size_t cli_split (char *text, const char ***words);
 
 /* -- values ------------------------------------------------------------------------------------ */
 

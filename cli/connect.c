@@ -1,14 +1,13 @@
 /* Opening handles with what the command line says. */
 #include "cli.h"
 
-#include <inttypes.h>
-
 void cli_client_options (const cli_t *cli, zf_client_options_t *options)
 {
     zf_client_defaults (options);
     options->endpoints = cli->endpoints;
     options->endpoint_count = cli->endpoint_count;
     options->timeout_ms = cli->timeout_ms;
+    options->peer = cli->peer;
 }
 
 int cli_client_open (const cli_t *cli, const zf_client_options_t *options, zf_client_t **client)

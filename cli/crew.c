@@ -1,6 +1,8 @@
 /* Threads around one worker handle. */
 #include "crew.h"
 
+#include "device.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -182,18 +184,38 @@ static void summarize (const crew_t *crew)
 
 /* -- the run ----------------------------------------------------------------------------------- */
 
+static bool tell_offer (void *arg, const zf_offer_t *offer)
+{
+    (void) arg;
+    if (offer->is_own)
+        fprintf (stderr, "%s is at %s\n", offer->what, offer->endpoint);
+    return true;
+}
+
+/* Endpoints of one that is direct are its own. */
 static int open_worker (crew_t *crew)
 {
+    const cli_t *cli = crew->cli;
+    const char **binds = NULL;
     zf_error_t err = {0};
     zf_worker_options_t options;
     zf_worker_defaults (&options);
-    options.endpoints = crew->cli->endpoints;
-    options.endpoint_count = crew->cli->endpoint_count;
+    size_t count = cli_list (cli, "bind", &binds);
+    options.direct = crew->direct;
+    if (!crew->direct || count > 0) {
+        options.endpoints = crew->direct ? binds : cli->endpoints;
+        options.endpoint_count = crew->direct ? count : cli->endpoint_count;
+    }
+    options.peer = cli->peer;
     options.credit = crew->credit;
     if (crew->hold_ms != 0)
         options.max_hold_ms = (uint32_t) crew->hold_ms;
-    if (zf_worker_open (&crew->worker, crew->cli->args[0], &options, &err) != 0)
-        return cli_fail_call (crew->cli, &err, false);
+    int rc = zf_worker_open (&crew->worker, cli->args[0], &options, &err);
+    free (binds);
+    if (rc != 0)
+        return crew->direct ? device_fail (cli, &err) : cli_fail_call (cli, &err, false);
+    if (crew->direct)
+        zf_directory_find (cli->peer, NULL, tell_offer, NULL);
     return 0;
 }
 

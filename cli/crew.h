@@ -27,6 +27,7 @@ struct crew {
     uint64_t idle_ms; /* ends when nothing has come for so long; 0: never */
     uint32_t credit;  /* 0: as the library sees fit */
     uint64_t hold_ms; /* how long a job may take; 0: the library's default */
+    bool direct;      /* --direct, with a broker inside; see announce.h */
     bool on_screen;   /* handle prints on the terminal: no progress line */
 
     /* private: */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "demo.h"
+#include "demo_mesh.h"
 
 #define RECORDS     200000 /* at least so many are posted without --repeat */
 #define RECORDS_MAX 1000000000
@@ -109,6 +110,8 @@ static int open_book (demo_t *self)
 static int run_demo (cli_t *cli)
 {
     static demo_t self;
+    if (cli_has (cli, "mesh"))
+        return demo_mesh (cli);
     self.cli = cli;
     self.broker.child.said = -1;
     self.pace_ms = cli_number (cli, "seconds", PACE_MS);
@@ -130,13 +133,14 @@ static int run_demo (cli_t *cli)
 /* -- tables ------------------------------------------------------------------------------------ */
 
 static const cli_option_t options[] = {
+    {.name = "mesh", .help = "without a broker: processes that find each other"},
     {.name = "workers",
      .letter = 'w',
      .kind = CLI_COUNT,
      .value = "N",
      .min = 1,
      .max = DEMO_WORKERS_MAX,
-     .help = "worker processes (default 4); one of them is killed if there are more"},
+     .help = "worker processes (default 4, --mesh: 3); one of them is killed if there are more"},
     {.name = "repeat",
      .letter = 'r',
      .kind = CLI_COUNT,
@@ -148,7 +152,7 @@ static const cli_option_t options[] = {
      .kind = CLI_TIME,
      .value = "TIME",
      .min = 1,
-     .help = "spread the posts over this time (default 5)"},
+     .help = "spread the posts over this time (default 5s; --mesh: ask for so long, 3s)"},
     {.name = "skip", .kind = CLI_COUNT, .value = "RECORD"},
     {.name = NULL},
 };
@@ -160,15 +164,19 @@ static const cli_option_t worker_options[] = {
 
 const cli_verb_t verbs_demo[] = {
     {.name = "demo",
-     .usage = "[FILE]",
-     .summary = "See it work: a broker and workers, some of them killed",
+     .usage = "[FILE | --mesh]",
+     .summary = "See it work: a broker and workers, some of them killed; or no broker at all",
      .details =
          "Starts a broker with a journal and worker processes, posts every line of FILE, kills\n"
          "a worker and then the broker with SIGKILL in the middle, starts the broker again, and\n"
          "checks that every line was processed all the same. Fails if one is missing. The\n"
          "journal is in $TMPDIR or /tmp. Without FILE it takes $ZFERRY_DEMO_FILE, LICENSE in\n"
-         "the current directory, or a text of its own.\n",
+         "the current directory, or a text of its own.\n"
+         "With --mesh there is no broker: servers, a client, a publisher and subscribers find\n"
+         "each other on this machine, a server is killed with requests in its hands, and every\n"
+         "request must be answered and every event arrive all the same.\n",
      .example = "  zferry demo\n"
+                "  zferry demo --mesh\n"
                 "  zferry demo /usr/share/dict/words --workers 8\n",
      .options = options,
      .max_args = 1,

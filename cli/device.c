@@ -1,6 +1,8 @@
 /* Devices in the foreground. */
 #include "device.h"
 
+#include "announce.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -142,6 +144,7 @@ int device_run (device_run_t *run, zf_device_t **device,
     int rc = 0;
     tell_endpoints (run, *device, role);
     wait_for_end (run);
+    announce_end (run->cli);
     zf_device_stats (*device, add_figure, &figures);
     zf_device_stop (device);
     device_print_events (run);

@@ -1,4 +1,5 @@
 /* zferry forwarder: carries events from publishers to subscribers, in the foreground. */
+#include "announce.h"
 #include "device.h"
 #include "durable.h"
 
@@ -76,6 +77,7 @@ static const cli_option_t options[] = {
      .help = "keep all that passes on disk here; the directory is made if need be"},
     DURABLE_SYNC_OPTION,
     DURABLE_DISK_OPTION,
+    ANNOUNCE_OPTIONS ("topic/NAME (default: what --stream says)"),
     DEVICE_OPTIONS,
     {.name = NULL}};
 
@@ -195,6 +197,19 @@ static int start (const cli_t *cli, wanted_t *wanted, device_run_t *run, zf_devi
     return rc == 0 ? 0 : durable_fail (cli, wanted->durable.dir, &err);
 }
 
+static int announce (const cli_t *cli, const wanted_t *wanted, zf_device_t **device)
+{
+    char what[ZF_OFFER_WHAT_MAX + 1];
+    snprintf (what, sizeof what, "topic/%.240s",
+              cli_text (cli, "name", wanted->forwarder.stream));
+    size_t native = bound_count (cli, "bind");
+    announced_t announced = {.device = *device, .endpoints = native > 0 ? native : 1};
+    int rc = announce_as (cli, &announced, what);
+    if (rc != 0)
+        zf_device_stop (device);
+    return rc;
+}
+
 static int run_forwarder (cli_t *cli)
 {
     wanted_t wanted;
@@ -205,6 +220,8 @@ static int run_forwarder (cli_t *cli)
         rc = device_prepare (&run, cli);
     if (rc == 0)
         rc = start (cli, &wanted, &run, &device);
+    if (rc == 0)
+        rc = announce (cli, &wanted, &device);
     free (wanted.binds);
     free (wanted.pubs);
     free (wanted.subs);
@@ -229,11 +246,15 @@ const cli_verb_t verbs_forwarder[] = {
          "and with\n"
          "drop, what it has no room for is dropped for it, and counted. The endpoints go to stderr "
          "once they\n"
-         "are bound. Ends with the first Ctrl-C, and says what it did.\n",
+         "are bound. Ends with the first Ctrl-C, and says what it did. With --discover zferry's "
+         "own peers find\n"
+         "it as zferry://topic/STREAM.\n",
      .example = "  zferry forwarder\n"
                 "  zferry forwarder --pub tcp://*:6000 --sub tcp://*:6001 --last-values\n"
                 "  zferry forwarder --pub '>tcp://feed.example.com:6000' --sub tcp://*:6001\n"
-                "  zferry forwarder --journal /var/lib/zferry --keep 10GiB --keep-age 7d\n",
+                "  zferry forwarder --journal /var/lib/zferry --keep 10GiB --keep-age 7d\n"
+                "  zferry forwarder --discover --bind 'tcp://*:5556'\n",
      .options = options,
+     .flags = CLI_OFFERS,
      .run = run_forwarder},
     {.name = NULL}};

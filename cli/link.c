@@ -58,8 +58,11 @@ typedef struct {
     const char *queue; /* NULL: not said */
 } place_t;
 
+#define QUEUE_URL "zferry://queue/"
+
 /* In tcp://HOST:PORT/QUEUE the queue is all that follows the first slash behind the port. Paths of
- * ipc have slashes of their own: no part of them is ever a queue. */
+ * ipc have slashes of their own: no part of them is ever a queue. What offers a queue is asked for
+ * that. */
 static int split (const cli_t *cli, const char *given, place_t *place)
 {
     place->text = strdup (given);
@@ -67,6 +70,8 @@ static int split (const cli_t *cli, const char *given, place_t *place)
     place->queue = NULL;
     if (place->text == NULL)
         return cli_fail (cli, EX_OSERR, "out of memory");
+    if (strncmp (given, QUEUE_URL, strlen (QUEUE_URL)) == 0)
+        place->queue = place->text + strlen (QUEUE_URL);
     char *slash = strncmp (place->text, "tcp://", 6) == 0 ? strchr (place->text + 6, '/') : NULL;
     if (slash == NULL)
         return 0;
@@ -251,6 +256,7 @@ static int run_link (const cli_t *cli, zf_link_options_t *link)
         return rc;
     link->window_bytes = cli_number (cli, "window", link->window_bytes);
     link->backoff_max_ms = (uint32_t) cli_number (cli, "backoff", link->backoff_max_ms);
+    link->peer = cli->peer;
     link->on_event = device_event;
     link->arg = &run;
     if (zf_link_start (&device, link, &err) != 0) {
@@ -314,6 +320,8 @@ const cli_verb_t verbs_link[] = {
          "tcp://HOST:PORT[/QUEUE], or\n"
          "ipc://PATH with --to-queue NAME. All that follows the slash behind a port is the queue's "
          "name.\n"
+         "Either may be zferry://broker/NAME with --queue or --to-queue, or zferry://queue/NAME: it "
+         "is looked up.\n"
          "\n"
          "A record leaves FROM when TO has confirmed it. The link goes on by itself after either "
          "side or the\n"
@@ -325,5 +333,6 @@ const cli_verb_t verbs_link[] = {
                 "  zferry link --from ipc:///run/app --queue jobs --to tcp://far:5555/work\n",
      .options = options,
      .max_args = 0,
+     .flags = CLI_MEETS,
      .run = run},
     {.name = NULL}};

@@ -1,5 +1,6 @@
 /* zferry: finds the verb that the first words name, parses its options and runs it. */
 #include "cli.h"
+#include "discover.h"
 #include "help.h"
 #include "options.h"
 #include "signals.h"
@@ -12,10 +13,10 @@ enum {
 };
 
 const cli_verb_t *const help_groups[] = {
-    verbs_demo, verbs_broker,  verbs_balancer, verbs_forwarder, verbs_post,
-    verbs_work, verbs_request, verbs_serve,    verbs_submit,    verbs_fetch,
-    verbs_pub,  verbs_sub,     verbs_queue,    verbs_dead,      verbs_stream,
-    verbs_link, verbs_journal, verbs_bench,    verbs_version,   NULL};
+    verbs_demo,    verbs_broker, verbs_balancer,  verbs_forwarder, verbs_post,  verbs_work,
+    verbs_request, verbs_serve,  verbs_submit,    verbs_fetch,     verbs_pub,   verbs_sub,
+    verbs_queue,   verbs_dead,   verbs_stream,    verbs_link,      verbs_peers, verbs_whisper,
+    verbs_chat,    verbs_directory, verbs_journal, verbs_doctor, verbs_bench,     verbs_version, NULL};
 
 /* Counts the leading words of argv that the words of name are; 0 unless all of name's are there. */
 static int words_matched (const char *name, int argc, char **argv)
@@ -129,8 +130,10 @@ static int run_verb (const cli_verb_t *verb, int argc, char **argv)
 {
     cli_t cli;
     int rc = options_parse (&cli, verb, argc, argv);
-    if (rc == OPTIONS_GO_ON && (rc = signals_start (&cli)) == 0)
+    if (rc == OPTIONS_GO_ON && (rc = signals_start (&cli)) == 0 &&
+        (rc = discover_start (&cli)) == 0)
         rc = verb->run (&cli);
+    discover_stop (&cli);
     cli_progress_clear ();
     options_free (&cli);
     return rc;

@@ -1,6 +1,7 @@
 /* Parsing with getopt_long, whose table is made from the verb's. */
 #include "options.h"
 
+#include "discover.h"
 #include "help.h"
 
 #include <assert.h>
@@ -47,6 +48,21 @@ static const cli_option_t events_options[] = {
     TIMEOUT_OPTION,
     {.name = NULL}};
 
+static const cli_option_t node_options[] = {
+    {.name = "timeout",
+     .letter = 't',
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .max = INT32_MAX,
+     .help = "give up waiting for others after this (default 5s; 0: never)"},
+    {.name = NULL}};
+
+static const cli_option_t verbose_options[] = {
+    {.name = "verbose",
+     .letter = 'v',
+     .help = "with discovery: tell which interfaces and seeds are used, and why"},
+    {.name = NULL}};
+
 static const cli_option_t common_options[] = {
     {.name = "json", .letter = 'j', .help = "print JSON Lines, also on a terminal"},
     {.name = "no-color", .help = "no colours (as does $NO_COLOR)"},
@@ -57,10 +73,17 @@ static const cli_option_t common_options[] = {
 size_t options_tables (const cli_verb_t *verb, const cli_option_t *tables[OPTIONS_TABLES])
 {
     size_t n = 0;
+    const cli_option_t *meeting = discover_options (verb);
     if (verb->options != NULL)
         tables[n++] = verb->options;
     if ((verb->flags & CLI_TALKS) != 0)
         tables[n++] = (verb->flags & CLI_EVENTS) != 0 ? events_options : talk_options;
+    if ((verb->flags & CLI_NODE) != 0)
+        tables[n++] = node_options;
+    if (meeting != NULL)
+        tables[n++] = meeting;
+    if (meeting != NULL && (verb->flags & CLI_OFFERS) == 0)
+        tables[n++] = verbose_options;
     tables[n++] = common_options;
     return n;
 }
@@ -228,26 +251,25 @@ static int check_arguments (cli_t *cli, int argc, char **argv)
 
 /* -- what all verbs have ----------------------------------------------------------------------- */
 
-/* Takes the endpoints of the environment, separated by commas or blanks, apart. */
-static size_t split_endpoints (char *text, const char **endpoints, size_t max)
+static int endpoint_sought (cli_t *cli)
 {
-    size_t n = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r (text, ", \t", &rest); word != NULL && n < max;
-         word = strtok_r (NULL, ", \t", &rest))
-        endpoints[n++] = word;
-    return n;
+    cli->environment = discover_endpoint (cli);
+    cli->endpoints = calloc (1, sizeof *cli->endpoints);
+    if (cli->environment == NULL || cli->endpoints == NULL)
+        return cli_fail (cli, EX_OSERR, "out of memory");
+    cli->endpoints[cli->endpoint_count++] = cli->environment;
+    return OPTIONS_GO_ON;
 }
 
 static int endpoints_from_environment (cli_t *cli)
 {
     const char *env = getenv ("ZFERRY_CONNECT");
+    if (discover_seeks (cli, env))
+        return endpoint_sought (cli);
     cli->environment = strdup (env != NULL ? env : "");
-    size_t max = cli->environment != NULL ? strlen (cli->environment) / 2 + 1 : 0;
-    cli->endpoints = calloc (max + 1, sizeof *cli->endpoints);
+    cli->endpoint_count = cli_split (cli->environment, &cli->endpoints);
     if (cli->environment == NULL || cli->endpoints == NULL)
         return cli_fail (cli, EX_OSERR, "out of memory");
-    cli->endpoint_count = split_endpoints (cli->environment, cli->endpoints, max);
     if (cli->endpoint_count == 0)
         cli->endpoints[cli->endpoint_count++] =
             (cli->verb->flags & CLI_EVENTS) != 0 ? events_endpoint : default_endpoint;
@@ -321,6 +343,19 @@ uint64_t cli_number (const cli_t *cli, const char *name, uint64_t fallback)
 {
     const cli_value_t *value = last_value (cli, name);
     return value != NULL ? value->number : fallback;
+}
+
+size_t cli_split (char *text, const char ***words)
+{
+    size_t n = 0;
+    char *rest = NULL;
+    *words = calloc (text != NULL ? strlen (text) / 2 + 2 : 1, sizeof **words);
+    if (*words == NULL || text == NULL)
+        return 0;
+    for (char *word = strtok_r (text, ", \t", &rest); word != NULL;
+         word = strtok_r (NULL, ", \t", &rest))
+        (*words)[n++] = word;
+    return n;
 }
 
 size_t cli_list (const cli_t *cli, const char *name, const char ***texts)

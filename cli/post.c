@@ -286,5 +286,6 @@ const cli_verb_t verbs_post[] = {
      .min_args = 1,
      .max_args = 2,
      .flags = CLI_TALKS,
+     .seeks = CLI_SEEKS_QUEUE,
      .run = run},
     {.name = NULL}};

@@ -44,7 +44,9 @@ static const cli_option_t options[] = {
     {.name = "linger",
      .kind = CLI_TIME,
      .value = "TIME",
-     .help = "with --bind: stay so long after the last message (default: until Ctrl-C)"},
+     .help = "with --bind or --direct: stay so long after the last message (default: until "
+             "Ctrl-C)"},
+    {.name = "direct", .help = "without a broker: be found by the subscribers"},
     {.name = "raw", .letter = 'r', .help = "be a plain ZeroMQ publisher: frames topic and body"},
     {.name = NULL}};
 
@@ -184,16 +186,18 @@ static int open_publisher (native_t *native)
     wanted.endpoints = cli->endpoints;
     wanted.endpoint_count = cli->endpoint_count;
     wanted.bind = binds != NULL ? &forwarder : NULL;
+    wanted.direct = cli_has (cli, "direct");
+    wanted.peer = cli->peer;
     wanted.stream = cli_text (cli, "stream", wanted.stream);
     wanted.timeout_ms = cli->timeout_ms;
     wanted.on_confirm = on_confirm;
     wanted.arg = native->tally;
     int rc = zf_publisher_open (&native->publisher, &wanted, &err);
     free (binds);
+    bool inside = wanted.bind != NULL || wanted.direct;
     if (rc != 0)
-        return wanted.bind != NULL ? durable_fail (cli, NULL, &err)
-                                   : cli_fail_call (cli, &err, false);
-    if (wanted.bind != NULL)
+        return inside ? durable_fail (cli, NULL, &err) : cli_fail_call (cli, &err, false);
+    if (inside)
         tell_endpoints (native);
     return 0;
 }
@@ -254,7 +258,7 @@ static int flush (native_t *native)
                      (uint64_t) atomic_load (&tally->published), zf_strerror (code));
 }
 
-/* With --bind, subscribers are still reading from here. */
+/* With a forwarder inside, subscribers are still reading from here. */
 static void linger (const native_t *native)
 {
     struct pollfd stop = {.fd = cli_stop_fd (), .events = POLLIN};
@@ -309,16 +313,20 @@ static int pub_native (pub_tally_t *tally, input_t *input)
 
 static int check_options (const cli_t *cli)
 {
-    static const char *const native[] = {"stream", "key", "id", "header", "linger"};
+    static const char *const native[] = {"stream", "key",    "id",      "header",
+                                         "linger", "direct", "discover"};
     bool raw = cli_has (cli, "raw");
     bool bind = cli_has (cli, "bind");
+    bool direct = cli_has (cli, "direct");
     for (size_t i = 0; raw && i < sizeof native / sizeof native[0]; i++)
         if (cli_has (cli, native[i]))
             return cli_misuse (cli, "--%s is not for --raw", native[i]);
     if (!raw && bind && cli_has (cli, "connect"))
         return cli_misuse (cli, "--bind and --connect exclude each other");
-    if (cli_has (cli, "linger") && !bind)
-        return cli_misuse (cli, "--linger is for --bind");
+    if (direct && cli_has (cli, "connect"))
+        return cli_misuse (cli, "--direct and --connect exclude each other");
+    if (cli_has (cli, "linger") && !bind && !direct)
+        return cli_misuse (cli, "--linger is for --bind and --direct");
     if (cli_has (cli, "lines") && cli_has (cli, "id"))
         return cli_misuse (cli, "--id is for one message, not for --lines");
     return 0;
@@ -349,17 +357,21 @@ const cli_verb_t verbs_pub[] = {
          "Messages go into\n"
          "a stream of a forwarder or a broker, which confirms them. With --bind there is none of "
          "them:\n"
-         "subscribers connect to this process, which stays until Ctrl-C or for --linger.\n"
+         "subscribers connect to this process, which stays until Ctrl-C or for --linger. --direct "
+         "is the same,\n"
+         "and they find it: nobody has to know an address.\n"
          "With --raw it is a plain ZeroMQ publisher that binds and connects as told; behind a "
          "forwarder it\n"
          "sees one subscription at most, however many there are.\n",
      .example = "  zferry pub prices.eur 1.0842\n"
                 "  tail -f app.log | zferry pub logs.app --lines\n"
                 "  zferry pub prices.eur 1.0842 --bind tcp://*:5556 --wait-subscribers 2\n"
+                "  zferry pub prices.eur 1.0842 --direct --wait-subscribers 2 --linger 1s\n"
                 "  zferry pub prices.eur 1.0842 --raw --connect tcp://127.0.0.1:6000\n",
      .options = options,
      .min_args = 1,
      .max_args = 2,
      .flags = CLI_TALKS | CLI_EVENTS,
+     .seeks = CLI_SEEKS_TOPIC,
      .run = run},
     {.name = NULL}};

@@ -1,6 +1,8 @@
 /* What goes to stderr: errors, notes and the progress line; and the exit codes. */
 #include "cli.h"
 
+#include "discover.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
@@ -160,6 +162,8 @@ int cli_fail_no_broker (const cli_t *cli)
     char time[CLI_UNIT_TEXT];
     list_endpoints (cli, endpoints, sizeof endpoints);
     cli_format_ms (cli->timeout_ms, time);
+    if (strstr (endpoints, DISCOVER_SCHEME) != NULL)
+        return discover_fail_nobody (cli, endpoints, time);
     if ((cli->verb->flags & CLI_EVENTS) != 0)
         return cli_fail (cli, EX_UNAVAILABLE,
                          "nobody answered at %s within %s; is a forwarder or a broker running? "

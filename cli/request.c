@@ -151,10 +151,12 @@ const cli_verb_t verbs_request[] = {
                 "final answer. The exit code tells a rejection (65) from no service (69) and no "
                 "answer (75).\n",
      .example = "  zferry request upper 'hello'\n"
+                "  zferry request upper 'hello' --discover\n"
                 "  zferry request thumbnail --file 17.png > small.png\n",
      .options = options,
      .min_args = 1,
      .max_args = 2,
      .flags = CLI_TALKS,
+     .seeks = CLI_SEEKS_SERVICE,
      .run = run},
     {.name = NULL}};

@@ -7,6 +7,14 @@ static const cli_option_t options[] = {{.name = "exec",
                                         .value = "CMD",
                                         .help = "run this shell command for each request"},
                                        {.name = "echo", .help = "answer with the body that came"},
+                                       {.name = "direct",
+                                        .help = "without a broker: be found by the clients"},
+                                       {.name = "bind",
+                                        .letter = 'b',
+                                        .kind = CLI_TEXT,
+                                        .value = "EP",
+                                        .repeat = true,
+                                        .help = "with --direct: listen here (default: any port)"},
                                        CREW_OPTIONS,
                                        {.name = NULL}};
 
@@ -25,6 +33,11 @@ static int run (cli_t *cli)
     bool exec = cli_has (cli, "exec");
     if (exec == cli_has (cli, "echo"))
         return cli_misuse (cli, "how to answer? give --exec CMD or --echo");
+    crew.direct = cli_has (cli, "direct");
+    if (crew.direct && cli_has (cli, "connect"))
+        return cli_misuse (cli, "--direct and --connect exclude each other");
+    if (!crew.direct && cli_has (cli, "bind"))
+        return cli_misuse (cli, "--bind is for --direct");
     crew.handle = exec ? handle_exec : job_echo;
     crew.batch = exec ? 1 : CREW_BATCH_MAX;
     return crew_run (&crew);
@@ -41,11 +54,18 @@ const cli_verb_t verbs_serve[] = {
                 "its environment are ZFERRY_ID, ZFERRY_ATTEMPT and ZFERRY_QUEUE. The first Ctrl-C "
                 "lets running\n"
                 "commands finish, the second ends at once. --timeout is how long to wait for a "
-                "broker at the start.\n",
-     .example = "  zferry serve upper --exec 'tr a-z A-Z' --concurrency 4\n",
+                "broker at the start.\n"
+                "With --discover it serves at all brokers that are found. With --direct there need "
+                "not be any:\n"
+                "clients (zferry request SERVICE --discover) find this process and talk to it; "
+                "start more of\n"
+                "them, and they share the work.\n",
+     .example = "  zferry serve upper --exec 'tr a-z A-Z' --concurrency 4\n"
+                "  zferry serve upper --exec 'tr a-z A-Z' --direct\n",
      .options = options,
      .min_args = 1,
      .max_args = 1,
      .flags = CLI_TALKS,
+     .seeks = CLI_SEEKS_SERVICE,
      .run = run},
     {.name = NULL}};

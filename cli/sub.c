@@ -40,6 +40,7 @@ static const cli_option_t options[] = {
      .max = 1000000,
      .help = "with --group: messages held here at most (default: measured)"},
     {.name = "raw", .letter = 'r', .help = "be a plain ZeroMQ subscriber: patterns are prefixes"},
+    {.name = "direct", .help = "the same as --discover"},
     PLAIN_BIND_OPTION ("with --raw: listen here; may be repeated"),
     {.name = NULL}};
 
@@ -91,6 +92,7 @@ static int open_subscriber (native_t *native, const zf_start_t *start)
     zf_subscriber_defaults (&wanted);
     wanted.endpoints = cli->endpoints;
     wanted.endpoint_count = cli->endpoint_count;
+    wanted.peer = cli->peer;
     wanted.stream = cli_text (cli, "stream", wanted.stream);
     for (int i = 0; i < cli->arg_count; i++)
         patterns[i] = cli->args[i];
@@ -227,7 +229,8 @@ static int sub_native (sub_t *sub)
 
 static int check_options (const cli_t *cli)
 {
-    static const char *const native[] = {"stream", "from", "group", "credit", "show-header"};
+    static const char *const native[] = {"stream", "from",        "group",   "credit",
+                                         "direct", "show-header", "discover"};
     bool raw = cli_has (cli, "raw");
     for (size_t i = 0; raw && i < sizeof native / sizeof native[0]; i++)
         if (cli_has (cli, native[i]))
@@ -272,13 +275,18 @@ const cli_verb_t verbs_sub[] = {
          "With --group each message goes to one of the group, and again to another one if that "
          "did not print\n"
          "it; where the group is, is remembered. --timeout is how long to wait for somebody at "
-         "the start.\n",
+         "the start.\n"
+         "With --discover it finds all that offer the stream (zferry pub --direct, zferry forwarder "
+         "--discover)\n"
+         "and follows as they come and go.\n",
      .example = "  zferry sub 'prices.>' --from last=10\n"
                 "  zferry sub --from first --format body --idle 1s > all.txt\n"
                 "  zferry sub 'orders.*.paid' --group billing\n"
+                "  zferry sub 'prices.>' --discover\n"
                 "  zferry sub prices. --raw --connect tcp://127.0.0.1:6001\n",
      .options = options,
      .max_args = -1,
      .flags = CLI_TALKS | CLI_EVENTS,
+     .seeks = CLI_SEEKS_TOPIC,
      .run = run},
     {.name = NULL}};

@@ -122,5 +122,6 @@ const cli_verb_t verbs_work[] = {
      .min_args = 1,
      .max_args = 1,
      .flags = CLI_TALKS,
+     .seeks = CLI_SEEKS_QUEUE,
      .run = run},
     {.name = NULL}};

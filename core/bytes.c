@@ -85,6 +85,25 @@ void zf_write_bytes (zf_writer_t *w, const void *data, size_t size)
         memcpy (at, data, size);
 }
 
+void zf_write_u8 (zf_writer_t *w, uint8_t value)
+{
+    zf_write_bytes (w, &value, 1);
+}
+
+void zf_write_u16be (zf_writer_t *w, uint16_t value)
+{
+    uint8_t bytes[2];
+    zf_store_u16be (bytes, value);
+    zf_write_bytes (w, bytes, sizeof bytes);
+}
+
+void zf_write_u32be (zf_writer_t *w, uint32_t value)
+{
+    uint8_t bytes[4];
+    zf_store_u32be (bytes, value);
+    zf_write_bytes (w, bytes, sizeof bytes);
+}
+
 void zf_writer_free (zf_writer_t *w)
 {
     free (w->data);

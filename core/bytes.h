@@ -11,6 +11,8 @@
 #include <string.h>
 #include <zferry/message.h>
 
+#define ZF_UUID_BYTES 16
+
 typedef struct {
     const uint8_t *at;  /* next byte */
     const uint8_t *end; /* one past the last */
@@ -79,6 +81,18 @@ uint64_t zf_read_u64be (zf_reader_t *r);
 uint32_t zf_read_u32le (zf_reader_t *r);
 uint64_t zf_read_u64le (zf_reader_t *r);
 
+static inline void zf_store_u16be (uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t) (value >> 8);
+    at[1] = (uint8_t) value;
+}
+
+static inline void zf_store_u32be (uint8_t *at, uint32_t value)
+{
+    zf_store_u16be (at, (uint16_t) (value >> 16));
+    zf_store_u16be (at + 2, (uint16_t) value);
+}
+
 static inline void zf_store_u32le (uint8_t *at, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
@@ -106,6 +120,9 @@ static inline uint64_t zf_load_u64le (const uint8_t *at)
  * memory. */
 uint8_t *zf_writer_reserve (zf_writer_t *w, size_t size);
 void zf_write_bytes (zf_writer_t *w, const void *data, size_t size);
+void zf_write_u8 (zf_writer_t *w, uint8_t value);
+void zf_write_u16be (zf_writer_t *w, uint16_t value);
+void zf_write_u32be (zf_writer_t *w, uint32_t value);
 void zf_writer_free (zf_writer_t *w);
 
 #endif

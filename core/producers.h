@@ -14,7 +14,6 @@
 #include "core/bytes.h"
 #include "core/hash.h"
 
-#define ZF_UUID_BYTES         16
 #define ZF_PRODUCERS_MAX      65536
 #define ZF_REFUSALS_MAX       4096 /* that a producer has not heard of; one more is ZF_E_LIMIT */
 #define ZF_PRODUCER_MEMORY_MS UINT64_C (3600000)

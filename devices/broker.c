@@ -78,8 +78,10 @@ int zf_broker_start (zf_device_t **device, const zf_broker_options_t *options, z
     int rc = check (options, err);
     if (rc != 0)
         return rc;
-    zf_shell_options_t shell = {
-        .port_count = 1, .on_event = options->on_event, .arg = options->arg};
+    zf_shell_options_t shell = {.port_count = 1,
+                                .local = &zf_dialect_native,
+                                .on_event = options->on_event,
+                                .arg = options->arg};
     shell.ports[0].endpoints = options->endpoints;
     shell.ports[0].endpoint_count = options->endpoint_count;
     shell.ports[0].dialects = dialects;

@@ -1,9 +1,10 @@
 #include "devices/router.h"
 
+#include "devices/received.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
-#include <zmq.h>
 
 #define FRAMES_MAX      (ZF_FRAMES_MAX + 8) /* of one message: a body and its envelope */
 #define MESSAGES_A_TURN 512
@@ -24,12 +25,6 @@ struct peer {
     UT_hash_handle hh_fd; /* by fd, if it has one */
 };
 
-/* A received frame, for the engine. */
-typedef struct {
-    zf_frame_t frame; /* first: the engine gives it back by this */
-    zmq_msg_t message;
-} received_t;
-
 struct zf_router {
     zf_engine_t *engine;
     zf_socket_t socket;
@@ -37,60 +32,37 @@ struct zf_router {
     const zf_dialect_t *const *dialects;
     char **endpoints; /* as bound */
     size_t endpoint_count;
-    peer_t *peers;                  /* by routing id (uthash) */
-    peer_t *connections;            /* by descriptor (uthash) */
-    peer_t *lost;                   /* their connection is gone, but not yet heard to the end
+    peer_t *peers;                     /* by routing id (uthash) */
+    peer_t *connections;               /* by descriptor (uthash) */
+    peer_t *lost;                      /* their connection is gone, but not yet heard to the end
                                        (utlist) */
-    int last_turns;                 /* since there are such */
-    received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
+    int last_turns;                    /* since there are such */
+    zf_received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
 };
 
 /* -- frames ------------------------------------------------------------------------------------ */
-
-static void release_received (zf_frame_t *frame)
-{
-    received_t *received = (received_t *) (void *) frame;
-    zmq_msg_close (&received->message);
-    free (received);
-}
-
-static received_t *new_received (void)
-{
-    received_t *received = calloc (1, sizeof *received);
-    if (received != NULL)
-        received->frame.release = release_received;
-    return received;
-}
 
 /* Receives one frame into slot i. Returns 1 if more follow, 0 if not, -1: nothing there, or no
  * memory. */
 static int receive_frame (zf_router_t *self, size_t i)
 {
     if (self->frames[i] == NULL)
-        self->frames[i] = new_received ();
-    received_t *received = self->frames[i];
+        self->frames[i] = zf_received_new ();
+    zf_received_t *received = self->frames[i];
     if (received == NULL)
         return -1;
     zmq_msg_init (&received->message);
     if (zmq_msg_recv (&received->message, self->socket.raw, ZMQ_DONTWAIT) < 0)
         return -1;
-    received->frame.holders = 1;
-    received->frame.data = zmq_msg_data (&received->message);
-    zf_socket_takes_over (received->frame.data);
-    received->frame.size = zmq_msg_size (&received->message);
+    zf_received_arrived (received);
     return zmq_msg_more (&received->message);
 }
 
 /* Gives slot i back; what the engine holds it keeps. */
 static void recycle_frame (zf_router_t *self, size_t i)
 {
-    received_t *received = self->frames[i];
-    if (received->frame.holders > 1) {
-        zf_frame_drop (&received->frame);
+    if (!zf_received_recycle (self->frames[i]))
         self->frames[i] = NULL;
-        return;
-    }
-    zmq_msg_close (&received->message);
 }
 
 /* -- peers ------------------------------------------------------------------------------------- */
@@ -336,32 +308,6 @@ bool zf_router_collect (zf_router_t *self, bool news)
 
 /* -- out --------------------------------------------------------------------------------------- */
 
-static void free_given (void *data, void *hint)
-{
-    (void) hint;
-    free (data);
-}
-
-/* Makes the message of a frame, without a copy where that is possible. */
-static int make_message (zmq_msg_t *message, zf_out_t *out)
-{
-    if (out->shared != NULL && out->shared->release == release_received) {
-        received_t *received = (received_t *) (void *) out->shared;
-        zmq_msg_init (message);
-        return zmq_msg_copy (message, &received->message);
-    }
-    if (out->owned) {
-        void *data = (void *) (uintptr_t) out->data;
-        int rc = zmq_msg_init_data (message, data, out->size, free_given, NULL);
-        out->owned = rc != 0;
-        return rc;
-    }
-    int rc = zmq_msg_init_size (message, out->size);
-    if (rc == 0 && out->size > 0)
-        memcpy (zmq_msg_data (message), out->data, out->size);
-    return rc;
-}
-
 /* Sends a message. Returns 0, or the error number of the first frame; later frames cannot fail but
  * for memory. */
 static int send_effect (peer_t *peer, zf_effect_t *effect)
@@ -372,7 +318,7 @@ static int send_effect (peer_t *peer, zf_effect_t *effect)
     for (size_t i = 0; i < effect->count; i++) {
         int more = i + 1 < effect->count ? ZMQ_SNDMORE : 0;
         zmq_msg_t message;
-        if (make_message (&message, &effect->frames[i]) != 0)
+        if (zf_out_message (&effect->frames[i], &message) != 0)
             zmq_msg_init (&message); /* no memory: the peer sees a broken message and says so */
         zf_socket_hands_over (zmq_msg_data (&message));
         if (zmq_msg_send (&message, raw, more | ZMQ_DONTWAIT) < 0)

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define EVENTS_A_SECOND 20
 #define ENDPOINTS_MAX   192
@@ -13,6 +16,10 @@
 #define LATE_MS         250 /* a turn that begins so much later than planned: we were held up */
 #define WAIT_MAX_MS     60000
 #define FIGURES_MAX     128
+#define FDS_MAX         (3 + 2 * ZF_PORTS_MAX + ZF_SIDE_SOCKETS_MAX)
+#define RIDE_FDS_MAX    16
+#define AWAY_MS         2 /* a rider that is away for longer is not waited for */
+#define SPUR_TURNS      8 /* on end, and then it is the device's again */
 
 typedef struct {
     const char *name; /* a constant */
@@ -34,11 +41,11 @@ typedef struct {
     size_t router_count;
     char *endpoints[ENDPOINTS_MAX]; /* as bound */
     size_t endpoint_count;
+    zf_local_t *local;             /* NULL: the process itself can't come in */
     const zf_side_ops_t *side_ops; /* NULL: there is no side */
     zf_side_t *side;
-    struct pollfd
-        fds[2 + 2 * ZF_PORTS_MAX + ZF_SIDE_SOCKETS_MAX]; /* the actor's pipe; each router's
-                                                monitor and socket; the log; the side's sockets */
+    struct pollfd fds[FDS_MAX]; /* the actor's pipe; the alarm; each router's monitor and socket;
+                                   the log; the side's sockets */
     nfds_t fd_count;
     nfds_t side_fds; /* where the side's begin */
     zf_event_fn *on_event;
@@ -47,6 +54,16 @@ typedef struct {
     uint32_t events;      /* told in this second */
     uint32_t behind;      /* turns since timers were looked at */
     uint64_t expected_ms; /* when the next turn was to begin at the latest */
+    /* riding: */
+    pthread_mutex_t wheel; /* whose it is turns */
+    bool is_settled; /* the last turn left nothing to do, and the descriptors tell what comes */
+    int alarm_fd;    /* eventfd: the device's thread is to look again */
+    int dismount_fd; /* eventfd: the rider is to let go */
+    atomic_bool is_wanted;   /* by the device's thread: nobody else takes the wheel */
+    atomic_bool is_ridden;   /* now */
+    atomic_bool is_asleep;   /* the device's thread, until the rider is gone */
+    atomic_uint rides;       /* grows with each */
+    _Atomic uint64_t due_ms; /* when the device's thread turns, if nothing comes in */
 } shell_t;
 
 static shell_t *shell_of (zf_device_t *device)
@@ -75,11 +92,17 @@ static void tell (shell_t *self, zf_event_t event, const char *text)
         self->engine->counters.notices_dropped++;
 }
 
+/* What this process itself has to say. */
+static bool collect_local (shell_t *self)
+{
+    return self->local != NULL && zf_local_collect (self->local);
+}
+
 static bool collect (shell_t *self, uint64_t now)
 {
-    bool more = false;
+    bool more = collect_local (self);
     for (size_t i = 0; i < self->router_count; i++)
-        more |= zf_router_collect (self->routers[i], self->fds[1 + 2 * i].revents != 0);
+        more |= zf_router_collect (self->routers[i], self->fds[2 + 2 * i].revents != 0);
     if (self->side != NULL)
         more |= self->side_ops->collect (self->side, self->fds + self->side_fds, now);
     return more;
@@ -89,14 +112,18 @@ static void send_effect (shell_t *self, zf_effect_t *effect)
 {
     if (self->side != NULL && effect->session->host == self->side)
         self->side_ops->send (self->side, effect);
+    else if (self->local != NULL && effect->session->host == self->local)
+        zf_local_deliver (self->local, effect);
     else
         zf_router_send (effect);
 }
 
 static void forget_host (shell_t *self, void *host)
 {
-    if (host == self->side)
+    if (self->side != NULL && host == self->side)
         self->side_ops->forget (self->side);
+    else if (self->local != NULL && host == self->local)
+        zf_local_forget (self->local);
     else
         zf_router_forget (host);
 }
@@ -115,9 +142,26 @@ static void send_effects (shell_t *self)
     self->engine->notice_count = 0;
 }
 
+static void decide (shell_t *self)
+{
+    zf_engine_decide (self->engine);
+    zf_commit_run (&self->commit);
+    send_effects (self);
+}
+
+/* A turn for nothing but what this process itself has to say. */
+static bool answer (shell_t *self)
+{
+    zf_engine_clock (self->engine, clock_now (self));
+    bool more = collect_local (self);
+    decide (self);
+    return more;
+}
+
 /* Returns true if there is more to collect at once. */
 static bool turn (shell_t *self)
 {
+    self->is_settled = false;
     uint64_t now = clock_now (self);
     if (self->expected_ms != 0 && now > self->expected_ms + LATE_MS)
         zf_engine_woke (self->engine, now);
@@ -129,9 +173,7 @@ static bool turn (shell_t *self)
     self->behind = more && self->behind < BEHIND_MAX ? self->behind + 1 : 0;
     if (self->behind == 0)
         zf_engine_tick (self->engine, now);
-    zf_engine_decide (self->engine);
-    zf_commit_run (&self->commit);
-    send_effects (self);
+    decide (self);
     return more;
 }
 
@@ -155,18 +197,84 @@ static int wait_ms (shell_t *self, bool more)
     }
     if (self->side != NULL && self->side_ops->has_input (self->side))
         return 0;
+    if (self->local != NULL && zf_local_has_input (self->local))
+        return 0;
     return due - now < WAIT_MAX_MS ? (int) (due - now) : WAIT_MAX_MS;
 }
 
-/* Waits for input, a command, a lost connection or the engine's next deadline. poll on the
- * descriptors, not zmq_poll: that asks the system twice about every socket. Returns true if there
- * may be a command. */
-static bool await (shell_t *self, bool more)
+/* Plans to turn again after so long. */
+static void expect (shell_t *self, int timeout)
 {
-    int timeout = wait_ms (self, more);
     self->expected_ms += (uint64_t) timeout;
-    poll (self->fds, self->fd_count, timeout);
-    return self->fds[0].revents != 0;
+    atomic_store (&self->due_ms, zf_clock_ms () + (uint64_t) timeout);
+}
+
+static void ring (int fd)
+{
+    uint64_t one = 1;
+    ssize_t written = write (fd, &one, sizeof one);
+    (void) written; /* the counter is full: it rings */
+}
+
+static void hush (int fd)
+{
+    uint64_t count;
+    ssize_t got = read (fd, &count, sizeof count);
+    (void) got; /* there may be none */
+}
+
+/* The device's thread takes the wheel, from a rider too. */
+static void take_wheel (shell_t *self)
+{
+    if (pthread_mutex_trylock (&self->wheel) == 0)
+        return;
+    atomic_store (&self->is_wanted, true);
+    ring (self->dismount_fd);
+    pthread_mutex_lock (&self->wheel);
+    atomic_store (&self->is_wanted, false);
+    hush (self->dismount_fd);
+}
+
+/* Returns false if there is a command. */
+static bool rest (shell_t *self, int timeout)
+{
+    poll (self->fds, 2, timeout); /* the pipe, the alarm */
+    if (self->fds[1].revents != 0)
+        hush (self->alarm_fd);
+    return self->fds[0].revents == 0;
+}
+
+/* While somebody rides, or has just let go and may come again, the device's thread leaves the sockets
+ * alone: it would only be woken for what the rider does. Who rides for long, waiting, wakes it when he
+ * lets go; who comes and goes all the time does not. */
+static void stand_back (shell_t *self)
+{
+    unsigned rides;
+    atomic_store (&self->due_ms, 0); /* it looks soon anyway */
+    do {
+        rides = atomic_load (&self->rides);
+        if (!rest (self, AWAY_MS))
+            return;
+        if (rides != atomic_load (&self->rides) || !atomic_load (&self->is_ridden))
+            continue;
+        atomic_store (&self->is_asleep, true);
+        bool go_on = !atomic_load (&self->is_ridden) || rest (self, -1);
+        atomic_store (&self->is_asleep, false);
+        if (!go_on)
+            return;
+    } while (rides != atomic_load (&self->rides));
+}
+
+/* Waits for input, a command, a lost connection or the engine's next deadline. poll on the
+ * descriptors, not zmq_poll: that asks the system twice about every socket. */
+static void await (shell_t *self, int timeout, struct pollfd fds[FDS_MAX])
+{
+    unsigned rides = atomic_load (&self->rides);
+    poll (fds, self->fd_count, timeout);
+    if (fds[1].revents != 0)
+        hush (self->alarm_fd);
+    if (rides != atomic_load (&self->rides) || atomic_load (&self->is_ridden))
+        stand_back (self);
 }
 
 static void note_figure (void *arg, const char *name, uint64_t value)
@@ -227,7 +335,9 @@ static void watch_side (shell_t *self)
 static void run (zsock_t *pipe, void *arg)
 {
     shell_t *self = arg;
+    struct pollfd fds[FDS_MAX]; /* a copy: who rides has the others */
     watch (self, zsock_resolve (pipe));
+    watch_fd (self, self->alarm_fd);
     for (size_t i = 0; i < self->router_count; i++) {
         watch (self, zf_router_monitor (self->routers[i]));
         watch (self, zf_router_socket (self->routers[i]));
@@ -235,17 +345,124 @@ static void run (zsock_t *pipe, void *arg)
     watch_fd (self, zf_commit_fd (&self->commit));
     watch_side (self);
     zsock_signal (pipe, 0);
-    bool command = true; /* descriptors tell of changes only: look once at what is there */
+    memcpy (fds, self->fds, sizeof fds);
     for (;;) {
-        while (command && zf_socket_readable (zsock_resolve (pipe))) {
+        take_wheel (self);
+        memcpy (self->fds, fds, self->fd_count * sizeof *fds);
+        /* descriptors tell of changes only: look at what is there */
+        while (zf_socket_readable (zsock_resolve (pipe))) {
             if (!obey (self, pipe)) {
+                pthread_mutex_unlock (&self->wheel);
                 zf_socket_hands_over (self);
                 return;
             }
         }
         bool more = turn (self);
-        command = await (self, more);
+        int timeout = wait_ms (self, more);
+        expect (self, timeout);
+        pthread_mutex_unlock (&self->wheel);
+        await (self, timeout, fds);
     }
+}
+
+zf_local_t *zf_shell_local (zf_device_t *device)
+{
+    return shell_of (device)->local;
+}
+
+/* -- riding ------------------------------------------------------------------------------------ */
+
+/* Lets go of the wheel; the device's thread is woken if it has to know. */
+static void dismount (shell_t *self)
+{
+    uint64_t due = deadline (self) - self->epoch_ms;
+    bool sooner = due < atomic_load (&self->due_ms);
+    atomic_fetch_add (&self->rides, 1);
+    atomic_store (&self->is_ridden, false);
+    pthread_mutex_unlock (&self->wheel);
+    if (sooner || atomic_load (&self->is_asleep))
+        ring (self->alarm_fd);
+}
+
+static bool any_ready (const struct pollfd *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i].revents != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Turns, unless the last turn was just before, and left nothing to do. Returns how long to wait; not at
+ * all if something has come out. */
+static int turn_if_due (shell_t *self)
+{
+    if (self->is_settled && !zf_local_has_input (self->local)) {
+        uint64_t now = clock_now (self);
+        uint64_t due = deadline (self);
+        self->is_settled = false;
+        if (due > now)
+            return due - now < WAIT_MAX_MS ? (int) (due - now) : WAIT_MAX_MS;
+    }
+    bool more = turn (self);
+    return zf_local_has_output (self->local) ? 0 : wait_ms (self, more);
+}
+
+/* Turns until one of the rider's descriptors is ready. */
+static void ride (shell_t *self, struct pollfd *own, size_t count, uint64_t until_ms)
+{
+    struct pollfd fds[FDS_MAX + RIDE_FDS_MAX + 1];
+    size_t device = self->fd_count - 2; /* without the pipe and the alarm */
+    for (size_t i = 0; i < count; i++)
+        fds[i] = (struct pollfd){own[i].fd, own[i].events, 0};
+    fds[count] = (struct pollfd){self->dismount_fd, POLLIN, 0};
+    memcpy (fds + count + 1, self->fds + 2, device * sizeof *fds);
+    for (;;) {
+        int timeout = turn_if_due (self);
+        if (zf_local_has_output (self->local))
+            break;
+        self->expected_ms = clock_now (self) + (uint64_t) timeout;
+        uint64_t now = zf_clock_ms ();
+        uint64_t left = until_ms > now ? until_ms - now : 0;
+        poll (fds, count + 1 + device, left < (uint64_t) timeout ? (int) left : timeout);
+        memcpy (self->fds + 2, fds + count + 1, device * sizeof *fds);
+        if (any_ready (fds, count + 1) || zf_clock_ms () >= until_ms)
+            break;
+    }
+    memcpy (own, fds, count * sizeof *own);
+    if (fds[count].revents != 0 && !atomic_load (&self->is_wanted))
+        hush (self->dismount_fd);
+}
+
+void zf_shell_ride (zf_device_t *device, struct pollfd *own, size_t count, int timeout_ms)
+{
+    shell_t *self = shell_of (device);
+    uint64_t until = zf_clock_ms () + (uint64_t) timeout_ms;
+    if (count > RIDE_FDS_MAX || atomic_load (&self->is_wanted)) {
+        poll (own, count, timeout_ms < AWAY_MS ? timeout_ms : AWAY_MS);
+        return;
+    }
+    pthread_mutex_lock (&self->wheel);
+    atomic_store (&self->is_ridden, true);
+    zf_local_hush (self->local, true);
+    ride (self, own, count, until);
+    zf_local_hush (self->local, false);
+    dismount (self);
+}
+
+void zf_shell_spur (zf_device_t *device)
+{
+    shell_t *self = shell_of (device);
+    if (atomic_load (&self->is_wanted) || pthread_mutex_trylock (&self->wheel) != 0) {
+        /* Somebody turns it, who may have looked already. */
+        ring (atomic_load (&self->is_ridden) ? self->dismount_fd : self->alarm_fd);
+        return;
+    }
+    int wait = 0;
+    for (int i = 0; wait == 0 && i < SPUR_TURNS; i++)
+        wait = wait_ms (self, i == 0 ? answer (self) : turn (self));
+    self->is_settled = wait > 0;
+    dismount (self);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -296,6 +513,8 @@ static int open_ports (shell_t *self, const zf_shell_options_t *options, zf_erro
                              self, err);
         self->router_count += rc == 0;
     }
+    if (rc == 0 && options->local != NULL)
+        rc = zf_local_open (&self->local, self->engine, options->local, err);
     self->side_ops = options->side;
     if (rc == 0 && options->side != NULL)
         rc = options->side->open (&self->side, self->engine, options->side_options, add_endpoint,
@@ -312,12 +531,18 @@ static void stop (zf_device_t *device)
         zf_router_close (&self->routers[i]);
     if (self->side != NULL)
         self->side_ops->close (&self->side);
+    zf_local_close (&self->local);
     zf_commit_close (&self->commit);
     zf_engine_free (&self->engine);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free (self->endpoints[i]);
     pthread_mutex_destroy (&self->lock);
     pthread_mutex_destroy (&self->handover);
+    pthread_mutex_destroy (&self->wheel);
+    if (self->alarm_fd >= 0)
+        close (self->alarm_fd);
+    if (self->dismount_fd >= 0)
+        close (self->dismount_fd);
     free (self);
 }
 
@@ -362,12 +587,17 @@ int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_
     self->device.ops = &shell_ops;
     pthread_mutex_init (&self->lock, NULL);
     pthread_mutex_init (&self->handover, NULL);
+    pthread_mutex_init (&self->wheel, NULL);
+    self->alarm_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->dismount_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
     uint64_t wall = zf_clock_wall_ms ();
     uint64_t now = zf_clock_ms ();
     self->epoch_ms = wall > now ? wall - now : 0;
     self->on_event = options->on_event;
     self->arg = options->arg;
-    int rc = open_ports (self, options, err);
+    int rc = self->alarm_fd < 0 || self->dismount_fd < 0
+                 ? zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno))
+                 : open_ports (self, options, err);
     for (size_t i = 0; rc == 0 && i < self->endpoint_count; i++)
         tell (self, ZF_EVENT_LISTENING, self->endpoints[i]);
     if (rc == 0) {

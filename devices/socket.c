@@ -2,6 +2,7 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/random.h>
@@ -10,16 +11,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEEPALIVE_IDLE_S 30 /* a half-open connection is noticed by the kernel, and closed */
-#define KEEPALIVE_STEP_S 10
-#define KEEPALIVE_TRIES  3
-#define UNACKED_MS       30000 /* the same while something is on its way */
-#define RECONNECT_MS     20
-#define RECONNECT_MAX_MS 2000
-#define BACKLOG          4096
-#define UNBIND_MS        2000 /* for libzmq to let go of an address */
-#define SUBSCRIBE_HEAD   10   /* bytes before the topic at most: ZMTP 3.1 names the command */
-#define BEATS            3    /* heartbeats in the time after which silence means death */
+#define KEEPALIVE_IDLE_S  30 /* a half-open connection is noticed by the kernel, and closed */
+#define KEEPALIVE_STEP_S  10
+#define KEEPALIVE_TRIES   3
+#define UNACKED_MS        30000 /* the same while something is on its way */
+#define RECONNECT_MS      20
+#define RECONNECT_MAX_MS  2000
+#define LINE_RECONNECT_MS 100
+#define HANDSHAKE_MS      5000
+#define BACKLOG           4096
+#define LINE_BYTES_IN     1024 /* nobody writes on a line */
+#define UNBIND_MS         2000 /* for libzmq to let go of an address */
+#define SUBSCRIBE_HEAD    10   /* bytes before the topic at most: ZMTP 3.1 names the command */
+#define BEATS             3    /* heartbeats in the time after which silence means death */
 
 /* zmq.h shows its name only with drafts; where it is not compiled in, setting it is refused. */
 #define XPUB_MANUAL_LAST_VALUE 98
@@ -90,6 +94,47 @@ int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
     return 0;
 }
 
+int zf_socket_mailbox (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err)
+{
+    int rc = open_socket (socket, ZMQ_ROUTER, err);
+    if (rc != 0)
+        return rc;
+    set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM_IN);
+    set_int (socket, ZMQ_ROUTER_HANDOVER, 1);
+    set_int (socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int (socket, ZMQ_BACKLOG, BACKLOG);
+    return 0;
+}
+
+int zf_socket_line (zf_socket_t *socket, const void *identity, size_t size, zf_error_t *err)
+{
+    int rc = open_socket (socket, ZMQ_DEALER, err);
+    if (rc != 0)
+        return rc;
+    set_common (socket, LINE_BYTES_IN);
+    set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM_LINE);
+    set_int (socket, ZMQ_RCVHWM, 1);
+    zmq_setsockopt (socket->raw, ZMQ_ROUTING_ID, identity, size);
+    set_int (socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int (socket, ZMQ_RECONNECT_IVL, LINE_RECONNECT_MS);
+    set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    return 0;
+}
+
+int zf_socket_seed (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err)
+{
+    int rc = open_socket (socket, ZMQ_DEALER, err);
+    if (rc != 0)
+        return rc;
+    set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM_OUT);
+    set_int (socket, ZMQ_RCVHWM, 0); /* as many as there are nodes */
+    set_int (socket, ZMQ_RECONNECT_IVL, LINE_RECONNECT_MS);
+    set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    return 0;
+}
+
 int zf_socket_xsub (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err)
 {
     int rc = open_socket (socket, ZMQ_XSUB, err);
@@ -154,12 +199,11 @@ bool zf_socket_xpub_aim (zf_socket_t *xpub)
     return set_int (xpub, XPUB_MANUAL_LAST_VALUE, 1) == 0;
 }
 
-int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
+static int watch_events (zf_socket_t *monitor, zf_socket_t *watched, int events, zf_error_t *err)
 {
     static atomic_uint last; /* libzmq takes its time to free a name */
     char endpoint[64];
     snprintf (endpoint, sizeof endpoint, "inproc://zferry-monitor-%u", atomic_fetch_add (&last, 1));
-    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CLOSE_FAILED;
     if (zmq_socket_monitor (watched->raw, endpoint, events) != 0)
         return zf_error_set (err, ZF_E_IO, "watch a socket: %s", zmq_strerror (zmq_errno ()));
     int rc = open_socket (monitor, ZMQ_PAIR, err);
@@ -168,6 +212,17 @@ int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *e
     set_int (monitor, ZMQ_LINGER, 0);
     set_int (monitor, ZMQ_RCVHWM, 0);
     return zf_socket_connect (monitor, endpoint, err);
+}
+
+int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
+{
+    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CLOSE_FAILED;
+    return watch_events (monitor, watched, events, err);
+}
+
+int zf_socket_monitor_both (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
+{
+    return watch_events (monitor, watched, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECTED, err);
 }
 
 /* Receives an event: two frames, u16 event and u32 value (a descriptor), both in host order; and
@@ -195,6 +250,48 @@ int zf_socket_lost (zf_socket_t *monitor)
         event = next_event (monitor, ZMQ_DONTWAIT, &fd);
     while (event >= 0 && event != ZMQ_EVENT_DISCONNECTED);
     return event >= 0 ? fd : -1;
+}
+
+void zf_socket_own_host (int fd, char host[80])
+{
+    struct sockaddr_storage own;
+    socklen_t size = sizeof own;
+    char text[64];
+    host[0] = '\0';
+    if (getsockname (fd, (struct sockaddr *) &own, &size) != 0 ||
+        (own.ss_family != AF_INET && own.ss_family != AF_INET6) ||
+        getnameinfo ((struct sockaddr *) &own, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) !=
+            0)
+        return;
+    bool mapped = strncmp (text, "::ffff:", 7) == 0;
+    bool bracket = !mapped && own.ss_family == AF_INET6;
+    snprintf (host, 80, "%s%s%s", bracket ? "[" : "", mapped ? text + 7 : text, bracket ? "]" : "");
+}
+
+void zf_socket_route_host (const char *to, char host[80])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *there;
+    host[0] = '\0';
+    if (getaddrinfo (to, "9", &hints, &there) != 0) /* any port: nothing is sent */
+        return;
+    int fd = socket (there->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect (fd, there->ai_addr, there->ai_addrlen) == 0)
+        zf_socket_own_host (fd, host);
+    if (fd >= 0)
+        close (fd);
+    freeaddrinfo (there);
+}
+
+int zf_socket_turn_of (zf_socket_t *monitor, char host[80])
+{
+    int event, fd;
+    do
+        event = next_event (monitor, ZMQ_DONTWAIT, &fd);
+    while (event == 0);
+    if (event == ZMQ_EVENT_CONNECTED)
+        zf_socket_own_host (fd, host);
+    return event < 0 ? -1 : event == ZMQ_EVENT_CONNECTED;
 }
 
 void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor)
@@ -285,6 +382,15 @@ int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *er
 void zf_socket_disconnect (zf_socket_t *socket, const char *endpoint)
 {
     zmq_disconnect (socket->raw, endpoint);
+}
+
+int zf_socket_fd (const zf_socket_t *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    if (socket->raw == NULL || zmq_getsockopt (socket->raw, ZMQ_FD, &fd, &size) != 0)
+        return -1;
+    return fd;
 }
 
 bool zf_socket_readable (void *raw)

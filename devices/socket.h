@@ -14,6 +14,7 @@
 
 #define ZF_SOCKET_HWM_IN    1000   /* messages of one peer, received and not handled yet */
 #define ZF_SOCKET_HWM_OUT   200000 /* messages waiting for one peer: more than it can ask for */
+#define ZF_SOCKET_HWM_LINE  1000   /* messages waiting for one node */
 #define ZF_SOCKET_LINGER_MS 250    /* what was sent may take so long to leave after close */
 #define ZF_SOCKET_HWM_XSUB  10000  /* messages of one publisher, received and not handled yet */
 #define ZF_SOCKET_TOPIC_MAX 1024   /* of a subscription: libzmq recurses once a byte */
@@ -29,6 +30,17 @@ int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 /* A DEALER for a pattern: greets each new connection with an empty message, so that the other side
  * says who it is. */
 int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
+
+/* The ROUTER into which other nodes write (devices/node.h). A node's new connection takes over from
+ * its old one. */
+int zf_socket_mailbox (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
+
+/* A DEALER into a node's mailbox, by which that knows us: nothing comes back. Sending fails with
+ * EAGAIN when ZF_SOCKET_HWM_LINE messages wait. */
+int zf_socket_line (zf_socket_t *socket, const void *identity, size_t size, zf_error_t *err);
+
+/* A DEALER to a gossip hub. */
+int zf_socket_seed (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
 
 /* An XSUB, where plain publishers are. Subscriptions sent up are never dropped for want of room. */
 int zf_socket_xsub (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
@@ -68,6 +80,19 @@ void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor);
 /* The next lost connection's descriptor from a monitor, or -1: none now. */
 int zf_socket_lost (zf_socket_t *monitor);
 
+/* A PAIR that gets an event for each connection that a connecting socket makes or loses; ends as
+ * the other kind does. */
+int zf_socket_monitor_both (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
+
+/* The next from such a monitor: 1, the connection is there, and host is our own address on it (""
+ * if it has none: not tcp); 0, it is lost; -1, there is none now. */
+int zf_socket_turn_of (zf_socket_t *monitor, char host[80]);
+
+/* Our own address, as endpoints have it, on a connection with this descriptor; and on the way to a
+ * numeric address. "": there is none. */
+void zf_socket_own_host (int fd, char host[80]);
+void zf_socket_route_host (const char *to, char host[80]);
+
 /* Binds and writes the endpoint as bound, with the port that was chosen. ZF_E_ADDRESS: in words in
  * err. */
 int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
@@ -78,6 +103,9 @@ void zf_socket_disconnect (zf_socket_t *socket, const char *endpoint);
 /* Gives an endpoint as bound back: when this returns, it can be bound again. Eats what the monitor
  * has to tell. */
 void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *endpoint);
+
+/* The descriptor that tells of changes (ZMQ_FD), or -1. */
+int zf_socket_fd (const zf_socket_t *socket);
 
 /* True if there is something to receive. */
 bool zf_socket_readable (void *raw);

@@ -16,17 +16,40 @@ static zf_client_t *client_of (zf_handle_t *handle)
     return (zf_client_t *) (void *) handle;
 }
 
-static void on_ready (zf_connection_t *connection)
+/* What goes over one connection only goes over another one from now on, or in a new session. */
+static void begin_anew (zf_client_t *self)
 {
-    zf_client_t *self = client_of (connection->handle);
     zf_outbox_resend (&self->outboxes);
-    zf_requests_resend (self);
+    zf_requests_send (self); /* before the questions: they may be about those */
     zf_inquiries_resend (self);
 }
 
+/* A better home is moved to while nothing is under way: a record that was sent and not confirmed
+ * would be there twice. */
+static void look_for_home (zf_client_t *self)
+{
+    bool may_move = self->outboxes.unconfirmed == 0 && self->inquiries == NULL;
+    if (zf_handle_find_home (&self->handle, may_move))
+        begin_anew (self);
+}
+
+static void on_ready (zf_connection_t *connection)
+{
+    zf_client_t *self = client_of (connection->handle);
+    if (connection == zf_client_connection (self))
+        begin_anew (self);
+    else
+        look_for_home (self);
+    zf_requests_send (self);
+}
+
+/* All is kept, and sent again: to another one, or in the next session. */
 static void on_lost (zf_connection_t *connection)
 {
-    (void) connection; /* all is kept, and sent again in the next session */
+    zf_client_t *self = client_of (connection->handle);
+    zf_requests_forget (self, connection);
+    look_for_home (self);
+    zf_requests_send (self);
 }
 
 static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
@@ -54,8 +77,10 @@ static void on_message (zf_connection_t *connection, uint64_t command, zf_reader
 static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
 {
     zf_client_t *self = client_of (handle);
+    look_for_home (self);
     zf_outbox_retry (&self->outboxes);
     zf_inquiries_send (self);
+    zf_requests_send (self);
     return zf_requests_tick (self, now_ms);
 }
 
@@ -167,6 +192,7 @@ static int open_spool (zf_client_t *self, const zf_client_options_t *options, zf
     spool.link.to = options->endpoints;
     spool.link.to_count = options->endpoint_count;
     spool.link.failover_ms = options->failover_ms;
+    spool.link.peer = options->peer;
     if (options->name != NULL)
         spool.link.name = options->name;
     return zf_spool_open (&self->spool, &spool, err);
@@ -174,8 +200,11 @@ static int open_spool (zf_client_t *self, const zf_client_options_t *options, zf
 
 static int open_handle (zf_client_t *self, const zf_client_options_t *options, zf_error_t *err)
 {
-    zf_handle_options_t handle = {options->endpoints, options->endpoint_count, options->name,
-                                  options->failover_ms, false};
+    zf_handle_options_t handle = {.endpoints = options->endpoints,
+                                  .endpoint_count = options->endpoint_count,
+                                  .name = options->name,
+                                  .failover_ms = options->failover_ms,
+                                  .peer = options->peer};
     if (options->outbox == NULL)
         return zf_handle_open (&self->handle, &client_ops, &handle, err);
     int rc = open_spool (self, options, err);
@@ -248,7 +277,7 @@ void zf_client_close (zf_client_t **client)
 int zf_client_timed_out (zf_client_t *self, zf_error_t *err)
 {
     const zf_connection_t *connection = zf_client_connection (self);
-    const char *endpoint = self->handle.endpoints[connection->endpoint];
+    const char *endpoint = zf_connection_endpoint (connection);
     const zf_error_t *refusal = &connection->refusal;
     if (refusal->code == ZF_E_VERSION && connection->state != ZF_CONNECTION_READY)
         return zf_error_set (err, ZF_E_VERSION, "%s: %s", endpoint, refusal->text);
@@ -256,6 +285,8 @@ int zf_client_timed_out (zf_client_t *self, zf_error_t *err)
         return zf_error_set (err, ZF_E_TIMEOUT, "%s says: %s", endpoint, refusal->text);
     if (connection->state == ZF_CONNECTION_READY)
         return zf_error_set (err, ZF_E_TIMEOUT, "no answer from %s in time", endpoint);
+    if (connection->state == ZF_CONNECTION_OFF)
+        return zf_error_set (err, ZF_E_TIMEOUT, "nobody was found in time for %s", endpoint);
     return zf_error_set (err, ZF_E_TIMEOUT, "no broker answered at %s in time", endpoint);
 }
 
@@ -364,7 +395,7 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
 static bool was_greeted (void *arg)
 {
     const zf_client_t *self = arg;
-    return self->handle.connections[0].was_greeted;
+    return zf_client_connection (self)->was_greeted;
 }
 
 static int wait_for_limits (zf_client_t *self, patience_t patience, zf_error_t *err)

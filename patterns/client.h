@@ -25,12 +25,13 @@ struct zf_client {
     zf_inquiry_t *inquiries;  /* atomic posts and admin calls under way (utlist) */
     uint64_t inquiry_number;
     uint64_t requests_made, replies_got;
+    size_t turn;       /* the connection that the next request is for, if all have as much to do */
     zf_spool_t *spool; /* with an outbox: what we post to; else NULL */
 };
 
-static inline zf_connection_t *zf_client_connection (zf_client_t *client)
+static inline zf_connection_t *zf_client_connection (const zf_client_t *client)
 {
-    return &client->handle.connections[0];
+    return zf_handle_home (&client->handle);
 }
 
 /* client.c: what is posted there makes it, as a stream, if it is not there. Before the first
@@ -38,7 +39,9 @@ static inline zf_connection_t *zf_client_connection (zf_client_t *client)
 int zf_client_stream (zf_client_t *client, const char *stream, zf_error_t *err);
 
 /* request.c */
-void zf_requests_resend (zf_client_t *client);
+void zf_requests_send (zf_client_t *client); /* those that are not sent yet */
+/* Those that were sent there have to be sent again. */
+void zf_requests_forget (zf_client_t *client, const zf_connection_t *connection);
 void zf_requests_on_reply (zf_client_t *client, zf_reader_t *r, zmq_msg_t *body);
 uint64_t zf_requests_tick (zf_client_t *client, uint64_t now_ms);
 void zf_requests_close (zf_client_t *client);

@@ -1,5 +1,8 @@
 #include "patterns/connection.h"
 
+#include "devices/shell.h"
+#include "patterns/resolver.h"
+
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <zferry/error.h>
@@ -10,33 +13,76 @@
 #define IDLE_MS        60000
 #define MESSAGE_MAX    (UINT64_C (1) << 31) /* the broker chooses; this only stops nonsense */
 
+static void look_after (zf_connection_t *connection, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (connection->handle->loop_fd >= 0 && fd >= 0)
+        epoll_ctl (connection->handle->loop_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Without a monitor a lost connection is noticed when heartbeats are missed. */
+static void open_monitor (zf_connection_t *connection)
+{
+    size_t size = sizeof connection->monitor_fd;
+    if (zf_socket_monitor (&connection->monitor, &connection->socket, NULL) != 0 ||
+        zmq_getsockopt (connection->monitor.raw, ZMQ_FD, &connection->monitor_fd, &size) != 0)
+        connection->monitor_fd = -1;
+    look_after (connection, connection->monitor_fd);
+}
+
+static void close_sockets (zf_connection_t *connection)
+{
+    if (connection->monitor.raw != NULL)
+        zf_socket_unmonitor (&connection->socket, &connection->monitor);
+    zf_socket_close (&connection->socket);
+    connection->local = NULL;
+    connection->fd = connection->monitor_fd = -1; /* poll looks past them */
+}
+
+/* Without a socket: into a device of this process. */
+static int open_local (zf_connection_t *connection)
+{
+    connection->local = zf_shell_local (connection->handle->ridden);
+    connection->fd = zf_local_fd (connection->local);
+    zf_local_reset (connection->local);
+    look_after (connection, connection->fd);
+    return 0;
+}
+
 int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
 {
     zf_handle_t *handle = connection->handle;
     connection->state = ZF_CONNECTION_OPENING;
     connection->opened_ms = zf_clock_ms ();
+    connection->monitor_fd = -1;
     if (!connection->was_greeted) {
         connection->heartbeat_ms = HEARTBEAT_MS;
         connection->idle_ms = IDLE_MS;
         connection->max_message_bytes = ZF_MESSAGE_LEAST;
     }
+    if (handle->ridden != NULL)
+        return open_local (connection);
     int rc = zf_socket_dealer (&connection->socket, MESSAGE_MAX, err);
+    if (rc == 0 && connection->is_watched)
+        open_monitor (connection);
     if (rc == 0)
         rc = zf_socket_connect (&connection->socket, handle->endpoints[connection->endpoint], err);
     size_t size = sizeof connection->fd;
     if (rc == 0 && zmq_getsockopt (connection->socket.raw, ZMQ_FD, &connection->fd, &size) != 0)
         rc = zf_error_set (err, ZF_E_IO, "%s", zmq_strerror (zmq_errno ()));
-    if (rc != 0) {
-        connection->fd = -1; /* poll looks past it */
-        zf_socket_close (&connection->socket);
-    } else if (handle->loop_fd >= 0) {
-        struct epoll_event event = {.events = EPOLLIN};
-        epoll_ctl (handle->loop_fd, EPOLL_CTL_ADD, connection->fd, &event);
-    }
+    if (rc != 0)
+        close_sockets (connection);
+    else
+        look_after (connection, connection->fd);
     return rc;
 }
 
 /* -- out --------------------------------------------------------------------------------------- */
+
+static bool is_open (const zf_connection_t *connection)
+{
+    return connection->socket.raw != NULL || connection->local != NULL;
+}
 
 /* Sends handle->control and the body; the session's state does not matter. */
 static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
@@ -44,8 +90,11 @@ static bool send_now (zf_connection_t *connection, zmq_msg_t *body)
     zf_handle_t *handle = connection->handle;
     zf_writer_t *control = &handle->control;
     handle->touched = true;
-    if (control->failed || connection->socket.raw == NULL)
+    handle->has_sent = true;
+    if (control->failed || !is_open (connection))
         return false;
+    if (connection->local != NULL)
+        return zf_local_send (connection->local, zf_bytes (control->data, control->size), body);
     int flags = ZMQ_DONTWAIT | (body != NULL ? ZMQ_SNDMORE : 0);
     if (zmq_send (connection->socket.raw, control->data, control->size, flags) < 0)
         return false;
@@ -107,6 +156,22 @@ static void lose_session (zf_connection_t *connection)
     connection->epoch++;
     connection->handle->ops->lost (connection);
     connection->handle->tick_due_ms = 0;
+}
+
+void zf_connection_shut (zf_connection_t *connection)
+{
+    close_sockets (connection);
+}
+
+void zf_connection_close (zf_connection_t *connection)
+{
+    zf_handle_t *handle = connection->handle;
+    lose_session (connection);
+    close_sockets (connection);
+    connection->state = ZF_CONNECTION_OFF;
+    free (handle->endpoints[connection->endpoint]);
+    handle->endpoints[connection->endpoint] = NULL;
+    atomic_store (&handle->resolver->changed, true); /* there is room for another one */
 }
 
 static void on_reset (zf_connection_t *connection)
@@ -252,18 +317,40 @@ static bool receive_body (zf_connection_t *connection, zmq_msg_t *body)
     return true;
 }
 
+/* Receives a message; has_body: it has one. False: there is none. */
+static bool receive_message (zf_connection_t *connection, zmq_msg_t *control, zmq_msg_t *body,
+                             bool *has_body)
+{
+    if (connection->local != NULL)
+        return zf_local_receive (connection->local, control, body, has_body);
+    zmq_msg_init (control);
+    if (zmq_msg_recv (control, connection->socket.raw, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close (control);
+        return false;
+    }
+    zf_socket_takes_over (zmq_msg_data (control));
+    *has_body = zmq_msg_more (control) && receive_body (connection, body);
+    return true;
+}
+
+/* libzmq tries to connect again, and if it can the other side says RESET. */
+static void on_disconnected (zf_connection_t *connection)
+{
+    lose_session (connection);
+    connection->state = ZF_CONNECTION_OPENING;
+    connection->handle->tick_due_ms = 0;
+}
+
 bool zf_connection_pump (zf_connection_t *connection)
 {
     bool any = false;
-    while (connection->socket.raw != NULL) {
-        zmq_msg_t control, body;
-        zmq_msg_init (&control);
-        if (zmq_msg_recv (&control, connection->socket.raw, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close (&control);
-            break;
-        }
-        zf_socket_takes_over (zmq_msg_data (&control));
-        bool has_body = zmq_msg_more (&control) && receive_body (connection, &body);
+    while (connection->monitor_fd >= 0 && zf_socket_lost (&connection->monitor) >= 0) {
+        on_disconnected (connection);
+        any = true;
+    }
+    zmq_msg_t control, body;
+    bool has_body;
+    while (is_open (connection) && receive_message (connection, &control, &body, &has_body)) {
         handle_message (connection, &control, has_body ? &body : NULL);
         if (has_body)
             zmq_msg_close (&body);
@@ -277,6 +364,8 @@ static int events_of (const zf_connection_t *connection)
 {
     int events = 0;
     size_t size = sizeof events;
+    if (connection->local != NULL)
+        return zf_local_has_output (connection->local) ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLOUT;
     if (connection->socket.raw != NULL)
         zmq_getsockopt (connection->socket.raw, ZMQ_EVENTS, &events, &size);
     return events;
@@ -301,9 +390,9 @@ static void reopen (zf_connection_t *connection)
 {
     zf_handle_t *handle = connection->handle;
     lose_session (connection);
-    if (handle->connection_count == 1)
+    if (handle->rotates)
         connection->endpoint = (connection->endpoint + 1) % handle->endpoint_count;
-    zf_socket_close (&connection->socket);
+    close_sockets (connection);
     zf_connection_open (connection, NULL); /* if it fails, it is tried again like one that does
                                               not answer */
 }
@@ -335,7 +424,7 @@ static bool is_pending (const zf_connection_t *connection)
 {
     const zf_handle_t *handle = connection->handle;
     return connection->state == ZF_CONNECTION_OPENING &&
-           handle->connection_count == handle->endpoint_count &&
+           (!handle->rotates || handle->endpoint_count == 1) &&
            strncmp (handle->endpoints[connection->endpoint], "inproc://", 9) == 0 &&
            (look_at_events (connection) & ZMQ_POLLOUT) != 0;
 }
@@ -344,6 +433,10 @@ uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)
 {
     if (connection->state == ZF_CONNECTION_READY)
         return tick_ready (connection, now_ms);
+    if (connection->is_fading && connection->state != ZF_CONNECTION_OFF)
+        zf_connection_close (connection);
+    if (connection->state == ZF_CONNECTION_OFF)
+        return ZF_NEVER;
     if (is_pending (connection))
         connection->opened_ms = now_ms;
     uint64_t due = connection->opened_ms + connection->handle->failover_ms;

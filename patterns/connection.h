@@ -9,6 +9,12 @@
 /* Opens the socket and connects to handle->endpoints[connection->endpoint]. */
 int zf_connection_open (zf_connection_t *connection, zf_error_t *err);
 
+/* Closes the socket of one that is not needed any more: its slot is free. */
+void zf_connection_close (zf_connection_t *connection);
+
+/* Closes the sockets, at the end of the handle. */
+void zf_connection_shut (zf_connection_t *connection);
+
 /* Handles all that has come in; true if anything has. */
 bool zf_connection_pump (zf_connection_t *connection);
 

@@ -1,7 +1,9 @@
 #include "patterns/handle.h"
 
+#include "devices/shell.h"
 #include "patterns/connection.h"
 #include "patterns/keeper.h"
+#include "patterns/resolver.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,6 +38,12 @@ static void read_event (int fd)
     uint64_t count;
     ssize_t got = read (fd, &count, sizeof count);
     (void) got; /* there may be none */
+}
+
+void zf_handle_stir (zf_handle_t *handle)
+{
+    write_event (handle->wake_fd);
+    zf_keeper_by (handle, zf_clock_ms ());
 }
 
 /* Once, until it has looked. */
@@ -84,7 +92,8 @@ static void hint_pollers (zf_handle_t *handle)
 static bool is_greeting (const zf_handle_t *handle)
 {
     for (size_t i = 0; i < handle->connection_count; i++) {
-        if (handle->connections[i].state != ZF_CONNECTION_READY)
+        zf_connection_state_t state = handle->connections[i].state;
+        if (state != ZF_CONNECTION_READY && state != ZF_CONNECTION_OFF)
             return true;
     }
     return false;
@@ -94,6 +103,40 @@ void zf_handle_due (zf_handle_t *handle, uint64_t due_ms)
 {
     if (due_ms < handle->tick_due_ms)
         handle->tick_due_ms = due_ms;
+}
+
+/* -- where it is at home ----------------------------------------------------------------------- */
+
+const char *zf_connection_endpoint (const zf_connection_t *connection)
+{
+    const zf_handle_t *handle = connection->handle;
+    const char *endpoint = handle->endpoints[connection->endpoint];
+    return endpoint != NULL ? endpoint : handle->resolver->text;
+}
+
+static bool is_better (const zf_connection_t *a, const zf_connection_t *b)
+{
+    bool a_ready = a->state == ZF_CONNECTION_READY;
+    bool b_ready = b->state == ZF_CONNECTION_READY;
+    if (a_ready != b_ready)
+        return a_ready;
+    if (a->is_fading != b->is_fading)
+        return b->is_fading;
+    return a->rank > b->rank;
+}
+
+bool zf_handle_find_home (zf_handle_t *handle, bool may_move)
+{
+    size_t best = handle->home;
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        if (is_better (&handle->connections[i], &handle->connections[best]))
+            best = i;
+    }
+    bool stays = best == handle->home ||
+                 (!may_move && zf_handle_home (handle)->state == ZF_CONNECTION_READY);
+    if (!stays)
+        handle->home = best;
+    return !stays;
 }
 
 /* -- callbacks --------------------------------------------------------------------------------- */
@@ -152,12 +195,18 @@ void zf_handle_leave (zf_handle_t *handle)
     if (handle->callbacks != NULL)
         make_callbacks (handle);
     hint_pollers (handle);
+    zf_device_t *spurred = handle->has_sent ? handle->ridden : NULL;
+    handle->has_sent = false;
     leave (handle);
+    if (spurred != NULL)
+        zf_shell_spur (spurred);
 }
 
 static bool pump_all (zf_handle_t *handle)
 {
     bool any = false;
+    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+        zf_resolver_apply (handle);
     for (size_t i = 0; i < handle->connection_count; i++)
         any |= zf_connection_pump (&handle->connections[i]);
     handle->touched = true;
@@ -213,10 +262,15 @@ static void follow (zf_handle_t *handle, zf_waiter_t *self, uint64_t deadline_ms
 /* Nobody polls: do it, without the lock. */
 static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint64_t deadline_ms)
 {
-    struct pollfd fds[ZF_ENDPOINTS_MAX + 1] = {{handle->wake_fd, POLLIN, 0}};
-    size_t count = 1;
-    for (size_t i = 0; i < handle->connection_count; i++)
-        fds[count++] = (struct pollfd){handle->connections[i].fd, POLLIN, 0};
+    struct pollfd fds[2 * ZF_ENDPOINTS_MAX + 1];
+    size_t count = 0;
+    fds[count++] = (struct pollfd){handle->wake_fd, POLLIN, 0};
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        const zf_connection_t *connection = &handle->connections[i];
+        fds[count++] = (struct pollfd){connection->fd, POLLIN, 0};
+        if (connection->monitor_fd >= 0)
+            fds[count++] = (struct pollfd){connection->monitor_fd, POLLIN, 0};
+    }
     uint64_t until = handle->tick_due_ms < deadline_ms ? handle->tick_due_ms : deadline_ms;
     uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
     if (has_swallowed (handle)) /* by callbacks: what they sent may have taken the edge from us */
@@ -226,7 +280,11 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
     handle->leader = self;
     handle->leader_until_ms = until;
     pthread_mutex_unlock (&handle->lock);
-    poll (fds, count, timeout < 60000 ? (int) timeout : 60000);
+    int most = timeout < 60000 ? (int) timeout : 60000;
+    if (handle->ridden != NULL)
+        zf_shell_ride (handle->ridden, fds, count, most);
+    else
+        poll (fds, count, most);
     if (fds[0].revents != 0)
         read_event (handle->wake_fd);
     pthread_mutex_lock (&handle->lock);
@@ -307,8 +365,10 @@ static void open_loop (zf_handle_t *handle)
     if (handle->loop_fd < 0)
         return;
     watch (handle, handle->loop_wake_fd);
-    for (size_t i = 0; i < handle->connection_count; i++)
+    for (size_t i = 0; i < handle->connection_count; i++) {
         watch (handle, handle->connections[i].fd);
+        watch (handle, handle->connections[i].monitor_fd);
+    }
     handle->touched = true;
 }
 
@@ -345,12 +405,8 @@ int zf_handle_process (zf_handle_t *handle)
 
 static int copy_endpoints (zf_handle_t *handle, const zf_handle_options_t *options, zf_error_t *err)
 {
-    if (options->endpoints == NULL || options->endpoint_count == 0 ||
-        options->endpoint_count > ZF_ENDPOINTS_MAX)
-        return zf_error_set (err, ZF_E_INVAL, "1 to %d endpoints are needed", ZF_ENDPOINTS_MAX);
     handle->endpoints = calloc (options->endpoint_count, sizeof (char *));
-    handle->name = strdup (options->name != NULL ? options->name : "");
-    if (handle->endpoints == NULL || handle->name == NULL)
+    if (handle->endpoints == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     for (size_t i = 0; i < options->endpoint_count; i++) {
         if (options->endpoints[i] == NULL)
@@ -366,6 +422,7 @@ static int copy_endpoints (zf_handle_t *handle, const zf_handle_options_t *optio
 static int open_connections (zf_handle_t *handle, bool all, zf_error_t *err)
 {
     size_t count = all ? handle->endpoint_count : 1;
+    handle->rotates = !all;
     handle->connections = calloc (count, sizeof *handle->connections);
     if (handle->connections == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
@@ -381,6 +438,27 @@ static int open_connections (zf_handle_t *handle, bool all, zf_error_t *err)
     return 0;
 }
 
+size_t zf_handle_slots (const zf_handle_options_t *options)
+{
+    if (zf_resolver_is_needed (options))
+        return options->one ? 1 : ZF_ENDPOINTS_MAX;
+    return options->all && options->endpoint_count > 0 ? options->endpoint_count : 1;
+}
+
+static int open_endpoints (zf_handle_t *handle, const zf_handle_options_t *options, zf_error_t *err)
+{
+    if (options->endpoints == NULL || options->endpoint_count == 0 ||
+        options->endpoint_count > ZF_ENDPOINTS_MAX)
+        return zf_error_set (err, ZF_E_INVAL, "1 to %d endpoints are needed", ZF_ENDPOINTS_MAX);
+    handle->name = strdup (options->name != NULL ? options->name : "");
+    if (handle->name == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    if (zf_resolver_is_needed (options))
+        return zf_resolver_open (handle, options, err);
+    int rc = copy_endpoints (handle, options, err);
+    return rc == 0 ? open_connections (handle, options->all, err) : rc;
+}
+
 int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
                     const zf_handle_options_t *options, zf_error_t *err)
 {
@@ -394,12 +472,12 @@ int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
     if (rc == 0)
         rc = zf_random (handle->uuid, sizeof handle->uuid, err);
     if (rc == 0)
-        rc = copy_endpoints (handle, options, err);
-    if (rc == 0)
-        rc = open_connections (handle, options->all, err);
+        rc = open_endpoints (handle, options, err);
     if (rc == 0 && zf_keeper_add (handle) != 0)
         rc = zf_error_set (err, ZF_E_NOMEM, "no thread for the keeper");
     handle->is_kept = rc == 0;
+    if (rc == 0 && handle->resolver != NULL)
+        zf_resolver_watch (handle);
     return rc;
 }
 
@@ -421,8 +499,10 @@ void zf_handle_stop (zf_handle_t *handle)
 void zf_handle_shut (zf_handle_t *handle)
 {
     zf_handle_stop (handle);
+    zf_resolver_unwatch (handle);
     for (size_t i = 0; i < handle->connection_count; i++)
-        zf_socket_close (&handle->connections[i].socket);
+        zf_connection_shut (&handle->connections[i]);
+    zf_resolver_close (handle);
     free (handle->connections);
     for (size_t i = 0; i < handle->endpoint_count; i++)
         free (handle->endpoints[i]);

@@ -16,16 +16,20 @@
 #define ZF_PATTERNS_HANDLE_H
 
 #include "core/native.h"
+#include "devices/local.h"
 #include "devices/socket.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <zferry/device.h>
+#include <zferry/peer.h>
 #include <zmq.h>
 
 typedef struct zf_handle zf_handle_t;
 typedef struct zf_connection zf_connection_t;
 typedef struct zf_waiter zf_waiter_t;
 typedef struct zf_callback zf_callback_t;
+typedef struct zf_resolver zf_resolver_t;
 
 #define ZF_ENDPOINTS_MAX 64
 #define ZF_MESSAGE_LEAST 1024 /* every broker takes a message this large */
@@ -41,6 +45,7 @@ struct zf_waiter {
 };
 
 typedef enum {
+    ZF_CONNECTION_OFF, /* a slot that is free (resolver.h) */
     ZF_CONNECTION_OPENING,
     ZF_CONNECTION_GREETING,
     ZF_CONNECTION_READY
@@ -49,8 +54,15 @@ typedef enum {
 struct zf_connection {
     zf_handle_t *handle;
     zf_socket_t socket;
-    int fd;          /* ZMQ_FD of the socket */
-    size_t endpoint; /* index of the one it is connected to */
+    zf_local_t *local;    /* instead of the socket: a way into a device of this process; or NULL */
+    int fd;               /* ZMQ_FD of the socket */
+    bool is_watched;      /* tells at once when its connection is lost */
+    zf_socket_t monitor;  /* which comes from here */
+    int monitor_fd;       /* its ZMQ_FD; -1: it is not watched */
+    bool is_fading;       /* not offered any more: nothing new begins here */
+    uint64_t rank;        /* among those of the handle */
+    uint32_t outstanding; /* requests that were sent here and have no answer yet */
+    size_t endpoint;      /* index of the one it is connected to */
     zf_connection_state_t state;
     uint64_t epoch;        /* counts its sessions: what belongs to an older one is void */
     uint64_t opened_ms;    /* when the socket was opened, or the session lost */
@@ -73,6 +85,8 @@ struct zf_connection {
 typedef struct {
     void (*ready) (zf_connection_t *connection); /* a session began: say all again */
     void (*lost) (zf_connection_t *connection);  /* a session ended */
+    /* A slot is about to be used for another endpoint; may be NULL. */
+    void (*slot) (zf_connection_t *connection);
     /* A command that is not the connection's own. body may be NULL; it is taken by moving it
      * away. */
     void (*message) (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
@@ -92,7 +106,10 @@ typedef struct {
     size_t endpoint_count;
     const char *name;
     uint32_t failover_ms;
-    bool all; /* connect to all endpoints at once; else to one at a time */
+    bool all;        /* connect to all endpoints at once; else to one at a time */
+    zf_peer_t *peer; /* where zferry:// is looked up; NULL: the process's */
+    bool both;       /* of zferry://: brokers, too (resolver.h) */
+    bool one;        /* of zferry://: one of them at a time */
 } zf_handle_options_t;
 
 struct zf_handle {
@@ -105,13 +122,18 @@ struct zf_handle {
     uint32_t failover_ms;
     zf_connection_t *connections;
     size_t connection_count;
-    int wake_fd;              /* eventfd: makes the leader look again */
-    int loop_fd;              /* epoll descriptor for applications; -1: nobody asked for one */
-    int loop_wake_fd;         /* eventfd in it: makes the application's loop look again */
-    bool loop_told;           /* it was written to since the loop last looked */
-    bool touched;             /* a socket was used since the lock was taken */
-    uint64_t tick_due_ms;     /* when something is due by time */
-    zf_waiter_t *leader;      /* who polls */
+    size_t home;             /* the connection for all that goes over one only */
+    bool rotates;            /* that one tries the endpoints in turn */
+    zf_resolver_t *resolver; /* NULL: the endpoints were given as such */
+    zf_device_t *ridden;  /* that the connection leads to: who waits turns it (shell.h); or NULL */
+    bool has_sent;        /* something that it has not seen yet */
+    int wake_fd;          /* eventfd: makes the leader look again */
+    int loop_fd;          /* epoll descriptor for applications; -1: nobody asked for one */
+    int loop_wake_fd;     /* eventfd in it: makes the application's loop look again */
+    bool loop_told;       /* it was written to since the loop last looked */
+    bool touched;         /* a socket was used since the lock was taken */
+    uint64_t tick_due_ms; /* when something is due by time */
+    zf_waiter_t *leader;  /* who polls */
     uint64_t leader_until_ms; /* at most so long */
     zf_waiter_t *waiters;     /* those that wait for the leader (utlist) */
     zf_callback_t *callbacks; /* to be made when the lock can be let go (utlist) */
@@ -131,6 +153,9 @@ struct zf_handle {
     bool is_kept;            /* the keeper knows it */
     atomic_bool keeper_soon; /* it knows that there is something unfinished */
 };
+
+/* How many connections it may have. */
+size_t zf_handle_slots (const zf_handle_options_t *options);
 
 int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
                     const zf_handle_options_t *options, zf_error_t *err);
@@ -159,6 +184,22 @@ int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t d
 
 /* Something is due then, maybe sooner than all else. */
 void zf_handle_due (zf_handle_t *handle, uint64_t due_ms);
+
+/* Makes whoever looks after the handle look again. Without the lock, from any thread. */
+void zf_handle_stir (zf_handle_t *handle);
+
+/* The connection that all goes over which goes over one only. */
+static inline zf_connection_t *zf_handle_home (const zf_handle_t *handle)
+{
+    return &handle->connections[handle->home];
+}
+
+/* Another connection is home if that one has no session or fades, or if a better one is there and
+ * `may_move`. Returns true if it was changed. */
+bool zf_handle_find_home (zf_handle_t *handle, bool may_move);
+
+/* What the connection's other side is called: an endpoint, or what is looked up if it has none. */
+const char *zf_connection_endpoint (const zf_connection_t *connection);
 
 /* timeout_ms -1: for ever. */
 uint64_t zf_deadline (int64_t timeout_ms);

@@ -1,6 +1,7 @@
 #include "patterns/link.h"
 
 #include "patterns/connection.h"
+#include "patterns/resolver.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -129,6 +130,8 @@ static void show_figures (zf_link_t *self)
 static bool serve_end (zf_link_end_t *end, uint64_t now_ms, uint64_t *due_ms)
 {
     zf_handle_t *handle = &end->handle;
+    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+        zf_resolver_apply (handle);
     bool any = zf_connection_pump (zf_link_at (end));
     if (handle->tick_due_ms <= now_ms)
         handle->tick_due_ms = zf_connection_tick (zf_link_at (end), now_ms);
@@ -144,6 +147,13 @@ static bool uses_target (const zf_link_t *self, uint64_t now_ms)
     return self->target_on && now_ms >= self->hold_until_ms;
 }
 
+static void read_wake (const struct pollfd *fd)
+{
+    uint64_t count;
+    ssize_t got = fd->revents != 0 ? read (fd->fd, &count, sizeof count) : 0;
+    (void) got; /* there may be none */
+}
+
 /* Until there is input or something is due. */
 static void await (zf_link_t *self, uint64_t due_ms)
 {
@@ -155,9 +165,16 @@ static void await (zf_link_t *self, uint64_t due_ms)
     /* What one side has sent may have swallowed the edge that tells of its input. */
     if (zf_connection_readable (source) || (both && zf_connection_readable (target)))
         return;
-    struct pollfd fds[3] = {
-        {self->stop_fd, POLLIN, 0}, {source->fd, POLLIN, 0}, {both ? target->fd : -1, POLLIN, 0}};
-    poll (fds, 3, wait < WAIT_MAX_MS ? (int) wait : WAIT_MAX_MS);
+    struct pollfd fds[] = {{self->stop_fd, POLLIN, 0},
+                           {source->fd, POLLIN, 0},
+                           {both ? target->fd : -1, POLLIN, 0},
+                           {self->source.handle.wake_fd, POLLIN, 0}, /* the directory's changes, */
+                           {self->target.handle.wake_fd, POLLIN, 0},
+                           {source->monitor_fd, POLLIN, 0}, /* connections that are lost */
+                           {both ? target->monitor_fd : -1, POLLIN, 0}};
+    poll (fds, sizeof fds / sizeof fds[0], wait < WAIT_MAX_MS ? (int) wait : WAIT_MAX_MS);
+    read_wake (&fds[3]);
+    read_wake (&fds[4]);
 }
 
 static void turn (zf_link_t *self)
@@ -209,9 +226,15 @@ static int open_end (zf_link_end_t *end, zf_link_t *link, const zf_handle_ops_t 
 
 static int open_ends (zf_link_t *self, const zf_link_options_t *options, zf_error_t *err)
 {
-    zf_handle_options_t source = {&options->from, 1, options->name, options->failover_ms, false};
-    zf_handle_options_t target = {options->to, options->to_count, options->name,
-                                  options->failover_ms, false};
+    zf_handle_options_t source = {.endpoints = &options->from,
+                                  .endpoint_count = 1,
+                                  .name = options->name,
+                                  .failover_ms = options->failover_ms,
+                                  .peer = options->peer,
+                                  .one = true};
+    zf_handle_options_t target = source;
+    target.endpoints = options->to;
+    target.endpoint_count = options->to_count;
     int rc = open_end (&self->source, self, &zf_link_source_ops, &source, err);
     if (rc == 0)
         rc = open_end (&self->target, self, &zf_link_target_ops, &target, err);

@@ -15,7 +15,7 @@ zf_link_t *zf_link_of (zf_handle_t *handle)
 
 const char *zf_link_endpoint (zf_link_end_t *end)
 {
-    return end->handle.endpoints[zf_link_at (end)->endpoint];
+    return zf_connection_endpoint (zf_link_at (end));
 }
 
 bool zf_link_send (zf_link_end_t *end, zmq_msg_t *body)

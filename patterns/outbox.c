@@ -12,13 +12,13 @@
 /* How large a batch may be. */
 static size_t batch_limit (const zf_outboxes_t *outboxes)
 {
-    uint64_t most = outboxes->handle->connections[0].max_message_bytes;
+    uint64_t most = zf_handle_home (outboxes->handle)->max_message_bytes;
     return most < outboxes->batch_bytes ? (size_t) most : outboxes->batch_bytes;
 }
 
 static zf_connection_t *connection_of (const zf_outboxes_t *outboxes)
 {
-    return &outboxes->handle->connections[0];
+    return zf_handle_home (outboxes->handle);
 }
 
 static zf_outbox_t *make_outbox (zf_outboxes_t *outboxes, const char *queue, size_t size)

@@ -49,7 +49,7 @@ struct zf_outbox {
 };
 
 typedef struct {
-    zf_handle_t *handle; /* all goes over its first connection */
+    zf_handle_t *handle; /* all goes over its home connection */
     zf_outbox_t *table;  /* by queue (uthash) */
     zf_outbox_t *recent; /* the one used last */
     size_t batch_bytes;

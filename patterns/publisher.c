@@ -2,18 +2,15 @@
 
 #include "core/topic.h"
 #include "patterns/client.h"
+#include "patterns/direct.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define ENDPOINT_BYTES 64
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5556"};
 
 struct zf_publisher {
-    zf_client_t *client;           /* posts to the stream */
-    zf_device_t *device;           /* the forwarder inside; NULL: none */
-    char endpoint[ENDPOINT_BYTES]; /* where the client reaches that */
+    zf_client_t *client; /* posts to the stream */
+    zf_direct_t direct;  /* the forwarder inside; its device is NULL: none */
     char *stream;
     uint32_t timeout_ms;
 };
@@ -35,43 +32,58 @@ void zf_publisher_defaults_sized (zf_publisher_options_t *options, size_t size)
     zf_options_fill (options, size, &own, sizeof own);
 }
 
-static int start_forwarder (zf_publisher_t *self, const zf_forwarder_options_t *bind,
-                            zf_error_t *err)
+/* What the forwarder inside is made of. */
+static int check_bind (const zf_forwarder_options_t *bind, zf_error_t *err)
 {
-    zf_forwarder_options_t options = *bind;
-    uint64_t name;
     if (bind->struct_size != sizeof *bind)
         return zf_error_set (err, ZF_E_INVAL,
                              "forwarder options: set them up with zf_forwarder_defaults ()");
     if (bind->endpoints == NULL && bind->endpoint_count > 0)
         return zf_error_set (err, ZF_E_INVAL, "forwarder options: endpoints is NULL");
-    int rc = zf_random (&name, sizeof name, err);
-    if (rc != 0)
-        return rc;
-    snprintf (self->endpoint, sizeof self->endpoint, "inproc://zferry-publisher-%016llx",
-              (unsigned long long) name);
-    const char **endpoints = calloc (bind->endpoint_count + 1, sizeof *endpoints);
-    if (endpoints == NULL)
-        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < bind->endpoint_count; i++)
-        endpoints[i] = bind->endpoints[i];
-    endpoints[bind->endpoint_count] = self->endpoint;
+    return 0;
+}
+
+static int start_forwarder (void *arg, zf_device_t **device, const char *const *endpoints,
+                            size_t count, zf_error_t *err)
+{
+    zf_forwarder_options_t options = *(const zf_forwarder_options_t *) arg;
     options.endpoints = endpoints;
-    options.endpoint_count++;
-    rc = zf_forwarder_start (&self->device, &options, err);
-    free (endpoints);
-    return rc;
+    options.endpoint_count = count;
+    return zf_forwarder_start (device, &options, err);
+}
+
+static int open_inside (zf_publisher_t *self, const zf_publisher_options_t *options,
+                        zf_error_t *err)
+{
+    zf_forwarder_options_t bind;
+    zf_forwarder_defaults (&bind);
+    bind.endpoint_count = 0;
+    if (options->bind != NULL) {
+        int rc = check_bind (options->bind, err);
+        if (rc != 0)
+            return rc;
+        bind = *options->bind;
+    }
+    zf_direct_options_t direct = {.endpoints = bind.endpoints,
+                                  .endpoint_count = bind.endpoint_count,
+                                  .peer = options->peer,
+                                  .kind = options->direct ? "topic" : NULL,
+                                  .name = self->stream,
+                                  .start = start_forwarder,
+                                  .arg = &bind};
+    return zf_direct_open (&self->direct, &direct, err);
 }
 
 static int open_client (zf_publisher_t *self, const zf_publisher_options_t *options,
                         zf_error_t *err)
 {
-    const char *inside = self->endpoint;
+    const char *inside = self->direct.inside;
     zf_client_options_t client;
     zf_client_defaults (&client);
     client.endpoints = options->endpoints;
     client.endpoint_count = options->endpoint_count;
-    if (self->device != NULL) {
+    client.peer = options->peer;
+    if (self->direct.device != NULL) {
         client.endpoints = &inside;
         client.endpoint_count = 1;
     }
@@ -103,8 +115,8 @@ int zf_publisher_open (zf_publisher_t **publisher, const zf_publisher_options_t 
     self->timeout_ms = options->timeout_ms;
     self->stream = strdup (options->stream != NULL ? options->stream : "");
     int rc = self->stream != NULL ? 0 : zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    if (rc == 0 && options->bind != NULL)
-        rc = start_forwarder (self, options->bind, err);
+    if (rc == 0 && (options->bind != NULL || options->direct))
+        rc = open_inside (self, options, err);
     if (rc == 0)
         rc = open_client (self, options, err);
     if (rc != 0) {
@@ -122,7 +134,7 @@ void zf_publisher_close (zf_publisher_t **publisher)
         return;
     *publisher = NULL;
     zf_client_close (&self->client);
-    zf_device_stop (&self->device);
+    zf_direct_close (&self->direct);
     free (self->stream);
     free (self);
 }
@@ -244,7 +256,7 @@ int zf_publisher_wait (zf_publisher_t *self, const char *topic, uint32_t n, int 
 
 zf_device_t *zf_publisher_device (zf_publisher_t *self)
 {
-    return self->device;
+    return self->direct.device;
 }
 
 zf_client_t *zf_publisher_client (zf_publisher_t *self)

@@ -15,11 +15,11 @@ struct zf_request {
     char *service;
     uint32_t flags; /* ZF_ASK_... */
     uint64_t deadline_ms;
-    uint32_t sends_left; /* the first one included */
-    bool is_sent;        /* in this session */
-    zf_buffer_t *record; /* a batch of one */
-    zf_timer_t timer;    /* set if nobody waits */
-    zf_reply_fn *fn;     /* parts, and the end unless blocking */
+    uint32_t sends_left;   /* the first one included */
+    zf_connection_t *sent; /* where it is under way; NULL: nowhere */
+    zf_buffer_t *record;   /* a batch of one */
+    zf_timer_t timer;      /* set if nobody waits */
+    zf_reply_fn *fn;       /* parts, and the end unless blocking */
     void *arg;
     bool blocking; /* somebody waits: reply and code are for them */
     bool done;
@@ -107,8 +107,17 @@ static void hand_over (zf_client_t *self, zf_request_t *request, zf_message_t *m
 
 /* -- the life of a request --------------------------------------------------------------------- */
 
+/* It is no longer under way. */
+static void take_back (zf_request_t *request)
+{
+    if (request->sent != NULL)
+        request->sent->outstanding--;
+    request->sent = NULL;
+}
+
 static void free_request (zf_client_t *self, zf_request_t *request)
 {
+    take_back (request);
     HASH_DEL (self->requests, request);
     zf_timers_cancel (&self->timers, &request->timer);
     zf_buffer_drop (request->record);
@@ -121,6 +130,7 @@ static void complete (zf_client_t *self, zf_request_t *request, zf_message_t *me
                       const char *reason)
 {
     self->replies_got++;
+    take_back (request);
     message->id = request->number;
     if (request->blocking) {
         request->reply = *message;
@@ -141,11 +151,36 @@ static void fail (zf_client_t *self, zf_request_t *request, int code, const char
     complete (self, request, &message, reason);
 }
 
+/* True if a request had better go to a than to b: to one that stays, with less to do. */
+static bool is_freer (const zf_connection_t *a, const zf_connection_t *b)
+{
+    if (a->is_fading != b->is_fading)
+        return b->is_fading;
+    return a->outstanding < b->outstanding;
+}
+
+/* The connection for the next request; NULL: none has a session. */
+static zf_connection_t *choose (zf_client_t *self)
+{
+    zf_handle_t *handle = &self->handle;
+    zf_connection_t *chosen = NULL;
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        size_t at = (self->turn + i) % handle->connection_count;
+        zf_connection_t *connection = &handle->connections[at];
+        if (connection->state == ZF_CONNECTION_READY &&
+            (chosen == NULL || is_freer (connection, chosen)))
+            chosen = connection;
+    }
+    if (chosen != NULL)
+        self->turn = (size_t) (chosen - handle->connections) + 1;
+    return chosen;
+}
+
 static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now_ms)
 {
-    zf_connection_t *connection = zf_client_connection (self);
+    zf_connection_t *connection = request->done ? NULL : choose (self);
     zmq_msg_t body;
-    if (connection->state != ZF_CONNECTION_READY || request->done)
+    if (connection == NULL)
         return;
     if (request->sends_left == 0) {
         fail (self, request, ZF_E_TIMEOUT, "the connection was lost, and no retry is left");
@@ -164,19 +199,32 @@ static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now
     zf_mp_put_str (w, zf_bytes_of (request->service));
     zf_mp_put_uint (w, ttl);
     zf_mp_put_uint (w, request->flags);
-    request->is_sent = zf_connection_send (connection, &body);
-    if (request->is_sent)
-        request->sends_left--;
-    else
+    if (!zf_connection_send (connection, &body)) {
         zmq_msg_close (&body);
+        return;
+    }
+    request->sends_left--;
+    request->sent = connection;
+    connection->outstanding++;
 }
 
-void zf_requests_resend (zf_client_t *self)
+void zf_requests_send (zf_client_t *self)
 {
     uint64_t now = zf_clock_ms ();
     zf_request_t *request, *next;
-    HASH_ITER (hh, self->requests, request, next)
-        send_request (self, request, now);
+    HASH_ITER (hh, self->requests, request, next) {
+        if (request->sent == NULL)
+            send_request (self, request, now);
+    }
+}
+
+void zf_requests_forget (zf_client_t *self, const zf_connection_t *connection)
+{
+    zf_request_t *request, *next;
+    HASH_ITER (hh, self->requests, request, next) {
+        if (request->sent == connection)
+            take_back (request);
+    }
 }
 
 uint64_t zf_requests_tick (zf_client_t *self, uint64_t now_ms)

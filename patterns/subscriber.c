@@ -55,6 +55,7 @@ static int join_group (zf_subscriber_t *self, const zf_subscriber_options_t *opt
     worker.name = options->name;
     worker.credit = options->credit;
     worker.failover_ms = options->failover_ms;
+    worker.peer = options->peer;
     int rc = zf_member_open (&self->worker, options->stream, options->group, &group, &worker, err);
     if (rc == 0)
         self->handle = &self->worker->handle;
@@ -122,7 +123,7 @@ void zf_subscriber_close (zf_subscriber_t **subscriber)
     if (self->own.ops != NULL)
         zf_handle_shut (&self->own);
     zf_worker_close (&self->worker);
-    zf_arrivals_free (self);
+    zf_readings_free (self);
     zf_writer_free (&self->patterns);
     free (self->stream);
     free (self);
@@ -132,21 +133,23 @@ void zf_subscriber_close (zf_subscriber_t **subscriber)
 
 static bool is_in_force (const zf_subscriber_t *self)
 {
-    return self->worker != NULL ? zf_member_is_in (self->worker) : self->is_on;
+    return self->worker != NULL ? zf_member_is_in (self->worker) : zf_readings_are_on (self);
 }
 
 /* Why the other side does not want us; NULL: it does, as far as known. */
 static const zf_error_t *refusal_of (const zf_subscriber_t *self)
 {
-    const zf_error_t *refusal =
-        self->worker != NULL ? &self->worker->member->refusal : &self->refusal;
-    return refusal->code != 0 ? refusal : NULL;
+    if (self->worker != NULL)
+        return self->worker->member->refusal.code != 0 ? &self->worker->member->refusal : NULL;
+    const zf_sub_reading_t *refused = zf_readings_refused (self);
+    return refused != NULL ? &refused->refusal : NULL;
 }
 
 static bool is_decided (void *arg)
 {
     const zf_subscriber_t *self = arg;
-    return self->closing || is_in_force (self) || refusal_of (self) != NULL;
+    bool is_known = self->worker != NULL ? is_in_force (self) : zf_readings_are_decided (self);
+    return self->closing || is_known || refusal_of (self) != NULL;
 }
 
 static int say_closed (zf_error_t *err)
@@ -156,8 +159,10 @@ static int say_closed (zf_error_t *err)
 
 static int timed_out (const zf_subscriber_t *self, zf_error_t *err)
 {
-    const zf_connection_t *connection = &self->handle->connections[0];
-    const char *endpoint = self->handle->endpoints[connection->endpoint];
+    const zf_connection_t *connection = zf_handle_home (self->handle);
+    const char *endpoint = zf_connection_endpoint (connection);
+    if (connection->state == ZF_CONNECTION_OFF)
+        return zf_error_set (err, ZF_E_TIMEOUT, "nobody was found in time for %s", endpoint);
     if (connection->refusal.code != 0)
         return zf_error_set (err, ZF_E_TIMEOUT, "%s says: %s", endpoint, connection->refusal.text);
     return zf_error_set (err, ZF_E_TIMEOUT, "no answer from %s in time", endpoint);
@@ -186,7 +191,7 @@ int zf_subscriber_ready (zf_subscriber_t *self, int timeout_ms, zf_error_t *err)
 static bool can_go_on (void *arg)
 {
     const zf_subscriber_t *self = arg;
-    return self->closing || self->state == ZF_READING_REFUSED ||
+    return self->closing || zf_readings_refused (self) != NULL ||
            (self->ready != NULL && !self->is_telling);
 }
 
@@ -196,8 +201,9 @@ static int say_why (zf_subscriber_t *self, int rc, int timeout_ms, zf_error_t *e
     if (self->closing)
         return say_closed (err);
     if (rc != ZF_E_TIMEOUT) {
-        self->refusal_told = true;
-        return zf_error_set (err, rc, "%s", self->refusal.text);
+        zf_sub_reading_t *refused = zf_readings_refused (self);
+        refused->refusal_told = true;
+        return zf_error_set (err, rc, "%s", refused->refusal.text);
     }
     if (timeout_ms == 0)
         return zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->stream);
@@ -215,8 +221,9 @@ static int await_record (zf_subscriber_t *self, zf_message_t *message, int timeo
     while (rc == 0 && !self->closing && !zf_arrivals_next (self, message)) {
         if (zf_arrivals_tell (self))
             continue;
-        if (self->state == ZF_READING_REFUSED)
-            rc = self->refusal.code;
+        const zf_sub_reading_t *refused = zf_readings_refused (self);
+        if (refused != NULL)
+            rc = refused->refusal.code;
         else
             rc = zf_handle_wait (&self->own, can_go_on, self, deadline);
     }

@@ -19,6 +19,7 @@
 #include <zferry/subscriber.h>
 
 typedef struct zf_arrival zf_arrival_t;
+typedef struct zf_sub_reading zf_sub_reading_t;
 
 /* What an EVENTS says about its records. */
 typedef struct {
@@ -35,7 +36,7 @@ typedef struct {
 /* The records of one EVENTS; or a gap between those before and those behind it. */
 struct zf_arrival {
     zf_owner_t owner; /* first: messages belong to it */
-    zf_subscriber_t *subscriber;
+    zf_sub_reading_t *reading;
     zf_events_head_t head;
     zf_parcel_t *parcel; /* the records; NULL: there are none, or all were given back */
     uint64_t id;         /* of the next one to be received */
@@ -58,20 +59,13 @@ typedef enum {
     ZF_READING_REFUSED /* and not asked for again in this session */
 } zf_reading_state_t;
 
-struct zf_subscriber {
-    zf_handle_t own;     /* first: a handle is cast to its subscriber. Unused with a group */
-    zf_handle_t *handle; /* own, or the worker's */
-    zf_worker_t *worker; /* with a group; else NULL */
-    uint32_t timeout_ms;
-    zf_gap_fn *on_gap;
-    void *arg;
-    uint32_t inside; /* callers that wait here */
-    bool closing;    /* they are to leave */
-    /* alone, the subscription: */
-    char *stream;
-    zf_writer_t patterns; /* encoded */
-    zf_start_t start;     /* where it begins, the first time */
-    uint64_t window_bytes;
+/* The subscription at one broker or publisher. It outlives its connection: who comes back goes on
+ * where he was. */
+struct zf_sub_reading {
+    zf_subscriber_t *subscriber;
+    zf_connection_t *connection; /* NULL: none, for now */
+    uint64_t made_ms;
+    zf_start_t start; /* where it begins, the first time */
     zf_reading_state_t state;
     uint64_t number;               /* of the one asked for last */
     uint64_t asked_ms;             /* when that was; 0: not in this session */
@@ -86,23 +80,39 @@ struct zf_subscriber {
     uint64_t quiet_since_ms;       /* nothing came, or was asked, since then */
     uint64_t quiet_for_ms;         /* how long that may last */
     zf_error_t refusal;
-    bool refusal_told; /* a caller has got it */
-    /* alone, what came in: */
-    zf_arrival_t *ready;   /* with something to be received (utlist) */
-    zf_arrival_t *all;     /* (utlist) */
+    bool refusal_told;     /* a caller has got it */
+    zf_arrival_t *all;     /* what came in, until it was given back (utlist) */
     uint64_t held_bytes;   /* of batches that were not given back */
     uint64_t read_to;      /* all below was given back */
     uint64_t unsaid_bytes; /* of that, since it was last told */
     uint32_t unsaid;       /* EVENTS of that */
     uint64_t say_due_ms;   /* when it is told at the latest, if anything is unsaid */
-    bool is_telling;       /* somebody is in on_gap */
-    uint64_t received, received_to, gaps, missed, refills;
+    zf_sub_reading_t *prev, *next;
 };
 
-static inline zf_connection_t *zf_subscriber_connection (zf_subscriber_t *subscriber)
-{
-    return &subscriber->own.connections[0];
-}
+struct zf_subscriber {
+    zf_handle_t own;     /* first: a handle is cast to its subscriber. Unused with a group */
+    zf_handle_t *handle; /* own, or the worker's */
+    zf_worker_t *worker; /* with a group; else NULL */
+    uint32_t timeout_ms;
+    zf_gap_fn *on_gap;
+    void *arg;
+    uint32_t inside; /* callers that wait here */
+    bool closing;    /* they are to leave */
+    /* alone, what is subscribed to: */
+    char *stream;
+    zf_writer_t patterns; /* encoded */
+    zf_start_t start;
+    uint64_t window_bytes; /* of each reading */
+    uint64_t opened_ms;
+    uint64_t opened_wall_ms;
+    zf_sub_reading_t **slots;   /* one for each connection; NULL: none yet */
+    zf_sub_reading_t *readings; /* those, and of connections that are gone (utlist) */
+    size_t left_count;          /* the latter */
+    zf_arrival_t *ready;        /* with something to be received (utlist) */
+    bool is_telling;            /* somebody is in on_gap */
+    uint64_t received, received_to, gaps, missed, refills;
+};
 
 /* -- subscriber_reading.c ---------------------------------------------------------------------- */
 
@@ -110,20 +120,31 @@ static inline zf_connection_t *zf_subscriber_connection (zf_subscriber_t *subscr
 int zf_reading_open (zf_subscriber_t *subscriber, const zf_subscriber_options_t *options,
                      zf_error_t *err);
 
+void zf_readings_free (zf_subscriber_t *subscriber);
+
 /* Asks for the subscription, if that is wanted and there is room. */
-void zf_reading_ask (zf_subscriber_t *subscriber);
+void zf_reading_ask (zf_sub_reading_t *reading);
 
 /* Tells how far everything was given back. */
-void zf_reading_say (zf_subscriber_t *subscriber);
+void zf_reading_say (zf_sub_reading_t *reading);
+
+/* True if it is in force: at one of those that are there, at least. */
+bool zf_readings_are_on (const zf_subscriber_t *subscriber);
+
+/* True if all that are there have answered, and one at least is in force. */
+bool zf_readings_are_decided (const zf_subscriber_t *subscriber);
+
+/* One that was refused, if nobody else has it or may yet say yes; or NULL. */
+zf_sub_reading_t *zf_readings_refused (const zf_subscriber_t *subscriber);
 
 /* -- subscriber_arrivals.c --------------------------------------------------------------------- */
 
 /* Takes the records of an EVENTS, without those below `have`; body NULL: only the position has
  * changed. Takes head->spans over, also on failure. Returns 0, ZF_E_NOMEM, or what is wrong with
  * the batch. */
-int zf_arrivals_take (zf_subscriber_t *subscriber, const zf_events_head_t *head, uint64_t have,
+int zf_arrivals_take (zf_sub_reading_t *reading, const zf_events_head_t *head, uint64_t have,
                       zmq_msg_t *body);
-void zf_arrivals_gap (zf_subscriber_t *subscriber, const zf_gap_t *gap);
+void zf_arrivals_gap (zf_sub_reading_t *reading, const zf_gap_t *gap);
 
 /* The next record for a caller; false: there is none, or a gap comes first. */
 bool zf_arrivals_next (zf_subscriber_t *subscriber, zf_message_t *message);
@@ -133,6 +154,6 @@ bool zf_arrivals_tell (zf_subscriber_t *subscriber);
 
 /* A record of it was given back. Without the lock. */
 void zf_arrivals_give_back (zf_arrival_t *arrival);
-void zf_arrivals_free (zf_subscriber_t *subscriber);
+void zf_arrivals_free (zf_sub_reading_t *reading);
 
 #endif

@@ -18,7 +18,7 @@ static void release_nothing (void *owner)
 /* -- giving back ------------------------------------------------------------------------------- */
 
 /* What is done, from the oldest on, is told to the other side: there is room for more. */
-static void advance (zf_subscriber_t *self)
+static void advance (zf_sub_reading_t *self)
 {
     while (self->all != NULL && self->all->is_done) {
         zf_arrival_t *arrival = self->all;
@@ -31,18 +31,19 @@ static void advance (zf_subscriber_t *self)
         free (arrival->head.spans);
         free (arrival);
     }
-    if (self->unsaid_bytes >= self->window_bytes / 4 || self->unsaid >= SAY_EVENTS) {
+    if (self->unsaid_bytes >= self->subscriber->window_bytes / 4 || self->unsaid >= SAY_EVENTS) {
         zf_reading_say (self);
     } else if (self->unsaid > 0 && self->say_due_ms == 0) {
         self->say_due_ms = zf_clock_coarse_ms () + SAY_MS;
-        zf_handle_due (&self->own, self->say_due_ms);
+        zf_handle_due (&self->subscriber->own, self->say_due_ms);
     }
     if (self->state == ZF_READING_WANTED)
         zf_reading_ask (self);
 }
 
-static void finish (zf_subscriber_t *self, zf_arrival_t *arrival)
+static void finish (zf_arrival_t *arrival)
 {
+    zf_sub_reading_t *self = arrival->reading;
     if (arrival->parcel != NULL)
         self->held_bytes -= arrival->bytes;
     zf_parcel_drop (arrival->parcel);
@@ -55,10 +56,10 @@ void zf_arrivals_give_back (zf_arrival_t *arrival)
 {
     if (atomic_fetch_sub (&arrival->left, 1) != 1)
         return;
-    zf_subscriber_t *self = arrival->subscriber;
-    zf_handle_enter (&self->own);
-    finish (self, arrival);
-    zf_handle_leave (&self->own);
+    zf_handle_t *handle = &arrival->reading->subscriber->own;
+    zf_handle_enter (handle);
+    finish (arrival);
+    zf_handle_leave (handle);
 }
 
 /* -- taking in --------------------------------------------------------------------------------- */
@@ -114,18 +115,18 @@ static uint32_t skip (zf_arrival_t *arrival, uint64_t have)
     return lost;
 }
 
-static zf_arrival_t *make (zf_subscriber_t *self)
+static zf_arrival_t *make (zf_sub_reading_t *self)
 {
     zf_arrival_t *arrival = calloc (1, sizeof *arrival);
     if (arrival == NULL)
         return NULL;
     arrival->owner.release = release_nothing;
-    arrival->subscriber = self;
+    arrival->reading = self;
     DL_APPEND2 (self->all, arrival, all_prev, all_next);
     return arrival;
 }
 
-int zf_arrivals_take (zf_subscriber_t *self, const zf_events_head_t *head, uint64_t have,
+int zf_arrivals_take (zf_sub_reading_t *self, const zf_events_head_t *head, uint64_t have,
                       zmq_msg_t *body)
 {
     int code = 0;
@@ -150,19 +151,19 @@ int zf_arrivals_take (zf_subscriber_t *self, const zf_events_head_t *head, uint6
     if (gap.count > 0)
         zf_arrivals_gap (self, &gap);
     if (parcel != NULL && parcel->left > 0)
-        DL_APPEND (self->ready, arrival);
+        DL_APPEND (self->subscriber->ready, arrival);
     else
-        finish (self, arrival);
+        finish (arrival);
     return 0;
 }
 
 /* Without memory for it, it is only counted. */
-static zf_arrival_t *make_gap (zf_subscriber_t *self, const zf_gap_t *gap)
+static zf_arrival_t *make_gap (zf_sub_reading_t *self, const zf_gap_t *gap)
 {
     zf_arrival_t *arrival = make (self);
     if (arrival == NULL) {
-        self->gaps++;
-        self->missed += gap->count;
+        self->subscriber->gaps++;
+        self->subscriber->missed += gap->count;
         return NULL;
     }
     arrival->is_gap = true;
@@ -170,11 +171,11 @@ static zf_arrival_t *make_gap (zf_subscriber_t *self, const zf_gap_t *gap)
     return arrival;
 }
 
-void zf_arrivals_gap (zf_subscriber_t *self, const zf_gap_t *gap)
+void zf_arrivals_gap (zf_sub_reading_t *self, const zf_gap_t *gap)
 {
     zf_arrival_t *arrival = make_gap (self, gap);
     if (arrival != NULL)
-        DL_APPEND (self->ready, arrival);
+        DL_APPEND (self->subscriber->ready, arrival);
 }
 
 /* -- handing out ------------------------------------------------------------------------------- */
@@ -183,12 +184,12 @@ void zf_arrivals_gap (zf_subscriber_t *self, const zf_gap_t *gap)
 static void cut_short (zf_subscriber_t *self, zf_arrival_t *arrival, uint32_t count)
 {
     zf_gap_t gap = {arrival->id, arrival->head.to, count, malformed};
-    zf_arrival_t *told = make_gap (self, &gap);
+    zf_arrival_t *told = make_gap (arrival->reading, &gap);
     DL_DELETE (self->ready, arrival);
     if (told != NULL)
         DL_PREPEND (self->ready, told);
     if (atomic_fetch_sub (&arrival->left, count) == count)
-        finish (self, arrival);
+        finish (arrival);
 }
 
 bool zf_arrivals_next (zf_subscriber_t *self, zf_message_t *message)
@@ -221,7 +222,7 @@ bool zf_arrivals_tell (zf_subscriber_t *self)
         return false;
     zf_gap_t gap = arrival->gap;
     DL_DELETE (self->ready, arrival);
-    finish (self, arrival);
+    finish (arrival);
     self->gaps++;
     self->missed += gap.count;
     if (self->on_gap == NULL)
@@ -235,7 +236,7 @@ bool zf_arrivals_tell (zf_subscriber_t *self)
     return true;
 }
 
-void zf_arrivals_free (zf_subscriber_t *self)
+void zf_arrivals_free (zf_sub_reading_t *self)
 {
     zf_arrival_t *arrival, *next;
     DL_FOREACH_SAFE2 (self->all, arrival, next, all_next) {
@@ -243,5 +244,5 @@ void zf_arrivals_free (zf_subscriber_t *self)
         free (arrival->head.spans);
         free (arrival); /* NOLINT(clang-analyzer-*): the list goes with it */
     }
-    self->all = self->ready = NULL;
+    self->all = NULL;
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <zferry/broker.h>
 #include <zferry/error.h>
 
 static const char *const default_endpoints[] = {"tcp://127.0.0.1:5555"};
@@ -123,6 +124,12 @@ static void on_lost (zf_connection_t *connection)
     zf_delivery_forget (self, connection);
 }
 
+/* Acks for another broker must not reach this one. */
+static void on_slot (zf_connection_t *connection)
+{
+    memset (acks_of (worker_of (connection->handle), connection), 0, sizeof (zf_acks_t));
+}
+
 static void on_message (zf_connection_t *connection, uint64_t command, zf_reader_t *r,
                         zmq_msg_t *body)
 {
@@ -172,6 +179,7 @@ static bool has_records (zf_handle_t *handle)
 static const zf_handle_ops_t worker_ops = {
     .ready = on_ready,
     .lost = on_lost,
+    .slot = on_slot,
     .message = on_message,
     .tick = on_tick,
     .urgent = always,
@@ -211,6 +219,50 @@ static int check (const char *queue, const zf_worker_options_t *options, zf_erro
     return 0;
 }
 
+static int start_broker (void *arg, zf_device_t **device, const char *const *endpoints,
+                         size_t count, zf_error_t *err)
+{
+    (void) arg;
+    zf_broker_options_t broker;
+    zf_broker_defaults (&broker);
+    broker.endpoints = endpoints;
+    broker.endpoint_count = count;
+    return zf_broker_start (device, &broker, err);
+}
+
+static int open_inside (zf_worker_t *self, const zf_worker_options_t *options, zf_error_t *err)
+{
+    bool given = options->endpoints != default_endpoints;
+    zf_direct_options_t direct = {.endpoints = given ? options->endpoints : NULL,
+                                  .endpoint_count = given ? options->endpoint_count : 0,
+                                  .peer = options->peer,
+                                  .kind = "service",
+                                  .name = self->queue,
+                                  .start = start_broker};
+    return zf_direct_open (&self->direct, &direct, err);
+}
+
+static int open_handle (zf_worker_t *self, const zf_worker_options_t *options, zf_error_t *err)
+{
+    const char *inside = self->direct.inside;
+    zf_handle_options_t handle = {.endpoints = options->endpoints,
+                                  .endpoint_count = options->endpoint_count,
+                                  .name = options->name,
+                                  .failover_ms = options->failover_ms,
+                                  .all = true,
+                                  .peer = options->peer,
+                                  .both = true};
+    if (self->direct.device != NULL) {
+        handle.endpoints = &inside;
+        handle.endpoint_count = 1;
+        self->handle.ridden = self->direct.device;
+    }
+    self->acks = calloc (zf_handle_slots (&handle), sizeof *self->acks);
+    if (self->acks == NULL)
+        return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    return zf_handle_open (&self->handle, &worker_ops, &handle, err);
+}
+
 int zf_worker_open_as (zf_worker_t **worker, const char *queue, zf_member_t *member,
                        const zf_worker_options_t *options, zf_error_t *err)
 {
@@ -225,14 +277,13 @@ int zf_worker_open_as (zf_worker_t **worker, const char *queue, zf_member_t *mem
     self->queue_size = strlen (queue);
     self->fixed_credit = options->credit;
     self->max_hold_ms = options->max_hold_ms;
-    self->acks = calloc (options->endpoint_count + 1, sizeof *self->acks);
     zf_credit_init (&self->credit, now_ns ());
-    zf_handle_options_t handle = {options->endpoints, options->endpoint_count, options->name,
-                                  options->failover_ms, true};
-    if (self->queue == NULL || self->acks == NULL)
+    if (self->queue == NULL)
         rc = zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    else
-        rc = zf_handle_open (&self->handle, &worker_ops, &handle, err);
+    if (rc == 0 && options->direct)
+        rc = open_inside (self, options, err);
+    if (rc == 0)
+        rc = open_handle (self, options, err);
     if (rc != 0) {
         zf_worker_close (&self);
         return zf_error_wrap (err, rc, "open a worker on %s", queue);
@@ -247,6 +298,8 @@ int zf_worker_open (zf_worker_t **worker, const char *queue, const zf_worker_opt
     zf_worker_options_t defaults;
     *worker = NULL;
     zf_worker_defaults (&defaults);
+    if (options != NULL && options->direct && options->endpoints == NULL)
+        return zf_error_set (err, ZF_E_INVAL, "worker options: endpoints is NULL");
     return zf_worker_open_as (worker, queue, NULL, options != NULL ? options : &defaults, err);
 }
 
@@ -256,6 +309,7 @@ void zf_worker_close (zf_worker_t **worker)
     if (self == NULL)
         return;
     *worker = NULL;
+    zf_direct_withdraw (&self->direct);
     if (self->handle.ops != NULL) {
         zf_handle_stop (&self->handle);
         zf_handle_enter (&self->handle);
@@ -267,6 +321,7 @@ void zf_worker_close (zf_worker_t **worker)
         zf_handle_leave (&self->handle);
         zf_handle_shut (&self->handle);
     }
+    zf_direct_close (&self->direct);
     zf_delivery_free_all (self);
     zf_member_free (&self->member);
     free (self->acks);
@@ -542,6 +597,7 @@ static uint64_t epochs (const zf_worker_t *self)
 int zf_worker_drain (zf_worker_t *self, int timeout_ms, zf_error_t *err)
 {
     uint64_t deadline = zf_deadline (timeout_ms);
+    zf_direct_withdraw (&self->direct);
     zf_handle_enter (&self->handle);
     uint64_t before = epochs (self);
     self->draining = true;

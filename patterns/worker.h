@@ -3,6 +3,7 @@
 #define ZF_PATTERNS_WORKER_H
 
 #include "patterns/credit.h"
+#include "patterns/direct.h"
 #include "patterns/handle.h"
 #include "patterns/parcel.h"
 #include <zferry/worker.h>
@@ -68,6 +69,7 @@ struct zf_worker {
     zf_delivery_t *ready; /* with records to be received (utlist) */
     zf_delivery_t *all;   /* (utlist) */
     zf_member_t *member;  /* NULL: the queue is not a group of a stream */
+    zf_direct_t direct;   /* the broker inside; its device is NULL: none */
     zf_worker_stats_t stats;
 };
 

@@ -17,6 +17,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/peer.h>
 #include <zferry/policy.h>
 
 #ifdef __cplusplus
@@ -34,7 +35,8 @@ typedef void zf_reply_fn (void *arg, const zf_message_t *reply);
 
 typedef struct {
     size_t struct_size;           /* set by zf_client_defaults(); leave alone */
-    const char *const *endpoints; /* brokers, tried in this order; default tcp://127.0.0.1:5555 */
+    const char *const *endpoints; /* brokers, tried in this order; default tcp://127.0.0.1:5555. Or
+                                     zferry://KIND/NAME (directory.h): see below */
     size_t endpoint_count;
     const char *name;          /* shown by the broker; default "": none */
     uint32_t timeout_ms;       /* of blocking calls that name none; default 5,000 */
@@ -49,10 +51,18 @@ typedef struct {
                                   travel on to the endpoints when those can be reached; NULL (the
                                   default): none. See below. */
     uint64_t outbox_bytes;     /* cap of its files; default 10 GiB */
+    zf_peer_t *peer; /* where zferry:// endpoints are looked up; it must outlive the client.
+                        Default NULL: the one that the process shares (directory.h) */
 } zf_client_options_t;
 
 ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size);
 #define zf_client_defaults(options) zf_client_defaults_sized ((options), sizeof *(options))
+
+/* zferry://: the client is connected to all who offer that (64 at most). Each request goes to the
+ * one that has the fewest of this client's requests under way; if that is lost the request is sent
+ * to another one at once, as often as `retries` says: 0 for one that must not be done twice. Posts
+ * and admin calls go to one of them, which is another one for other clients, and if that is lost to
+ * another: a record that was posted there and not yet confirmed may then be in both. */
 
 /* Outbox: the client runs a broker with a journal inside this process, posts to that, and links
  * each queue (at most 64) to the queue of the same name at the endpoints. A post is confirmed when

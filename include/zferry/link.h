@@ -13,6 +13,7 @@
 #define ZFERRY_LINK_H
 
 #include <zferry/device.h>
+#include <zferry/peer.h>
 #include <zferry/policy.h>
 
 #ifdef __cplusplus
@@ -35,6 +36,9 @@ typedef struct {
     uint64_t window_bytes;   /* unconfirmed at the target; default 4 MiB */
     zf_event_fn *on_event;   /* ZF_EVENT_LINK; may be NULL */
     void *arg;               /* for on_event */
+    zf_peer_t *peer;         /* as in client.h, for zferry:// endpoints: from and to may be one, and
+                                are one broker at a time. What is in order and once is so for each
+                                target: name one (zferry://broker/NAME) */
 } zf_link_options_t;
 
 ZF_API void zf_link_defaults_sized (zf_link_options_t *options, size_t size);

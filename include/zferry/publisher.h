@@ -4,8 +4,9 @@
  *            "*" nor ">" as a word.
  * Delivery:  what is confirmed is in the stream once, in order, as durable as the stream; what was
  *            under way when the connection broke is sent again and not repeated.
- * Placement: with `endpoints` it publishes through a forwarder or a broker; with `bind` it runs a
- *            forwarder inside this process, which subscribers connect to: no broker at all.
+ * Placement: with `endpoints` it publishes through a forwarder or a broker; with `bind` or `direct`
+ *            it runs a forwarder inside this process, which subscribers connect to: no broker at
+ *            all.
  * Threads:   as in client.h: any number at once; batches form by themselves. */
 #ifndef ZFERRY_PUBLISHER_H
 #define ZFERRY_PUBLISHER_H
@@ -21,7 +22,9 @@ typedef struct zf_publisher zf_publisher_t;
 
 typedef struct {
     size_t struct_size;           /* set by zf_publisher_defaults(); leave alone */
-    const char *const *endpoints; /* forwarders or brokers; default tcp://127.0.0.1:5556 */
+    const char *const *endpoints; /* forwarders or brokers; default tcp://127.0.0.1:5556. Or
+                                     zferry://topic/STREAM (directory.h): one of those who offer
+                                     it */
     size_t endpoint_count;
     const zf_forwarder_options_t *bind; /* run this forwarder here instead; NULL: none */
     const char *stream;                 /* default "events" */
@@ -32,6 +35,11 @@ typedef struct {
     uint32_t batch_bytes;               /* as in client.h */
     zf_confirm_fn *on_confirm;          /* as in client.h; may be NULL */
     void *arg;                          /* for on_confirm */
+    zf_peer_t *peer;                    /* as in client.h */
+    bool direct;                        /* as with bind, and it is announced in the directory as
+                                           topic/STREAM. Without bind: with the defaults of a
+                                           forwarder, on a port of the system's choice; default
+                                           false */
 } zf_publisher_options_t;
 
 ZF_API void zf_publisher_defaults_sized (zf_publisher_options_t *options, size_t size);

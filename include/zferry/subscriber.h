@@ -14,6 +14,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/peer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,7 +35,8 @@ typedef void zf_gap_fn (void *arg, const zf_gap_t *gap);
 
 typedef struct {
     size_t struct_size;           /* set by zf_subscriber_defaults(); leave alone */
-    const char *const *endpoints; /* forwarders or brokers; default tcp://127.0.0.1:5556 */
+    const char *const *endpoints; /* forwarders or brokers; default tcp://127.0.0.1:5556. Or
+                                     zferry://topic/STREAM (directory.h): see below */
     size_t endpoint_count;
     const char *stream;          /* default "events" */
     const char *const *patterns; /* default: everything */
@@ -50,10 +52,17 @@ typedef struct {
     zf_gap_fn *on_gap;           /* on the thread that receives, before the record behind the gap;
                                     may be NULL */
     void *arg;                   /* for on_gap */
+    zf_peer_t *peer;             /* as in client.h */
 } zf_subscriber_options_t;
 
 ZF_API void zf_subscriber_defaults_sized (zf_subscriber_options_t *options, size_t size);
 #define zf_subscriber_defaults(options) zf_subscriber_defaults_sized ((options), sizeof *(options))
+
+/* zferry://: the subscriber reads from all publishers, forwarders and brokers that offer the topic,
+ * and follows as they come and go; each has offsets of its own, and order is kept within each. Who
+ * comes back is gone on with. From one that is found later than two seconds after it was opened, a
+ * subscriber that starts with what is new, or the last ones, gets what was published since it was
+ * opened, by the clock of that machine. */
 
 /* Opens a subscriber; options may be NULL. Connects in the background.
  * Returns 0, ZF_E_INVAL (a pattern that is none), ZF_E_NOMEM, ZF_E_ADDRESS. */

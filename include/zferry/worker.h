@@ -14,6 +14,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/peer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,7 +24,8 @@ typedef struct zf_worker zf_worker_t;
 
 typedef struct {
     size_t struct_size;           /* set by zf_worker_defaults(); leave alone */
-    const char *const *endpoints; /* brokers; default tcp://127.0.0.1:5555 */
+    const char *const *endpoints; /* brokers; default tcp://127.0.0.1:5555. Or zferry://KIND/NAME
+                                     (directory.h): all who offer that, and all brokers */
     size_t endpoint_count;
     const char *name;     /* shown by the broker; default "": none */
     uint32_t credit;      /* records held at most, from each broker; default 0: as many
@@ -31,10 +33,18 @@ typedef struct {
                              for each waiting thread */
     uint32_t max_hold_ms; /* leases are extended for so long; 1,800,000; 0: never */
     uint32_t failover_ms; /* no sign of life for so long: reconnect; default 3,000 */
+    zf_peer_t *peer;      /* as in client.h */
+    bool direct;          /* no broker: see below; default false */
 } zf_worker_options_t;
 
 ZF_API void zf_worker_defaults_sized (zf_worker_options_t *options, size_t size);
 #define zf_worker_defaults(options) zf_worker_defaults_sized ((options), sizeof *(options))
+
+/* Direct: the worker has a broker of its own inside this process, with just this service, and
+ * announces it in the directory as service/QUEUE; clients of zferry://service/QUEUE come to it.
+ * endpoints, if any are given, are bound then; default: a port of the system's choice on the peer's
+ * interfaces. What waits there is gone with the process, but for requests, which clients send to
+ * others. Not for groups. */
 
 /* Opens a worker on a queue (or service: the same thing). options may be NULL. Connects in the
  * background.

@@ -20,12 +20,14 @@ import unittest
 os.environ["TSAN_OPTIONS"] = os.environ.get("TSAN_OPTIONS", "") + " report_thread_leaks=0"
 
 PROGRAM = os.environ["ZFERRY_PROGRAM"]
+DEFAULTS = ("ZFERRY_CONNECT", "NO_COLOR", "ZFERRY_NAMESPACE", "ZFERRY_INTERFACE", "ZFERRY_SEED",
+            "ZFERRY_DISCOVERY_PORT")
 DEADLINE_S = 60  # generous: sanitizer builds on a busy machine
 
 
 def environment(**more):
     """The caller's environment without what would change the program's defaults."""
-    env = {k: v for k, v in os.environ.items() if k not in ("ZFERRY_CONNECT", "NO_COLOR")}
+    env = {k: v for k, v in os.environ.items() if k not in DEFAULTS}
     env.update(more)
     return env
 
@@ -210,6 +212,14 @@ class Case(unittest.TestCase):
         self.addCleanup(taken.close)
         taken.bind(("127.0.0.1", 0))
         return "tcp://127.0.0.1:%d" % taken.getsockname()[1]
+
+    def network(self):
+        """Options that keep a node on this machine, at a UDP port that nobody else has."""
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(taken.close)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the nodes share it
+        taken.bind(("127.0.0.2", 0))  # and this hears none of it
+        return ("--interface", "127.0.0.0/8", "--discovery-port", str(taken.getsockname()[1]))
 
     def assertFails(self, result, code, line):
         """The whole of stderr is this line."""

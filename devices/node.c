@@ -1,0 +1,467 @@
+#include "devices/node_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define TURN_WAIT_MAX_MS 60000
+#define BLOCKED_WAIT_MS  20 /* until lines are tried again that are full and not polled */
+
+/* -- small things ------------------------------------------------------------------------------ */
+
+void zf_node_write_id (const uint8_t uuid[ZF_UUID_BYTES], char id[ZF_PEER_ID])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < ZF_UUID_BYTES; i++) {
+        id[2 * i] = digits[uuid[i] >> 4];
+        id[2 * i + 1] = digits[uuid[i] & 15];
+    }
+    id[ZF_PEER_ID - 1] = '\0';
+}
+
+static int digit_of (char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool zf_node_read_id (const char *text, size_t size, uint8_t uuid[ZF_UUID_BYTES])
+{
+    if (size != 2 * ZF_UUID_BYTES)
+        return false;
+    for (size_t i = 0; i < ZF_UUID_BYTES; i++) {
+        int high = digit_of (text[2 * i]);
+        int low = digit_of (text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        uuid[i] = (uint8_t) (16 * high + low);
+    }
+    return true;
+}
+
+void zf_node_wake (zf_node_t *self)
+{
+    if (self->is_woken)
+        return;
+    self->is_woken = true;
+    eventfd_write (self->wake_fd, 1);
+}
+
+void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, size_t size)
+{
+    const char *known = host[0] != '\0' ? host : "127.0.0.1";
+    if (!zf_endpoint_with_host (zf_bytes_of (self->mail.endpoint), zf_bytes_of (known), out, size))
+        out[0] = '\0';
+}
+
+void zf_node_own_towards (const zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size)
+{
+    char to[80];
+    char host[80] = "";
+    zf_bytes_t there = zf_endpoint_host (endpoint);
+    if (there.size > 0 && there.size < sizeof to) {
+        memcpy (to, there.data, there.size);
+        to[there.size] = '\0';
+        zf_socket_route_host (to, host);
+    }
+    if (host[0] == '\0' && self->air.udp != NULL)
+        zf_udp_host (self->air.udp, host);
+    zf_node_own_endpoint (self, self->gossip.is_advertised ? self->gossip.host : host, out, size);
+}
+
+/* -- effects ----------------------------------------------------------------------------------- */
+
+static void tell_effect (zf_node_t *self, const zf_roster_effect_t *effect,
+                         zf_peer_event_type_t type)
+{
+    char id[ZF_PEER_ID];
+    zf_node_write_id (effect->uuid, id);
+    zf_peer_event_t event = {.type = type,
+                             .id = type != ZF_PEER_NOTE ? id : "",
+                             .name = effect->name,
+                             .endpoint = effect->endpoint,
+                             .group = effect->group,
+                             .text = effect->text};
+    zf_node_tell (self, &event, effect->content, effect->count);
+}
+
+static void enter (zf_node_t *self, const zf_roster_effect_t *effect)
+{
+    zf_node_view_t view;
+    uint8_t uuid[ZF_UUID_BYTES];
+    memcpy (uuid, effect->uuid, sizeof uuid);
+    tell_effect (self, effect, ZF_PEER_ENTER);
+    zf_line_t *line = zf_mail_line_of (self, uuid);
+    if (line != NULL && zf_roster_find (self->roster, uuid, &view))
+        zf_offers_of_headers (self, &view, line);
+    pthread_cond_broadcast (&self->changed);
+}
+
+static void leave (zf_node_t *self, const zf_roster_effect_t *effect)
+{
+    zf_offers_left (self, effect);
+    tell_effect (self, effect, ZF_PEER_EXIT);
+    pthread_cond_broadcast (&self->changed);
+}
+
+static void carry_out (zf_node_t *self, const zf_roster_effect_t *effect)
+{
+    static const zf_peer_event_type_t types[] = {
+        [ZF_ROSTER_EVASIVE] = ZF_PEER_EVASIVE, [ZF_ROSTER_BACK] = ZF_PEER_BACK,
+        [ZF_ROSTER_JOIN] = ZF_PEER_JOIN,       [ZF_ROSTER_LEAVE] = ZF_PEER_LEAVE,
+        [ZF_ROSTER_WHISPER] = ZF_PEER_WHISPER, [ZF_ROSTER_SHOUT] = ZF_PEER_SHOUT,
+        [ZF_ROSTER_NOTE] = ZF_PEER_NOTE};
+    switch (effect->type) {
+    case ZF_ROSTER_OPEN:
+        zf_mail_open_line (self, effect);
+        break;
+    case ZF_ROSTER_CLOSE:
+        zf_mail_close_line (self, effect->slot);
+        break;
+    case ZF_ROSTER_SEND:
+        zf_mail_line_due (self, effect->slot);
+        break;
+    case ZF_ROSTER_ENTER:
+        enter (self, effect);
+        break;
+    case ZF_ROSTER_EXIT:
+        leave (self, effect);
+        break;
+    case ZF_ROSTER_WHISPER:
+        if (!zf_offers_whispered (self, effect))
+            tell_effect (self, effect, ZF_PEER_WHISPER);
+        break;
+    case ZF_ROSTER_EVASIVE:
+    case ZF_ROSTER_BACK:
+    case ZF_ROSTER_JOIN:
+    case ZF_ROSTER_LEAVE:
+    case ZF_ROSTER_SHOUT:
+    case ZF_ROSTER_NOTE:
+        tell_effect (self, effect, types[effect->type]);
+        break;
+    }
+}
+
+bool zf_node_settle (zf_node_t *self)
+{
+    zf_roster_effect_t effect;
+    bool any = false;
+    while (zf_roster_next (self->roster, &effect)) {
+        any |= effect.type != ZF_ROSTER_SEND;
+        carry_out (self, &effect);
+    }
+    return any;
+}
+
+/* The thread has to look only if something may be due by time, or a line was full. */
+void zf_node_act (zf_node_t *self)
+{
+    bool any = zf_node_settle (self);
+    if (zf_mail_send (self) || self->mail.due != NULL || any)
+        zf_node_wake (self);
+    if (any)
+        zf_node_publish (self);
+}
+
+/* -- the turn ---------------------------------------------------------------------------------- */
+
+/* Where in fds things are. */
+enum { FD_WAKE, FD_MAIL, FD_MONITOR, FD_HUB, FD_AIR };
+
+static void watch_fd (struct pollfd *item, int fd)
+{
+    *item = (struct pollfd){.fd = fd, .events = POLLIN}; /* poll looks past -1 */
+}
+
+/* Where datagrams are to be read, and the system tells of interfaces; all three or none. */
+static void watch_air (zf_node_t *self, uint64_t now_ms)
+{
+    int fds[ZF_UDP_FDS];
+    const zf_air_t *air = &self->air;
+    bool rests = air->rest_ms > now_ms;
+    size_t count = air->udp != NULL && !rests ? zf_udp_fds (air->udp, fds) : 0;
+    for (size_t i = 0; i < ZF_UDP_FDS; i++)
+        watch_fd (&self->fds[FD_AIR + i], i < count ? fds[i] : -1);
+}
+
+/* Fills fds and returns how many. *others: some lines are full and not among them. */
+static nfds_t watch_all (zf_node_t *self, uint64_t now_ms, bool *others)
+{
+    watch_air (self, now_ms);
+    struct pollfd *item = self->fds + FD_AIR + ZF_UDP_FDS;
+    for (size_t i = 0; i < self->gossip.seed_count; i++) {
+        watch_fd (item++, zf_socket_fd (&self->gossip.seeds[i].socket));
+        watch_fd (item++, zf_socket_fd (&self->gossip.seeds[i].monitor));
+    }
+    item += zf_mail_blocked (self, item, ZF_NODE_BLOCKED_MAX, others);
+    return (nfds_t) (item - self->fds);
+}
+
+/* Does all that is due. Returns true if there is more to do at once. */
+static bool turn (zf_node_t *self, bool air_news)
+{
+    uint64_t now_ms = zf_clock_ms ();
+    eventfd_t count;
+    if (self->is_woken)
+        eventfd_read (self->wake_fd, &count);
+    self->is_woken = false;
+    zf_mail_collect (self, true, now_ms);
+    zf_node_settle (self);
+    zf_air_collect (self, air_news, now_ms);
+    zf_gossip_collect (self, now_ms);
+    zf_air_tick (self, now_ms);
+    zf_gossip_tick (self, now_ms);
+    self->tick_ms = zf_roster_tick (self->roster, now_ms);
+    zf_node_settle (self);
+    self->offers_due_ms = zf_offers_tick (self, now_ms);
+    zf_node_settle (self);
+    return zf_mail_send (self) || self->mail.has_more;
+}
+
+static uint64_t due_of (const zf_node_t *self)
+{
+    uint64_t due = zf_sooner (self->tick_ms, self->offers_due_ms);
+    due = zf_sooner (due, zf_air_due (self));
+    return zf_sooner (due, zf_gossip_due (self));
+}
+
+static int wait_ms (zf_node_t *self, bool more, bool others)
+{
+    uint64_t now_ms = zf_clock_ms ();
+    uint64_t due_ms = due_of (self);
+    if (more || self->is_woken || due_ms <= now_ms || zf_gossip_has_input (self))
+        return 0;
+    uint64_t left = due_ms - now_ms;
+    if (others)
+        left = zf_sooner (left, BLOCKED_WAIT_MS);
+    return left < TURN_WAIT_MAX_MS ? (int) left : TURN_WAIT_MAX_MS;
+}
+
+static bool is_readable (const zf_node_t *self, size_t at, size_t count)
+{
+    for (size_t i = at; i < at + count; i++) {
+        if (self->fds[i].revents != 0)
+            return true;
+    }
+    return false;
+}
+
+static void *run (void *arg)
+{
+    zf_node_t *self = arg;
+    bool air_news = true;
+    pthread_mutex_lock (&self->lock);
+    while (!self->stops) {
+        bool others;
+        bool more = turn (self, air_news);
+        bool news = self->news;
+        self->news = false;
+        nfds_t count = watch_all (self, zf_clock_ms (), &others);
+        int timeout = wait_ms (self, more, others);
+        zf_node_publish (self);
+        pthread_mutex_unlock (&self->lock);
+        if (news)
+            zf_node_call_watches (self);
+        poll (self->fds, count, timeout);
+        pthread_mutex_lock (&self->lock);
+        air_news = is_readable (self, FD_AIR, ZF_UDP_FDS);
+    }
+    zf_roster_bye (self->roster);
+    zf_node_settle (self);
+    zf_mail_send (self);
+    zf_air_bye (self);
+    pthread_mutex_unlock (&self->lock);
+    return NULL;
+}
+
+/* -- its life ---------------------------------------------------------------------------------- */
+
+static int out_of_memory (zf_error_t *err)
+{
+    return zf_error_set (err, ZF_E_NOMEM, "out of memory");
+}
+
+/* The machine's, and what makes it the only one. */
+static int take_name (zf_node_t *self, const char *name)
+{
+    char host[128] = "";
+    char text[160];
+    gethostname (host, sizeof host - 1);
+    snprintf (text, sizeof text, "%s-%.6s", host, self->id);
+    self->name = strdup (name != NULL ? name : text);
+    return self->name != NULL ? 0 : ZF_E_NOMEM;
+}
+
+static int copy_rules (zf_node_t *self, const zf_peer_options_t *options)
+{
+    if (options->interface_count == 0)
+        return 0;
+    self->rules = calloc (options->interface_count, sizeof *self->rules);
+    if (self->rules == NULL)
+        return ZF_E_NOMEM;
+    for (; self->rule_count < options->interface_count; self->rule_count++) {
+        self->rules[self->rule_count] = strdup (options->interfaces[self->rule_count]);
+        if (self->rules[self->rule_count] == NULL)
+            return ZF_E_NOMEM;
+    }
+    return 0;
+}
+
+static int say_headers (zf_node_t *self, const zf_peer_options_t *options)
+{
+    zf_bytes_t version = zf_bytes_of ("1");
+    int rc = zf_roster_header (self->roster, zf_bytes_of (ZF_HEADER_VERSION), &version);
+    for (size_t i = 0; rc == 0 && i < options->header_count; i++) {
+        zf_bytes_t value = zf_bytes_of (options->headers[i].value);
+        rc = zf_roster_header (self->roster, zf_bytes_of (options->headers[i].name), &value);
+    }
+    return rc;
+}
+
+static int make_parts (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err)
+{
+    int rc = zf_random (self->uuid, sizeof self->uuid, err);
+    if (rc != 0)
+        return rc;
+    zf_node_write_id (self->uuid, self->id);
+    if (take_name (self, options->name) != 0 || copy_rules (self, options) != 0)
+        return out_of_memory (err);
+    zf_roster_options_t roster = {.name = self->name,
+                                  .space = options->space,
+                                  .evasive_ms = options->evasive_ms,
+                                  .expired_ms = options->expired_ms,
+                                  .line_bytes = options->line_bytes,
+                                  .max_peers = options->max_peers};
+    memcpy (roster.uuid, self->uuid, sizeof roster.uuid);
+    self->roster = zf_roster_new (&roster, zf_clock_ms ());
+    self->offers = zf_offers_new ();
+    if (self->roster == NULL || self->offers == NULL)
+        return out_of_memory (err);
+    zf_offers_own_host (self->offers, zf_bytes_of ("127.0.0.1"), self->uuid);
+    rc = say_headers (self, options);
+    return rc != 0 ? zf_error_set (err, rc, "headers: %s", zf_strerror (rc)) : 0;
+}
+
+static int open_ways (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err)
+{
+    self->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->wake_fd < 0)
+        return zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno));
+    int rc = zf_mail_open (self, options, err);
+    if (rc == 0)
+        rc = zf_air_open (self, options, err);
+    if (rc == 0)
+        rc = zf_gossip_open (self, options, err);
+    if (rc != 0)
+        return rc;
+    watch_fd (&self->fds[FD_WAKE], self->wake_fd);
+    watch_fd (&self->fds[FD_MAIL], zf_socket_fd (&self->mail.mailbox));
+    watch_fd (&self->fds[FD_MONITOR], zf_socket_fd (&self->mail.monitor));
+    watch_fd (&self->fds[FD_HUB], zf_socket_fd (&self->gossip.router));
+    zf_node_publish (self);
+    self->runs = pthread_create (&self->thread, NULL, run, self) == 0;
+    return self->runs ? 0 : zf_error_set (err, ZF_E_NOMEM, "start a thread");
+}
+
+static zf_node_t *new_node (const zf_peer_options_t *options)
+{
+    zf_node_t *self = calloc (1, sizeof *self);
+    pthread_condattr_t attributes;
+    if (self == NULL)
+        return NULL;
+    self->wake_fd = -1;
+    self->tick_ms = self->offers_due_ms = ZF_NEVER;
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_mutex_init (&self->watch_lock, NULL);
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->changed, &attributes);
+    pthread_condattr_destroy (&attributes);
+    zf_happenings_open (&self->happenings, options->event_bytes);
+    return self;
+}
+
+int zf_node_start (zf_node_t **node, const zf_peer_options_t *options, zf_error_t *err)
+{
+    zf_peer_options_t own;
+    *node = NULL;
+    zf_node_defaults (&own);
+    if (options != NULL && options->struct_size != sizeof own)
+        return zf_error_set (err, ZF_E_INVAL, "peer options: set them up with zf_peer_defaults ()");
+    if (options != NULL)
+        own = *options;
+    int rc = zf_node_check (&own, err);
+    if (rc != 0)
+        return rc;
+    zf_node_t *self = new_node (&own);
+    if (self == NULL)
+        return out_of_memory (err);
+    rc = make_parts (self, &own, err);
+    if (rc == 0)
+        rc = open_ways (self, &own, err);
+    *node = self;
+    if (rc != 0)
+        zf_node_stop (node);
+    return rc;
+}
+
+static void end_thread (zf_node_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    self->stops = true;
+    zf_node_wake (self);
+    pthread_mutex_unlock (&self->lock);
+    pthread_join (self->thread, NULL);
+}
+
+void zf_node_stop (zf_node_t **node)
+{
+    zf_node_t *self = *node;
+    *node = NULL;
+    if (self == NULL)
+        return;
+    if (self->runs)
+        end_thread (self);
+    zf_gossip_close (self);
+    zf_air_close (self);
+    zf_roster_free (&self->roster); /* before the mailbox: it may hold frames */
+    zf_mail_close (self);
+    zf_offers_free (&self->offers);
+    zf_happenings_close (&self->happenings);
+    if (self->wake_fd >= 0)
+        close (self->wake_fd);
+    for (size_t i = 0; i < self->rule_count; i++)
+        free (self->rules[i]);
+    free (self->rules);
+    zf_writer_free (&self->list);
+    zf_writer_free (&self->told);
+    pthread_cond_destroy (&self->changed);
+    pthread_mutex_destroy (&self->watch_lock);
+    pthread_mutex_destroy (&self->lock);
+    free (self->name);
+    free (self);
+}
+
+const char *zf_node_id (const zf_node_t *self)
+{
+    return self->id;
+}
+
+const char *zf_node_name (const zf_node_t *self)
+{
+    return self->name;
+}
+
+const char *zf_node_endpoint (const zf_node_t *self)
+{
+    return self->mail.endpoint;
+}
+
+const char *zf_node_hub (const zf_node_t *self)
+{
+    return self->gossip.endpoint;
+}

@@ -1,0 +1,314 @@
+/* What the files of a node share; see node.h. Everything belongs to whoever holds the lock, unless
+ * it says otherwise, also ZeroMQ's sockets: the lock is the fence that they need between threads. */
+#ifndef ZF_DEVICES_NODE_INSIDE_H
+#define ZF_DEVICES_NODE_INSIDE_H
+
+#include "core/frame.h"
+#include "core/hash.h"
+#include "core/timers.h"
+#include "devices/node.h"
+#include "devices/socket.h"
+#include "discovery/beacon.h"
+#include "discovery/directory.h"
+#include "discovery/hub.h"
+#include "discovery/roster.h"
+#include "discovery/udp.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#define ZF_NODE_SEEDS_MAX    64
+#define ZF_NODE_FRAMES_MAX   1000 /* of a message */
+#define ZF_NODE_HEADERS_MAX  256  /* of the application */
+#define ZF_NODE_ENDPOINT_MAX 300
+#define ZF_NODE_BLOCKED_MAX  256 /* full lines that are polled; others are tried by time */
+#define ZF_NODE_FDS_MAX      (4 + ZF_UDP_FDS + 2 * ZF_NODE_SEEDS_MAX + ZF_NODE_BLOCKED_MAX)
+
+/* -- frames of messages ------------------------------------------------------------------------ */
+
+/* A frame in ZeroMQ's hands: received, or made for sending; never copied from node to node. */
+typedef struct {
+    zf_frame_t frame; /* first: it is given back by this */
+    zmq_msg_t message;
+} zf_sheet_t;
+
+/* A sheet with room for so many bytes, held once; NULL: out of memory. */
+zf_sheet_t *zf_sheet_new (size_t size);
+
+/* -- events (node_events.c) -------------------------------------------------------------------- */
+
+typedef struct zf_happening zf_happening_t;
+
+typedef struct {
+    pthread_mutex_t lock; /* of this alone; taken last */
+    pthread_cond_t arrived;
+    zf_happening_t *first, *last; /* they wait for the application */
+    uint64_t bytes;               /* of all that wait */
+    uint64_t bytes_max;
+    uint64_t missed;   /* dropped since the last MISSED was fetched */
+    uint64_t dropped;  /* ever */
+    int fd;            /* eventfd for an event loop; -1: nobody asked for it */
+    bool is_raised;    /* it was written to */
+    uint32_t waiters;  /* threads in zf_node_next */
+    atomic_uint types; /* that are wanted, as bits */
+    /* the node's, under its lock: */
+    zf_happening_t *fresh, **fresh_end; /* of this turn, not published yet */
+    uint64_t fresh_missed;              /* for want of memory */
+} zf_happenings_t;
+
+/* -- mail (node_mail.c) ------------------------------------------------------------------------ */
+
+typedef struct zf_line zf_line_t;
+
+/* The way to one node: a DEALER. */
+struct zf_line {
+    zf_socket_t socket;
+    uint8_t uuid[ZF_UUID_BYTES];
+    uint32_t slot;
+    int fd;                 /* of the connection by which it writes to us; -1: none is known */
+    bool is_due;            /* in the list below */
+    bool is_blocked;        /* it had no room */
+    bool is_zferry;         /* it understands offers */
+    bool owes_offers;       /* it has to be told our list */
+    uint64_t offers;        /* which version of the list its HELLO told */
+    zf_line_t *prev, *next; /* lines with something to send */
+    UT_hash_handle hh;      /* by uuid */
+};
+
+typedef struct {
+    zf_socket_t mailbox;
+    zf_socket_t monitor;
+    char endpoint[ZF_NODE_ENDPOINT_MAX];    /* as bound */
+    uint16_t port;                          /* TCP; 0: it is bound elsewhere */
+    zf_line_t **lines;                      /* by slot; NULL: none */
+    uint32_t line_count;                    /* room in it */
+    zf_line_t *by_uuid;                     /* (uthash) */
+    zf_line_t *due;                         /* (utlist) */
+    zf_sheet_t *sheets[ZF_NODE_FRAMES_MAX]; /* for the next message; NULL: to be made */
+    uint64_t strange;                       /* messages that were no message */
+    bool has_more;                          /* the last turn ended before the messages did */
+} zf_mail_t;
+
+/* -- beacons (node_beacon.c) ------------------------------------------------------------------- */
+
+typedef struct {
+    zf_udp_t *udp;        /* NULL: none */
+    uint32_t interval_ms; /* between beacons */
+    uint32_t sent;        /* since the burst began */
+    uint64_t due_ms;      /* the next one */
+    uint64_t look_ms;     /* when to look at the interfaces, changed or not */
+    uint64_t rest_ms;     /* datagrams are not read before */
+    uint64_t random;      /* state of the jitter */
+    uint64_t in, out, bad;
+} zf_air_t;
+
+/* -- gossip (node_gossip.c, node_hub.c) -------------------------------------------------------- */
+
+/* A hub that we are a client of. */
+typedef struct {
+    zf_socket_t socket;
+    zf_socket_t monitor;
+    bool is_there;    /* HELLO was said on this connection */
+    bool stirred;     /* something was sent: the descriptor may not tell of input */
+    uint64_t ping_ms; /* when to say PING */
+    uint64_t greeted_ms;
+    char *endpoint;
+} zf_seed_t;
+
+/* A client of ours. */
+typedef struct zf_guest zf_guest_t;
+
+typedef struct {
+    zf_hub_t *hub; /* what is known; NULL: neither seeds nor a hub */
+    zf_seed_t seeds[ZF_NODE_SEEDS_MAX];
+    size_t seed_count;
+    zf_socket_t router; /* raw NULL: we are no hub */
+    char endpoint[ZF_NODE_ENDPOINT_MAX];
+    bool stirred;
+    zf_guest_t *guests; /* (uthash) */
+    char host[80];      /* by which others reach us; "": not known yet */
+    bool is_advertised; /* it was given */
+    uint64_t publish_ms;
+    uint64_t sight_ms;
+    zf_writer_t w;
+} zf_gossip_state_t;
+
+/* -- the node ---------------------------------------------------------------------------------- */
+
+struct zf_node {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* nodes or offers came or went */
+    pthread_t thread;
+    bool runs;
+    bool stops;
+    uint8_t uuid[ZF_UUID_BYTES];
+    char id[ZF_PEER_ID];
+    char *name;
+    char **rules; /* of interfaces */
+    size_t rule_count;
+    int wake_fd; /* eventfd */
+    bool is_woken;
+    zf_roster_t *roster;
+    uint64_t tick_ms; /* when the roster wants to be looked at */
+    zf_mail_t mail;
+    zf_air_t air;
+    zf_gossip_state_t gossip;
+    zf_happenings_t happenings;
+
+    /* offers (node_directory.c) */
+    zf_offers_t *offers;
+    uint64_t offers_version; /* grows with each change of ours */
+    bool offers_dirty;       /* our headers do not tell them yet */
+    zf_writer_t told;        /* the lines that our headers tell */
+    uint32_t told_count;
+    zf_writer_t list;       /* all lines */
+    bool list_is_long;      /* more than headers tell */
+    bool owes_offers;       /* some line owes them */
+    uint64_t offers_ms;     /* when to try that again */
+    uint64_t offers_due_ms; /* when the offers want to be looked at */
+
+    /* watches (node_watch.c) */
+    pthread_mutex_t watch_lock;
+    zf_watch_t *watches;
+    bool news; /* the directory has changed in this turn */
+
+    struct pollfd fds[ZF_NODE_FDS_MAX];
+};
+
+/* node_options.c: 0, or ZF_E_INVAL in words. */
+int zf_node_check (const zf_peer_options_t *options, zf_error_t *err);
+
+/* Makes the thread look; once for all that happens until it does. */
+void zf_node_wake (zf_node_t *self);
+
+/* 32 upper-case hexadecimal digits, and back: false if it is something else. */
+void zf_node_write_id (const uint8_t uuid[ZF_UUID_BYTES], char id[ZF_PEER_ID]);
+bool zf_node_read_id (const char *text, size_t size, uint8_t uuid[ZF_UUID_BYTES]);
+
+/* Our endpoint as somebody sees it for whom our host is this. */
+void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, size_t size);
+
+/* The same for whoever is at this endpoint. */
+void zf_node_own_towards (const zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size);
+
+/* Does what the roster and the directory have decided. Returns true if that was anything but to
+ * send something. */
+bool zf_node_settle (zf_node_t *self);
+
+/* After the application has said something: it is sent here and now, which saves it a way through
+ * the thread. */
+void zf_node_act (zf_node_t *self);
+
+static inline uint64_t zf_sooner (uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* -- node_events.c ----------------------------------------------------------------------------- */
+
+void zf_happenings_open (zf_happenings_t *self, uint64_t bytes_max);
+void zf_happenings_close (zf_happenings_t *self);
+
+/* Notes an event; strings that are NULL are empty, content is held or copied. */
+void zf_node_tell (zf_node_t *self, const zf_peer_event_t *event, zf_frame_t *const *content,
+                   size_t count);
+void zf_node_note (zf_node_t *self, const char *format, ...) ZF_PRINTF (2, 3);
+
+/* Shows the application what was noted. */
+void zf_node_publish (zf_node_t *self);
+
+/* -- node_mail.c ------------------------------------------------------------------------------- */
+
+int zf_mail_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err);
+void zf_mail_close (zf_node_t *self);
+
+/* Takes in a bounded number of messages; news: there may be lost connections. */
+void zf_mail_collect (zf_node_t *self, bool news, uint64_t now_ms);
+
+/* Sends what lines have room for. Returns true if there is more that could be sent. */
+bool zf_mail_send (zf_node_t *self);
+
+/* Effects of the roster. */
+void zf_mail_open_line (zf_node_t *self, const zf_roster_effect_t *effect);
+void zf_mail_close_line (zf_node_t *self, uint32_t slot);
+void zf_mail_line_due (zf_node_t *self, uint32_t slot);
+
+/* NULL: there is none. */
+zf_line_t *zf_mail_line_of (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES]);
+
+/* Adds the descriptors of full lines. Returns how many; *others: there are more than that. */
+size_t zf_mail_blocked (zf_node_t *self, struct pollfd *fds, size_t room, bool *others);
+
+/* -- node_beacon.c ----------------------------------------------------------------------------- */
+
+int zf_air_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err);
+void zf_air_close (zf_node_t *self);
+
+/* Reads datagrams, sends beacons, looks at the interfaces, as is due. */
+void zf_air_collect (zf_node_t *self, bool news, uint64_t now_ms);
+void zf_air_tick (zf_node_t *self, uint64_t now_ms);
+uint64_t zf_air_due (const zf_node_t *self);
+
+/* We are leaving. */
+void zf_air_bye (zf_node_t *self);
+
+/* -- node_gossip.c ----------------------------------------------------------------------------- */
+
+int zf_gossip_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err);
+void zf_gossip_close (zf_node_t *self);
+void zf_gossip_collect (zf_node_t *self, uint64_t now_ms);
+void zf_gossip_tick (zf_node_t *self, uint64_t now_ms);
+uint64_t zf_gossip_due (const zf_node_t *self);
+
+/* True if something came in while something was sent: the descriptors may not tell. */
+bool zf_gossip_has_input (zf_node_t *self);
+
+/* A tuple came from a seed, a guest (the other one is NULL), or from ourselves (both are). */
+void zf_gossip_learn (zf_node_t *self, const zf_gossip_t *tuple, const zf_seed_t *seed,
+                      const zf_guest_t *guest, uint64_t now_ms);
+
+/* Our own address is this, by a connection that was made. */
+void zf_gossip_own_host (zf_node_t *self, const char *host, uint64_t now_ms);
+
+/* The message in gossip.w, to a socket. False: it had no room. */
+bool zf_gossip_write (zf_node_t *self, void *socket, const zf_gossip_t *message, int flags);
+
+/* -- node_hub.c -------------------------------------------------------------------------------- */
+
+int zf_guests_open (zf_node_t *self, const char *endpoint, zf_error_t *err);
+void zf_guests_close (zf_node_t *self);
+void zf_guests_collect (zf_node_t *self, uint64_t now_ms);
+void zf_guests_tell (zf_node_t *self, const zf_gossip_t *tuple, const zf_guest_t *but);
+
+/* -- node_directory.c -------------------------------------------------------------------------- */
+
+/* What a node offers by the headers of its HELLO. */
+void zf_offers_of_headers (zf_node_t *self, const zf_node_view_t *view, zf_line_t *line);
+
+/* True if the message is a list of offers, and was taken in. */
+bool zf_offers_whispered (zf_node_t *self, const zf_roster_effect_t *effect);
+
+/* A node has gone, and what it offered with it. */
+void zf_offers_left (zf_node_t *self, const zf_roster_effect_t *effect);
+
+/* Tells the application and watches what has changed. */
+void zf_offers_settle (zf_node_t *self);
+
+/* Sees to it that all are told ours. Returns when to come again. */
+uint64_t zf_offers_tick (zf_node_t *self, uint64_t now_ms);
+
+/* -- node_look.c ------------------------------------------------------------------------------- */
+
+/* Waits until done (self, arg), with the lock held, or the time is over. */
+typedef bool zf_node_done_fn (zf_node_t *self, const void *arg);
+int zf_node_until (zf_node_t *self, zf_node_done_fn *done, const void *arg, int timeout_ms);
+
+/* -- node_watch.c ------------------------------------------------------------------------------ */
+
+/* Not with the lock held. */
+void zf_node_call_watches (zf_node_t *self);
+
+#endif

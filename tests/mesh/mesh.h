@@ -1,0 +1,227 @@
+/* The deterministic simulator of the roster: some nodes, each with a roster of its own and a shell
+ * that does what it says, on a network that loses, doubles and delays beacons, breaks connections,
+ * parts and heals; with nodes that restart, freeze and get stuck, and with somebody who forges.
+ *
+ *   mesh.c        a run: time, events, its end
+ *   mesh_net.c    connections: pipes in order, which break and come back as a DEALER's do
+ *   mesh_node.c   a node's shell, and what its application sees
+ *   mesh_zyre.c   a node that does as Zyre does
+ *   mesh_evil.c   what goes wrong, and who forges
+ *   mesh_check.c  what must be true
+ *
+ * What is checked, always: effects come in an order that makes sense (OPEN before SEND, nothing
+ * after CLOSE, ENTER first and EXIT last); a connection begins with HELLO and counts from 1; what a
+ * node says to another arrives in order and once; bounds. When the network has been calm for
+ * SETTLE_MS: everybody sees everybody of his namespace, and nobody else, in the groups that they
+ * are in; and that does not change any more. */
+#ifndef TESTS_MESH_H
+#define TESTS_MESH_H
+
+#include "discovery/roster.h"
+#include "tests/sim/prng.h"
+
+#include <setjmp.h>
+
+#define NODES_MAX  12
+#define GROUPS     4
+#define SETTLE_MS  150000 /* of calm until all must have met */
+#define STABLE_MS  60000  /* after which nothing may change */
+#define LINE_BYTES 20000
+#define PEERS_MAX  64
+
+typedef enum {
+    MODE_STORM,  /* anything may go wrong, then there is calm */
+    MODE_CALM,   /* beacons are lost and late; nobody may be dropped */
+    MODE_SLEEPY, /* all freeze at once, now and then; nobody may be dropped */
+} mesh_mode_t;
+
+/* A message under way. */
+typedef struct mail {
+    struct mail *next;
+    uint64_t due;    /* when it arrives */
+    uint64_t number; /* of its content */
+    uint32_t length; /* bytes of content; 0: it has none */
+    size_t size;
+    uint8_t frame[];
+} mail_t;
+
+/* A connection into somebody's mailbox. */
+typedef struct conn {
+    struct conn *prev, *next;
+    uint8_t identity[1 + ZF_UUID_BYTES];
+    int from, to;       /* nodes; from -1: somebody who forges */
+    uint32_t from_life; /* of that node */
+    uint32_t to_life;
+    uint32_t slot;
+    bool is_open;    /* its DEALER can put more into it */
+    bool is_broken;  /* nothing of it arrives any more */
+    bool is_awaited; /* an event will look at it */
+    mail_t *first, *last;
+} conn_t;
+
+/* A DEALER. */
+typedef struct {
+    bool is_open;
+    bool is_told;    /* SEND was said, and its line was not empty since */
+    uint32_t number; /* counts those that had this slot */
+    uint16_t sent;   /* number of its last message */
+    uint64_t stuck;  /* it takes nothing until */
+    char endpoint[40];
+    conn_t *conn; /* NULL: it is not connected */
+    mail_t *first, *last;
+    uint32_t waiting; /* of them */
+} dealer_t;
+
+/* What an application knows about another node. */
+typedef struct {
+    uint8_t uuid[ZF_UUID_BYTES];
+    bool is_there, is_evasive;
+    uint32_t groups; /* bits */
+    uint64_t last;   /* number of its last message to us */
+} seen_t;
+
+/* A peer, as Zyre has it. */
+typedef struct {
+    uint8_t uuid[ZF_UUID_BYTES];
+    bool is_used, is_ready;
+    uint32_t slot;
+    uint16_t want, sent;
+    uint8_t status;
+    uint32_t groups;
+    uint64_t heard;
+} zpeer_t;
+
+typedef struct {
+    bool is_there, is_zyre;
+    uint32_t life;   /* counts its starts */
+    uint64_t frozen; /* until */
+    uint8_t uuid[ZF_UUID_BYTES];
+    const char *space;
+    char name[16], endpoint[40], other[40], host[16];
+    uint32_t groups; /* that it is in */
+    zf_roster_t *roster;
+    uint64_t due; /* of its next tick */
+    dealer_t *dealers;
+    uint32_t dealer_count;
+    seen_t *seen;
+    uint32_t seen_count;
+    zpeer_t *zpeers;
+    uint32_t zpeer_count;
+    uint8_t zstatus;
+} node_t;
+
+typedef enum {
+    EVENT_BEACON, /* arrives at node */
+    EVENT_MAIL,   /* the head of conn is due */
+    EVENT_DIAL,   /* a DEALER tries to connect */
+    EVENT_LOST,   /* it hears that it is not connected */
+    EVENT_STEP,   /* a node's second has come */
+    EVENT_EVIL,   /* something goes wrong */
+} event_type_t;
+
+typedef struct {
+    uint64_t time, order;
+    event_type_t type;
+    int node;
+    uint32_t life, slot, number;
+    conn_t *conn;
+    uint8_t uuid[ZF_UUID_BYTES];
+    char endpoint[40], host[16];
+    bool is_farewell;
+} event_t;
+
+typedef struct {
+    uint64_t seed;
+    bool is_verbose, is_quiet;
+} mesh_options_t;
+
+typedef struct {
+    mesh_options_t options;
+    mesh_mode_t mode;
+    prng_t prng;
+    uint64_t now, end;
+    uint64_t calm_from; /* nothing goes wrong any more */
+    uint32_t count;     /* of nodes */
+    node_t nodes[NODES_MAX];
+    uint32_t apart[NODES_MAX]; /* bits: who cannot reach whom */
+    conn_t *conns;
+    event_t *heap;
+    size_t heap_count, heap_capacity;
+    uint64_t order;
+    uint32_t mail_ms, beacon_ms, loss; /* delays up to; one beacon in `loss` is lost */
+    uint32_t evil_ms;                  /* between what goes wrong */
+    bool has_other;                    /* second addresses, where nobody is */
+    uint64_t content_bytes;            /* that frames of ours hold */
+    uint64_t numbers;                  /* of messages with content */
+    uint64_t exits;
+    jmp_buf failed;
+} mesh_t;
+
+/* Returns 0, or 1: a promise was broken (told on stderr). */
+int mesh_run (const mesh_options_t *options);
+_Noreturn void mesh_fail (mesh_t *mesh, const char *format, ...) ZF_PRINTF (2, 3);
+void mesh_trace (mesh_t *mesh, const char *format, ...) ZF_PRINTF (2, 3);
+event_t *mesh_event (mesh_t *mesh, event_type_t type, uint64_t delay);
+static inline uint64_t chance (mesh_t *mesh, uint64_t n)
+{
+    return prng_below (&mesh->prng, n);
+}
+
+/* -- the network ------------------------------------------------------------------------------- */
+
+bool net_is_apart (const mesh_t *mesh, int a, int b);
+mail_t *mail_new (zf_bytes_t frame, uint64_t number, uint32_t length);
+void mails_free (mail_t *first);
+void net_open (mesh_t *mesh, node_t *node, uint32_t slot, const char *endpoint);
+void net_close (mesh_t *mesh, node_t *node, uint32_t slot);
+
+/* False: it takes nothing now. */
+bool net_has_room (const mesh_t *mesh, const node_t *node, uint32_t slot);
+void net_put (mesh_t *mesh, node_t *node, uint32_t slot, mail_t *mail);
+void net_dial (mesh_t *mesh, node_t *node, uint32_t slot);
+void net_break (mesh_t *mesh, conn_t *conn);
+void net_arrive (mesh_t *mesh, conn_t *conn);
+
+/* All connections from and to a node. */
+void net_kill (mesh_t *mesh, int node);
+
+/* A connection that says it is that node's. */
+conn_t *net_forge (mesh_t *mesh, int to, const uint8_t *uuid);
+void conn_put (mesh_t *mesh, conn_t *conn, mail_t *mail);
+void net_free (mesh_t *mesh);
+
+/* -- nodes ------------------------------------------------------------------------------------- */
+
+void node_start (mesh_t *mesh, int index, bool same_port);
+void node_stop (mesh_t *mesh, int index, bool clean);
+void node_free (node_t *node);
+void node_step (mesh_t *mesh, node_t *node);
+void node_beacon (mesh_t *mesh, node_t *node, const event_t *event);
+void node_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *mail);
+void node_lost (mesh_t *mesh, node_t *node, uint32_t slot);
+void node_tick (mesh_t *mesh, node_t *node);
+
+/* Does what the roster says, until it says nothing more. */
+void node_turn (mesh_t *mesh, node_t *node);
+void node_pump (mesh_t *mesh, node_t *node, uint32_t slot);
+seen_t *node_seen (node_t *node, const uint8_t *uuid);
+uint8_t *identity_of (uint8_t identity[1 + ZF_UUID_BYTES], const uint8_t *uuid);
+int node_index (const mesh_t *mesh, const node_t *node);
+
+/* -- Zyre -------------------------------------------------------------------------------------- */
+
+void zyre_step (mesh_t *mesh, node_t *node);
+void zyre_beacon (mesh_t *mesh, node_t *node, const event_t *event);
+void zyre_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *mail);
+void zyre_join (mesh_t *mesh, node_t *node, uint32_t group);
+void zyre_bye (mesh_t *mesh, node_t *node);
+
+/* -- evil, and what must be true --------------------------------------------------------------- */
+
+void evil_step (mesh_t *mesh);
+void evil_end (mesh_t *mesh);
+void check_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *effect);
+void check_node (mesh_t *mesh, node_t *node);
+void check_settled (mesh_t *mesh);
+
+#endif
