@@ -12,14 +12,13 @@ enum {
 
 static const cli_option_t options[] = {
     {.name = "interface",
-     .letter = 'i',
      .kind = CLI_TEXT,
      .value = "RULE",
      .repeat = true,
-     .help = "as of the other verbs: eth0, eth*, 10.1.0.0/16, !docker*; may be repeated"},
-    {.name = "port",
+     .help = "use only eth0, eth* or 10.1.0.0/16; '!docker*' is left out; may be repeated"},
+    {.name = "discovery-port",
      .kind = CLI_COUNT,
-     .value = "PORT",
+     .value = "N",
      .min = 1,
      .max = UINT16_MAX,
      .help = "UDP port of the beacons (default 5670)"},
@@ -106,7 +105,7 @@ static int run (cli_t *cli)
     zf_doctor_defaults (&doctor);
     doctor.interface_count = cli_list (cli, "interface", &interfaces);
     doctor.interfaces = interfaces;
-    doctor.port = (uint16_t) cli_number (cli, "port", doctor.port);
+    doctor.port = (uint16_t) cli_number (cli, "discovery-port", doctor.port);
     doctor.journal = cli_text (cli, "journal", NULL);
     int rc = visit (cli, &doctor);
     free (interfaces);

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #define TURN_WAIT_MAX_MS 60000
-#define BLOCKED_WAIT_MS  20 /* until lines are tried again that are full and not polled */
+#define ROUTE_MS         1000 /* interfaces may change */
+#define BLOCKED_WAIT_MS  20   /* until lines are tried again that are full and not polled */
 
 /* -- small things ------------------------------------------------------------------------------ */
 
@@ -58,19 +59,31 @@ void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, s
         out[0] = '\0';
 }
 
-void zf_node_own_towards (const zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size)
+/* Our address on the way to a host; asked once for many that are there. */
+static const char *route_to (zf_node_t *self, zf_bytes_t there)
 {
-    char to[80];
-    char host[80] = "";
-    zf_bytes_t there = zf_endpoint_host (endpoint);
-    if (there.size > 0 && there.size < sizeof to) {
-        memcpy (to, there.data, there.size);
-        to[there.size] = '\0';
-        zf_socket_route_host (to, host);
+    zf_route_t *route = &self->route;
+    uint64_t now_ms = zf_clock_coarse_ms ();
+    if (there.size == 0 || there.size >= sizeof route->to)
+        return "";
+    if (now_ms >= route->until_ms || !zf_bytes_equal (there, zf_bytes_of (route->to))) {
+        memcpy (route->to, there.data, there.size);
+        route->to[there.size] = '\0';
+        route->until_ms = now_ms + ROUTE_MS;
+        zf_socket_route_host (route->to, route->own);
     }
+    return route->own;
+}
+
+void zf_node_own_towards (zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size)
+{
+    char any[80] = "";
+    const char *host = route_to (self, zf_endpoint_host (endpoint));
+    if (self->gossip.is_advertised)
+        host = self->gossip.host;
     if (host[0] == '\0' && self->air.udp != NULL)
-        zf_udp_host (self->air.udp, host);
-    zf_node_own_endpoint (self, self->gossip.is_advertised ? self->gossip.host : host, out, size);
+        zf_udp_host (self->air.udp, any);
+    zf_node_own_endpoint (self, host[0] != '\0' ? host : any, out, size);
 }
 
 /* -- effects ----------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define PING_MS         700   /* czmq's hubs forget who is silent for a second */
+#define PING_MS         700   /* czmq's hubs forget who is silent for a second, others do not */
 #define GREET_MS        1000  /* a hub that will not have us is greeted no more often than this */
 #define PUBLISH_MS      10000 /* we say again where we are, */
 #define TTL_MS          30000 /* which is true for so long */
@@ -148,7 +148,7 @@ static void greet (zf_node_t *self, zf_seed_t *seed, uint64_t now_ms)
 {
     seed->is_there = true;
     seed->greeted_ms = now_ms;
-    seed->ping_ms = now_ms + PING_MS;
+    seed->ping_ms = now_ms + seed->pause_ms;
     say_word (self, seed, ZF_GOSSIP_HELLO);
     publish (self, now_ms);
 }
@@ -156,6 +156,8 @@ static void greet (zf_node_t *self, zf_seed_t *seed, uint64_t now_ms)
 static void connected (zf_node_t *self, zf_seed_t *seed, const char *host, uint64_t now_ms)
 {
     char guess[80];
+    seed->pause_ms = PING_MS;
+    seed->forgets = false;
     guess_host (self, guess);
     zf_gossip_own_host (self, host[0] != '\0' ? host : guess, now_ms);
     zf_node_note (self, "seed %s: connected", seed->endpoint);
@@ -176,6 +178,15 @@ static void look_at_connection (zf_node_t *self, zf_seed_t *seed, uint64_t now_m
     }
 }
 
+/* It has forgotten us, or never knew us. */
+static void on_invalid (zf_node_t *self, zf_seed_t *seed, uint64_t now_ms)
+{
+    seed->forgets = true;
+    seed->pause_ms = PING_MS;
+    if (now_ms >= seed->greeted_ms + GREET_MS)
+        greet (self, seed, now_ms);
+}
+
 static void on_message (zf_node_t *self, zf_seed_t *seed, zf_bytes_t frame, uint64_t now_ms)
 {
     zf_gossip_t message;
@@ -183,8 +194,8 @@ static void on_message (zf_node_t *self, zf_seed_t *seed, zf_bytes_t frame, uint
         return;
     if (message.id == ZF_GOSSIP_PUBLISH)
         zf_gossip_learn (self, &message, seed, NULL, now_ms);
-    else if (message.id == ZF_GOSSIP_INVALID && now_ms >= seed->greeted_ms + GREET_MS)
-        greet (self, seed, now_ms);
+    else if (message.id == ZF_GOSSIP_INVALID)
+        on_invalid (self, seed, now_ms);
 }
 
 static void collect_seed (zf_node_t *self, zf_seed_t *seed, uint64_t now_ms)
@@ -263,29 +274,49 @@ void zf_gossip_collect (zf_node_t *self, uint64_t now_ms)
     zf_guests_collect (self, now_ms);
 }
 
-void zf_gossip_tick (zf_node_t *self, uint64_t now_ms)
+/* A hub that has not forgotten us need not hear so often that we are there. */
+static void publish_again (zf_node_t *self, uint64_t now_ms)
 {
     zf_gossip_state_t *gossip = &self->gossip;
-    if (gossip->hub == NULL)
-        return;
+    gossip->publish_ms = now_ms + PUBLISH_MS;
+    publish (self, now_ms);
     for (size_t i = 0; i < gossip->seed_count; i++) {
         zf_seed_t *seed = &gossip->seeds[i];
+        if (!seed->forgets && seed->pause_ms < PUBLISH_MS)
+            seed->pause_ms *= 2;
+    }
+}
+
+static void ping_all (zf_node_t *self, uint64_t now_ms)
+{
+    for (size_t i = 0; i < self->gossip.seed_count; i++) {
+        zf_seed_t *seed = &self->gossip.seeds[i];
         if (!seed->is_there || now_ms < seed->ping_ms)
             continue;
         say_word (self, seed, ZF_GOSSIP_PING);
-        seed->ping_ms = now_ms + PING_MS;
+        seed->ping_ms = now_ms + seed->pause_ms;
     }
-    if (now_ms >= gossip->publish_ms) {
-        gossip->publish_ms = now_ms + PUBLISH_MS;
-        publish (self, now_ms);
-    }
-    if (now_ms >= gossip->sight_ms) {
-        walk_t walk = {self, now_ms};
-        zf_hub_expire (gossip->hub, now_ms);
-        zf_hub_each (gossip->hub, now_ms, sight_again, &walk);
-        bool many = zf_hub_count (gossip->hub) >= SIGHT_MANY;
-        gossip->sight_ms = now_ms + (many ? SIGHT_LONG_MS : SIGHT_MS);
-    }
+}
+
+static void look_again (zf_node_t *self, uint64_t now_ms)
+{
+    zf_gossip_state_t *gossip = &self->gossip;
+    walk_t walk = {self, now_ms};
+    zf_hub_expire (gossip->hub, now_ms);
+    zf_hub_each (gossip->hub, now_ms, sight_again, &walk);
+    bool many = zf_hub_count (gossip->hub) >= SIGHT_MANY;
+    gossip->sight_ms = now_ms + (many ? SIGHT_LONG_MS : SIGHT_MS);
+}
+
+void zf_gossip_tick (zf_node_t *self, uint64_t now_ms)
+{
+    if (self->gossip.hub == NULL)
+        return;
+    ping_all (self, now_ms);
+    if (now_ms >= self->gossip.publish_ms)
+        publish_again (self, now_ms);
+    if (now_ms >= self->gossip.sight_ms)
+        look_again (self, now_ms);
 }
 
 uint64_t zf_gossip_due (const zf_node_t *self)

@@ -115,6 +115,8 @@ typedef struct {
     bool stirred;     /* something was sent: the descriptor may not tell of input */
     uint64_t ping_ms; /* when to say PING */
     uint64_t greeted_ms;
+    uint32_t pause_ms; /* between PINGs */
+    bool forgets;      /* it did once: it has to hear of us often */
     char *endpoint;
 } zf_seed_t;
 
@@ -138,6 +140,13 @@ typedef struct {
 
 /* -- the node ---------------------------------------------------------------------------------- */
 
+/* What the way to a host begins with. */
+typedef struct {
+    char to[80];
+    char own[80];
+    uint64_t until_ms; /* it is asked again then */
+} zf_route_t;
+
 struct zf_node {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* nodes or offers came or went */
@@ -157,6 +166,7 @@ struct zf_node {
     zf_air_t air;
     zf_gossip_state_t gossip;
     zf_happenings_t happenings;
+    zf_route_t route;
 
     /* offers (node_directory.c) */
     zf_offers_t *offers;
@@ -192,7 +202,7 @@ bool zf_node_read_id (const char *text, size_t size, uint8_t uuid[ZF_UUID_BYTES]
 void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, size_t size);
 
 /* The same for whoever is at this endpoint. */
-void zf_node_own_towards (const zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size);
+void zf_node_own_towards (zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size);
 
 /* Does what the roster and the directory have decided. Returns true if that was anything but to
  * send something. */

@@ -326,7 +326,7 @@ static bool is_greeting (zf_bytes_t head)
 }
 
 /* Our endpoint, for who greets us; nobody else needs it. */
-static void own_for (const zf_node_t *self, zf_bytes_t head, char *own, size_t size)
+static void own_for (zf_node_t *self, zf_bytes_t head, char *own, size_t size)
 {
     zf_zre_t message;
     own[0] = '\0';

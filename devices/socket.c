@@ -343,14 +343,34 @@ static bool is_taken (const char *path)
     return taken;
 }
 
+/* Returns 0 or an errno. */
+static int bind_address (zf_socket_t *socket, const char *endpoint)
+{
+    int error = prepare_address (socket, endpoint);
+    if (error == 0 && zmq_bind (socket->raw, endpoint) != 0)
+        error = zmq_errno ();
+    return error;
+}
+
+/* All interfaces are those of IPv6, too, where there is such a thing. */
+static int bind_everywhere (zf_socket_t *socket, const char *endpoint)
+{
+    char both[32];
+    int size = snprintf (both, sizeof both, "tcp://[::]:%s", strrchr (endpoint, ':') + 1);
+    int error = size < (int) sizeof both ? bind_address (socket, both) : EINVAL;
+    return error == 0 || error == EADDRINUSE ? error : bind_address (socket, endpoint);
+}
+
 int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size_t size,
                     zf_error_t *err)
 {
-    int error = prepare_address (socket, endpoint);
+    int error = 0;
     if (strncmp (endpoint, "ipc://", 6) == 0 && is_taken (endpoint + 6))
         error = EADDRINUSE;
-    if (error == 0 && zmq_bind (socket->raw, endpoint) != 0)
-        error = zmq_errno ();
+    else if (strncmp (endpoint, "tcp://*:", 8) == 0)
+        error = bind_everywhere (socket, endpoint);
+    else
+        error = bind_address (socket, endpoint);
     if (error != 0)
         return refuse_endpoint ("bind", endpoint, error, err);
     if (zmq_getsockopt (socket->raw, ZMQ_LAST_ENDPOINT, bound, &size) != 0)

@@ -62,6 +62,7 @@ static void on_join (zf_known_t *known, const zf_zre_t *message)
 /* It has heard our HELLO, and what we have asked since. */
 static void on_ping_ok (zf_known_t *known)
 {
+    known->answered_ms = known->roster->now_ms;
     known->ask = ZF_ASK_NOTHING;
     known->fails = known->tried = 0;
     zf_known_prove (known, true);

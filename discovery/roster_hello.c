@@ -189,12 +189,12 @@ static zf_known_t *make_room (zf_roster_t *roster, const uint8_t *uuid, const zf
     return NULL;
 }
 
-/* Somebody else was where this node is now. If his connection is gone he was before it; else he is
- * asked, and the node has to wait. */
-static void clear_place (zf_known_t *known)
+/* It says that it is where we think that another one is. A candidate has never answered there, and a
+ * peer whose connection is gone was there before it; any other peer stays. */
+static void clear_place (const zf_known_t *known, zf_bytes_t endpoint)
 {
-    zf_known_t *holder = zf_known_holder (known, known->spots[known->at].endpoint);
-    if (holder != NULL && holder->ask == ZF_ASK_LOST)
+    zf_known_t *holder = zf_known_holder (known, endpoint);
+    if (holder != NULL && (holder->state == ZF_KNOWN_GREETED || holder->ask == ZF_ASK_LOST))
         zf_known_drop (holder, "another node has taken its place", ZF_DROP_FORGET);
 }
 
@@ -241,8 +241,10 @@ static void enter (zf_known_t *known, const card_t *card, const zf_zre_t *hello)
     known->seen = 1;
     known->has_asked = false;
     known->status = hello->status;
-    known->spoke_ms = known->roster->now_ms;
+    known->spoke_ms = known->answered_ms = known->roster->now_ms;
     zf_known_alive (known);
+    zf_known_claim (known, hello->endpoint);
+    zf_known_arm (known);
     if (is_new)
         zf_deeds_add (known->roster, ZF_ROSTER_ENTER, known);
     int rc = zf_circle_enter_all (known, hello->groups);
@@ -270,10 +272,8 @@ static bool answer (zf_known_t *known)
 {
     if (known->state == ZF_KNOWN_GREETED)
         return true;
-    if (known->state == ZF_KNOWN_PAUSED) {
-        clear_place (known);
+    if (known->state == ZF_KNOWN_PAUSED)
         return zf_known_greet (known);
-    }
     if (!zf_known_is_fresh (known))
         return greet_again (known);
     if (known->is_proven)
@@ -281,21 +281,20 @@ static bool answer (zf_known_t *known)
     return true;
 }
 
-/* It hears once who we are, so that it leaves us alone, too; and is left alone. */
-static void part (zf_known_t *known)
+void zf_hello_part (zf_known_t *known)
 {
     zf_known_exit (known, "it is in another namespace");
     if (known->state == ZF_KNOWN_PEER)
         zf_known_set (known, ZF_KNOWN_GREETED);
     zf_stranger_remember (known->roster, known->uuid);
-    if (!known->is_stranger)
-        zf_line_offer (known, known->roster->goodbye);
+    zf_line_offer (known, known->roster->goodbye);
     known->is_stranger = true;
     known->ask = ZF_ASK_GREETING;
     known->until_ms = known->roster->now_ms + ZF_ROSTER_GREET_MS;
     zf_known_arm (known);
 }
 
+/* If it can't be told now it is not remembered: it may think that we are one of its own. */
 static void on_stranger (zf_roster_t *roster, zf_known_t *known, const uint8_t *uuid,
                          const zf_zre_t *hello, zf_bytes_t own)
 {
@@ -303,20 +302,21 @@ static void on_stranger (zf_roster_t *roster, zf_known_t *known, const uint8_t *
         return; /* it has been told */
     if (known == NULL && !roster->is_leaving)
         known = make_room (roster, uuid, hello, own);
-    if (known == NULL) {
-        zf_stranger_remember (roster, uuid);
+    if (known == NULL)
         return;
-    }
+    clear_place (known, hello->endpoint);
     if ((known->slot == ZF_ROSTER_NONE && !zf_known_greet (known)) || !zf_known_reserve (known)) {
-        zf_stranger_remember (roster, uuid);
         zf_known_drop (known, "it is in another namespace", ZF_DROP_FORGET);
         return;
     }
-    if (!known->is_stranger)
-        zf_roster_note (roster, known, "%.*s at %s is in another namespace: left alone",
-                        (int) hello->name.size, (const char *) hello->name.data,
-                        zf_known_endpoint (known));
-    part (known);
+    if (known->is_stranger)
+        return;
+    zf_roster_note (roster, known, "%.*s at %s is in another namespace: left alone",
+                    (int) hello->name.size, (const char *) hello->name.data,
+                    zf_known_endpoint (known));
+    zf_known_place (known, hello->endpoint, own);
+    zf_known_claim (known, hello->endpoint);
+    zf_hello_part (known);
 }
 
 /* Who it is if it can be a peer; made if it is not known. NULL: there is no room, or no memory. */
@@ -341,6 +341,7 @@ static void on_one_of_us (zf_roster_t *roster, zf_known_t *known, const uint8_t 
     known = admit (roster, known, uuid, hello, own);
     if (known == NULL || !make_card (&card, known, hello))
         return;
+    clear_place (known, hello->endpoint);
     if (answer (known)) {
         enter (known, &card, hello);
         return;

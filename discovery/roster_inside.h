@@ -133,7 +133,7 @@ typedef enum {
     ZF_ASK_GREETING, /* has it heard our HELLO? */
     ZF_ASK_LOST,     /* its connection was lost */
     ZF_ASK_FAREWELL, /* there was a farewell */
-    ZF_ASK_QUIET,    /* only its beacons come */
+    ZF_ASK_QUIET,    /* it was not asked for long */
     ZF_ASK_PLACE     /* another node is said to be where it was */
 } zf_ask_t;
 
@@ -148,6 +148,7 @@ struct zf_known {
     uint8_t status;     /* its own count of joins and leaves */
     uint8_t spot_count; /* of spots */
     uint8_t at;         /* which spot is in use */
+    uint8_t claimed;    /* where it says that it is, to be tried next; UINT8_MAX: nowhere */
     uint8_t tried;      /* spots that failed in a row */
     uint8_t fails;      /* greetings that failed in a row */
     uint8_t chases;     /* greetings that followed one another too soon */
@@ -167,13 +168,14 @@ struct zf_known {
     uint32_t seat_count;
     uint32_t bytes; /* of headers and groups */
     uint32_t header_count;
-    uint64_t heard_ms;  /* last sign of life */
-    uint64_t spoke_ms;  /* last message */
-    uint64_t pinged_ms; /* last PING for silence */
-    uint64_t opened_ms; /* last greeting */
-    uint64_t until_ms;  /* of asking, or of the pause */
-    uint64_t retry_ms;  /* it is looked for until */
-    uint64_t rumour_ms; /* last time that hearsay was followed */
+    uint64_t heard_ms;    /* last sign of life */
+    uint64_t spoke_ms;    /* last message */
+    uint64_t answered_ms; /* last answer to a PING */
+    uint64_t pinged_ms;   /* last PING for silence */
+    uint64_t opened_ms;   /* last greeting */
+    uint64_t until_ms;    /* of asking, or of the pause */
+    uint64_t retry_ms;    /* it is looked for until */
+    uint64_t rumour_ms;   /* last time that hearsay was followed */
     zf_timer_t timer;
     zf_spot_t *spots;      /* the newest first; at most ZF_KNOWN_PLACES */
     zf_text_t *name;       /* of a peer */
@@ -192,13 +194,22 @@ void zf_known_forget (zf_known_t *known);
 
 /* Notes where it can be reached. False: that is no endpoint, or out of memory. */
 bool zf_known_place (zf_known_t *known, zf_bytes_t endpoint, zf_bytes_t own);
+
+/* It says that it is there. */
+void zf_known_claim (zf_known_t *known, zf_bytes_t endpoint);
+
+bool zf_known_has_claim (const zf_known_t *known);
+
+/* There is another place to try it at, and we go there. */
+bool zf_known_has_next (const zf_known_t *known);
+void zf_known_go_next (zf_known_t *known);
 const char *zf_known_endpoint (const zf_known_t *known);
 
 /* Room for the effects and letters of anything that may happen to one node. */
 bool zf_known_reserve (zf_known_t *known);
 
 /* Who of those that we are connected to, but this one, has that endpoint; NULL: nobody. */
-zf_known_t *zf_known_holder (const zf_known_t *known, const zf_text_t *endpoint);
+zf_known_t *zf_known_holder (const zf_known_t *known, zf_bytes_t endpoint);
 
 /* Opens a DEALER to the spot in use: HELLO and PING wait in its line. False: out of memory. */
 bool zf_known_open (zf_known_t *known);
@@ -241,6 +252,10 @@ void zf_known_alive (zf_known_t *known);
 /* A HELLO has come; known: who it is, or NULL. */
 void zf_hello_arrived (zf_roster_t *roster, zf_known_t *known, const uint8_t *uuid,
                        const zf_zre_t *hello, zf_bytes_t own);
+
+/* It is in another namespace: it hears who we are, so that it leaves us alone, too; and is left
+ * alone itself. */
+void zf_hello_part (zf_known_t *known);
 
 /* Ours, for who sees us at own; kept for the next one. NULL: out of memory. */
 zf_letter_t *zf_hello_of (zf_roster_t *roster, zf_text_t *own);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define NOWHERE UINT8_MAX /* of claimed */
+
 zf_known_t *zf_known_find (zf_roster_t *roster, const uint8_t *uuid)
 {
     zf_known_t *known;
@@ -58,6 +60,7 @@ zf_known_t *zf_known_new (zf_roster_t *roster, const uint8_t *uuid, uint32_t hos
     known->roster = roster;
     known->host = host;
     known->slot = ZF_ROSTER_NONE;
+    known->claimed = NOWHERE;
     known->state = ZF_KNOWN_PAUSED;
     known->is_proven = true;
     known->until_ms = roster->now_ms + ZF_KNOWN_FORGET_MS;
@@ -118,6 +121,14 @@ static zf_text_t *own_text (zf_roster_t *roster, zf_bytes_t own)
     return zf_text_new (own);
 }
 
+/* Where a claimed place is when another one is gone. */
+static uint8_t moved (uint8_t claimed, uint8_t gone)
+{
+    if (claimed == gone)
+        return NOWHERE;
+    return claimed != NOWHERE && claimed > gone ? claimed - 1 : claimed;
+}
+
 /* Makes room at the front. False: out of memory. */
 static bool push_spot (zf_known_t *known)
 {
@@ -127,15 +138,19 @@ static bool push_spot (zf_known_t *known)
         zf_text_drop (spot->own);
         memmove (spot, spot + 1,
                  (size_t) (known->spots + known->spot_count - spot - 1) * sizeof *spot);
+        uint8_t gone = (uint8_t) (spot - known->spots);
         known->spot_count--;
-        if (known->spots + known->at > spot)
+        if (known->at > gone)
             known->at--;
+        known->claimed = moved (known->claimed, gone);
     }
     zf_spot_t *spots = realloc (known->spots, (known->spot_count + 1u) * sizeof *spots);
     if (spots == NULL)
         return false;
     memmove (spots + 1, spots, known->spot_count * sizeof *spots);
     known->spots = spots;
+    if (known->claimed != NOWHERE)
+        known->claimed++;
     if (known->spot_count++ > 0 && known->slot != ZF_ROSTER_NONE)
         known->at++;
     else
@@ -175,12 +190,42 @@ bool zf_known_place (zf_known_t *known, zf_bytes_t endpoint, zf_bytes_t own)
     return true;
 }
 
+/* If it had heard us where we are its answer would come with this; so we do not wait for long. */
+void zf_known_claim (zf_known_t *known, zf_bytes_t endpoint)
+{
+    const zf_spot_t *spot = find_spot (known, endpoint);
+    uint64_t soon = known->roster->now_ms + ZF_ROSTER_ASK_MS;
+    if (known->is_proven || spot == NULL || spot == &known->spots[known->at])
+        return;
+    known->claimed = (uint8_t) (spot - known->spots);
+    if (known->until_ms > soon)
+        known->until_ms = soon;
+}
+
+bool zf_known_has_claim (const zf_known_t *known)
+{
+    return known->claimed != NOWHERE;
+}
+
+bool zf_known_has_next (const zf_known_t *known)
+{
+    return known->claimed != NOWHERE || known->tried + 1 < known->spot_count;
+}
+
+void zf_known_go_next (zf_known_t *known)
+{
+    uint8_t next = (uint8_t) ((known->at + 1) % known->spot_count);
+    known->at = known->claimed != NOWHERE ? known->claimed : next;
+    known->claimed = NOWHERE;
+    known->tried++;
+}
+
 const char *zf_known_endpoint (const zf_known_t *known)
 {
     return known->spot_count > 0 ? known->spots[known->at].endpoint->at : "";
 }
 
-zf_known_t *zf_known_holder (const zf_known_t *known, const zf_text_t *endpoint)
+zf_known_t *zf_known_holder (const zf_known_t *known, zf_bytes_t endpoint)
 {
     const zf_roster_t *roster = known->roster;
     for (uint32_t slot = 0; slot < roster->slot_count; slot++) {
@@ -188,7 +233,7 @@ zf_known_t *zf_known_holder (const zf_known_t *known, const zf_text_t *endpoint)
         if (other == NULL || other == known)
             continue;
         const zf_text_t *there = other->spots[other->at].endpoint;
-        if (zf_bytes_equal (zf_text_bytes (there), zf_text_bytes (endpoint)))
+        if (zf_bytes_equal (zf_text_bytes (there), endpoint))
             return other;
     }
     return NULL;
@@ -277,7 +322,7 @@ static bool find_place (zf_known_t *known)
 {
     for (uint32_t i = 0; i < known->spot_count; i++) {
         uint32_t at = (known->at + i) % known->spot_count;
-        zf_known_t *holder = zf_known_holder (known, known->spots[at].endpoint);
+        zf_known_t *holder = zf_known_holder (known, zf_text_bytes (known->spots[at].endpoint));
         if (holder == NULL) {
             known->at = (uint8_t) at;
             return true;

@@ -16,7 +16,7 @@ static uint64_t deadline_of_peer (const zf_known_t *known)
     due = earlier (due, known->is_evasive ? known->pinged_ms + roster->evasive_ms
                                           : known->heard_ms + roster->evasive_ms);
     return earlier (due, known->ask != ZF_ASK_NOTHING ? known->until_ms
-                                                      : known->spoke_ms + roster->expired_ms);
+                                                      : known->answered_ms + roster->expired_ms);
 }
 
 void zf_known_arm (zf_known_t *known)
@@ -57,21 +57,12 @@ void zf_known_rumour (zf_known_t *known, zf_ask_t why)
     zf_known_ask (known, why, ZF_ROSTER_ASK_MS);
 }
 
-/* It may be reached elsewhere. */
-static bool try_next_place (zf_known_t *known)
-{
-    if (known->tried + 1 >= known->spot_count)
-        return false;
-    known->tried++;
-    known->at = (uint8_t) ((known->at + 1) % known->spot_count);
-    return true;
-}
-
 /* The HELLO that a peer has not answered: it was heard, but does not hear us. */
 static void greet_elsewhere (zf_known_t *known)
 {
+    zf_known_go_next (known);
     zf_known_close (known);
-    if (zf_known_holder (known, known->spots[known->at].endpoint) == NULL &&
+    if (zf_known_holder (known, zf_text_bytes (known->spots[known->at].endpoint)) == NULL &&
         zf_known_open (known)) {
         zf_known_arm (known);
         return;
@@ -83,7 +74,7 @@ void zf_known_unanswered (zf_known_t *known)
 {
     switch ((zf_ask_t) known->ask) {
     case ZF_ASK_GREETING:
-        if (try_next_place (known))
+        if (zf_known_has_next (known))
             greet_elsewhere (known);
         else
             zf_known_drop (known, "it does not hear us", ZF_DROP_GREET);
@@ -126,10 +117,13 @@ static void on_silence (zf_known_t *known)
     ping (known);
 }
 
-/* Beacons show that somebody is there, but not that he hears us. */
+/* Beacons show that somebody is there, and messages that we hear him, but not that he hears us. Who
+ * talks may have a lot to read, too. */
 static void on_quiet (zf_known_t *known)
 {
-    uint32_t ms = known->roster->evasive_ms;
+    const zf_roster_t *roster = known->roster;
+    bool talks = roster->now_ms - known->spoke_ms < roster->evasive_ms;
+    uint32_t ms = talks ? roster->expired_ms : roster->evasive_ms;
     zf_known_ask (known, ZF_ASK_QUIET, ms > ZF_ROSTER_ASK_MS ? ms : ZF_ROSTER_ASK_MS);
 }
 
@@ -144,26 +138,42 @@ static void look_at_peer (zf_known_t *known)
     else if (now - known->heard_ms >= roster->expired_ms)
         zf_known_drop (known, "it is silent", ZF_DROP_GREET);
     else if (now >= deadline_of_peer (known) && known->ask == ZF_ASK_NOTHING &&
-             now - known->spoke_ms >= roster->expired_ms)
+             now - known->answered_ms >= roster->expired_ms)
         on_quiet (known);
     else if (now >= deadline_of_peer (known))
         on_silence (known);
 }
 
+/* It may have heard of us where it says that it is, and then has to hear there that it was an
+ * error. */
+static void part_again (zf_known_t *known)
+{
+    bool elsewhere = zf_known_has_claim (known);
+    zf_known_close (known);
+    if (elsewhere)
+        zf_known_go_next (known);
+    if (elsewhere && zf_known_greet (known))
+        zf_hello_part (known);
+    else
+        zf_known_forget (known);
+}
+
 static void look_at_candidate (zf_known_t *known)
 {
-    if (!known->is_choked && known->roster->now_ms < known->until_ms)
+    bool is_choked = known->is_choked;
+    if (!is_choked && known->roster->now_ms < known->until_ms)
         return;
-    bool elsewhere = !known->is_choked && !known->is_stranger && try_next_place (known);
-    zf_known_close (known);
     if (known->is_stranger) {
-        zf_known_forget (known);
+        part_again (known);
         return;
     }
-    if (elsewhere)
+    zf_known_close (known);
+    if (!is_choked && zf_known_has_next (known)) {
+        zf_known_go_next (known);
         zf_known_greet (known);
-    else
+    } else {
         zf_known_pause (known);
+    }
 }
 
 static void look_at_paused (zf_known_t *known)
@@ -233,7 +243,7 @@ void zf_roster_lost (zf_roster_t *roster, uint32_t slot, uint64_t now_ms)
         return;
     if (known->is_proven)
         zf_known_ask (known, ZF_ASK_LOST, ZF_ROSTER_ASK_MS);
-    else if (known->tried + 1 < known->spot_count) { /* else it may still get there by itself */
+    else if (zf_known_has_next (known)) { /* else it may still get there by itself */
         known->until_ms = roster->now_ms;
         zf_known_arm (known);
     }

@@ -51,9 +51,11 @@ void zf_link_fail (zf_link_t *self, bool pause, int code, const char *format, ..
 void zf_link_reopen (zf_link_end_t *end)
 {
     zf_connection_t *connection = zf_link_at (end);
+    if (connection->state == ZF_CONNECTION_OFF)
+        return; /* nobody is known yet */
     zf_handle_control (&end->handle, ZF_CMD_BYE, 1);
     zf_connection_send (connection, NULL);
-    zf_socket_close (&connection->socket);
+    zf_connection_shut (connection);
     connection->epoch++;
     connection->asked_ms = 0;
     end->handle.tick_due_ms = 0;
@@ -105,7 +107,7 @@ static void begin_again (zf_link_t *self, uint64_t now_ms)
 static void give_up (zf_link_t *self)
 {
     end_sessions (self);
-    zf_socket_close (&zf_link_at (&self->target)->socket);
+    zf_connection_shut (zf_link_at (&self->target));
     self->target_on = false;
     self->failed = false;
     if (self->figures.refused == 0)

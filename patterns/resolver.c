@@ -99,7 +99,8 @@ static void look_up (zf_handle_t *handle, found_t *found)
     zf_resolver_t *self = handle->resolver;
     for (size_t i = 0; i < self->wanted_count; i++) {
         size_t exact = zf_node_find (self->node, self->wanted[i], add_found, found);
-        if (exact == 0 || self->both)
+        bool is_broker = strncmp (self->wanted[i], "broker/", 7) == 0; /* just that one is meant */
+        if (!is_broker && (exact == 0 || self->both))
             zf_node_find (self->node, "broker/*", add_found, found);
     }
 }

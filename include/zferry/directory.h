@@ -8,8 +8,8 @@
  *   broker/NAME   a broker: any queue, service and topic
  *
  * zferry://KIND/NAME can be written where handles take endpoints: it is looked up here, and
- * followed as nodes come and go. If nobody offers just that, brokers are used. zferry://broker is
- * any broker. Where a * stands for the host (as in "*:5555", or an address that means all
+ * followed as nodes come and go. If nobody offers just that queue, service or topic, brokers are
+ * used. zferry://broker is any broker, zferry://broker/NAME just that one. Where a * stands for the host (as in "*:5555", or an address that means all
  * interfaces), others put in the address by which they see the node.
  *
  * Threads: as in peer.h. */

@@ -7,11 +7,14 @@
 #include <zferry/broker.h>
 #include <zferry/client.h>
 #include <zferry/device.h>
+#include <zferry/directory.h>
+#include <zferry/doctor.h>
 #include <zferry/error.h>
 #include <zferry/forwarder.h>
 #include <zferry/journal.h>
 #include <zferry/link.h>
 #include <zferry/message.h>
+#include <zferry/peer.h>
 #include <zferry/policy.h>
 #include <zferry/publisher.h>
 #include <zferry/subscriber.h>

@@ -31,7 +31,7 @@ class Doctor(rig.Case):
         return str(taken.getsockname()[1])
 
     def look(self, *args, port=None):
-        return run("doctor", *LOOPBACK, "--port", port or self.udp_port(shared=True), *args)
+        return run("doctor", *LOOPBACK, "--discovery-port", port or self.udp_port(shared=True), *args)
 
     def test_machine_in_order(self):
         result = self.look()
@@ -54,7 +54,14 @@ class Doctor(rig.Case):
         result = self.look(port=port)
         self.assertEqual(
             items(result, "broadcast"),
-            [{"level": "ok", "name": "broadcast", "text": "lo 127.0.0.1: what is sent to all comes back", "advice": ""}],
+            [
+                {
+                    "level": "ok",
+                    "name": "broadcast",
+                    "text": "lo 127.0.0.1: what is sent to all comes back",
+                    "advice": "",
+                }
+            ],
         )
         self.assertEqual(items(result, "udp port")[0]["text"], f"UDP port {port} can be shared")
 
@@ -76,7 +83,7 @@ class Doctor(rig.Case):
         self.assertRegex(result.err, r"^1 to mend, \d to think about\n$")
 
     def test_no_interface(self):
-        result = run("doctor", "--interface", "!*", "--port", self.udp_port(shared=True))
+        result = run("doctor", "--interface", "!*", "--discovery-port", self.udp_port(shared=True))
         self.assertEqual(result.code, 1)
         self.assertEqual(items(result, "interface")[-1]["level"], "FAIL")
         self.assertIn("no interface can be used", items(result, "interface")[-1]["text"])
@@ -97,7 +104,7 @@ class Doctor(rig.Case):
     def test_few_open_files(self):
         port = self.udp_port(shared=True)
         command = 'ulimit -S -n 256; exec "$@"'
-        result = run_in("sh", "-c", command, "sh", PROGRAM, "doctor", *LOOPBACK, "--port", port)
+        result = run_in("sh", "-c", command, "sh", PROGRAM, "doctor", *LOOPBACK, "--discovery-port", port)
         self.assertEqual(result.code, 0)
         row = items(result, "open files")[0]
         self.assertEqual(row["level"], "warn")
@@ -133,7 +140,7 @@ class Doctor(rig.Case):
 
     def test_lines_on_a_terminal(self):
         process = self.start(
-            "doctor", *LOOPBACK, "--no-color", "--port", self.udp_port(shared=False), terminal=True
+            "doctor", *LOOPBACK, "--no-color", "--discovery-port", self.udp_port(shared=False), terminal=True
         )
         self.assertEqual(process.wait(), 1)
         lines = process.out.text().splitlines()

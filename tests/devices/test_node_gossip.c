@@ -237,7 +237,7 @@ static void invented_nodes_do_not_keep_others_out (void **state)
 {
     char endpoint[64];
     bind_foreign (endpoint);
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 1000; i++) { /* its pipe to us holds twice as many */
         char key[40];
         snprintf (key, sizeof key, "%032X", i + 1);
         zstr_sendx (foreign, "PUBLISH", key, "tcp://127.0.0.1:1", NULL);

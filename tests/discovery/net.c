@@ -120,12 +120,12 @@ static uint16_t checksum (const uint8_t *header)
 void net_arrive (int tap, const char *from, uint16_t port, const char *text)
 {
     uint8_t frame[FRAME_MAX] = {0};
-    size_t size = strlen (text);
+    zf_bytes_t body = zf_bytes_of (text);
     memset (frame, 0xFF, 6); /* to all */
     frame[6] = 2;            /* from a made-up one */
     put16 (frame + 12, 0x0800);
     frame[IP_AT] = 0x45;
-    put16 (frame + IP_AT + 2, 20 + 8 + size);
+    put16 (frame + IP_AT + 2, 20 + 8 + body.size);
     frame[IP_AT + 8] = 64;
     frame[IP_AT + 9] = IPPROTO_UDP;
     inet_pton (AF_INET, from, frame + IP_AT + 12);
@@ -133,9 +133,9 @@ void net_arrive (int tap, const char *from, uint16_t port, const char *text)
     put16 (frame + IP_AT + 10, checksum (frame + IP_AT));
     put16 (frame + UDP_AT, 40000);
     put16 (frame + UDP_AT + 2, port);
-    put16 (frame + UDP_AT + 4, 8 + size);
-    memcpy (frame + TEXT_AT, text, size);
-    assert_int_equal (write (tap, frame, TEXT_AT + size), TEXT_AT + size);
+    put16 (frame + UDP_AT + 4, 8 + body.size);
+    memcpy (frame + TEXT_AT, body.data, body.size);
+    assert_int_equal (write (tap, frame, TEXT_AT + body.size), TEXT_AT + body.size);
 }
 
 static bool is_broadcast (const uint8_t *frame, ssize_t size, const char *to, uint16_t port)

@@ -264,8 +264,10 @@ static void list_has_loopback_with_all_that_is_known_of_it (void **state)
     for (int i = 0; i < count; i++)
         if (nics[i].family == AF_INET && nics[i].is_loopback)
             found = &nics[i];
-    if (found == NULL)
+    if (found == NULL) {
         skip (); /* a machine without it */
+        return;
+    }
     assert_int_equal (ntohl (found->address.s_addr) >> 24, 127);
     assert_int_equal (ntohl (found->broadcast.s_addr), 0x7FFFFFFF);
     assert_int_equal (found->prefix, 8);

@@ -210,8 +210,7 @@ static void storm (mesh_t *mesh)
 
 static void calm (mesh_t *mesh)
 {
-    if (mesh->mode == MODE_SLEEPY)
-        mesh_event (mesh, EVENT_EVIL, 30000);
+    mesh_event (mesh, EVENT_EVIL, 30000);
     run_until (mesh, 30000);
     check_settled (mesh);
     run_until (mesh, 30000 + chance (mesh, 200000));
@@ -226,6 +225,7 @@ static void populate (mesh_t *mesh)
 {
     bool spaces = mesh->mode == MODE_STORM && prng_one_in (&mesh->prng, 4);
     bool zyre = prng_one_in (&mesh->prng, 3); /* one: two of them restart each other for ever */
+    mesh->is_honest = zyre && spaces; /* else it hears what is for others, from strangers, too */
     mesh->count = (uint32_t) (chance (mesh, 4) == 0 ? prng_between (&mesh->prng, 6, NODES_MAX)
                                                     : prng_between (&mesh->prng, 2, 5));
     for (uint32_t i = 0; i < mesh->count; i++) {

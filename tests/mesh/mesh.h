@@ -31,7 +31,7 @@
 
 typedef enum {
     MODE_STORM,  /* anything may go wrong, then there is calm */
-    MODE_CALM,   /* beacons are lost and late; nobody may be dropped */
+    MODE_CALM,   /* beacons are lost, late and forged; nobody may be dropped */
     MODE_SLEEPY, /* all freeze at once, now and then; nobody may be dropped */
 } mesh_mode_t;
 
@@ -150,6 +150,7 @@ typedef struct {
     uint64_t order;
     uint32_t mail_ms, beacon_ms, loss; /* delays up to; one beacon in `loss` is lost */
     uint32_t evil_ms;                  /* between what goes wrong */
+    bool is_honest;                    /* nobody forges, or starts where another was */
     bool has_other;                    /* second addresses, where nobody is */
     uint64_t content_bytes;            /* that frames of ours hold */
     uint64_t numbers;                  /* of messages with content */

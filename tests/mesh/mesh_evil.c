@@ -55,7 +55,7 @@ static void restart (mesh_t *mesh)
         node_stop (mesh, index, prng_one_in (&mesh->prng, 2));
     if (prng_one_in (&mesh->prng, 4))
         return;
-    node_start (mesh, index, prng_one_in (&mesh->prng, 3));
+    node_start (mesh, index, !mesh->is_honest && prng_one_in (&mesh->prng, 3));
 }
 
 static void freeze (mesh_t *mesh)
@@ -119,7 +119,7 @@ static void forge_beacons (mesh_t *mesh)
 {
     const node_t *to = any_node (mesh);
     uint64_t count = prng_one_in (&mesh->prng, 20) ? 1000 : 1 + chance (mesh, 10);
-    for (uint64_t i = 0; to != NULL && i < count; i++)
+    for (uint64_t i = 0; to != NULL && i < count && !mesh->is_honest; i++)
         forge_beacon (mesh, to);
 }
 
@@ -130,7 +130,7 @@ static void forge_mail (mesh_t *mesh)
     const node_t *to = any_node (mesh), *victim = any_node (mesh);
     uint8_t uuid[ZF_UUID_BYTES];
     zf_writer_t w = {0};
-    if (to == NULL || victim == NULL || to->is_zyre)
+    if (to == NULL || victim == NULL || to->is_zyre || mesh->is_honest)
         return;
     forge_uuid (mesh, uuid);
     zf_zre_id_t id = PRNG_PICK (&mesh->prng, ids);
@@ -146,6 +146,25 @@ static void forge_mail (mesh_t *mesh)
     zf_writer_free (&w);
 }
 
+/* Somebody who was seen is said to have left, or another one to be where he is. */
+static void slander (mesh_t *mesh)
+{
+    const node_t *victim = any_node (mesh), *to = any_node (mesh);
+    if (to->is_zyre) /* it believes everything */
+        return;
+    event_t *event = mesh_event (mesh, EVENT_BEACON, 1);
+    event->node = node_index (mesh, to);
+    event->life = to->life;
+    event->is_farewell = prng_one_in (&mesh->prng, 2);
+    forge_uuid (mesh, event->uuid);
+    if (event->is_farewell)
+        memcpy (event->uuid, victim->uuid, ZF_UUID_BYTES);
+    else
+        event->uuid[0] = 0xff;
+    snprintf (event->host, sizeof event->host, "f");
+    snprintf (event->endpoint, sizeof event->endpoint, "%s", victim->endpoint);
+}
+
 /* -- when -------------------------------------------------------------------------------------- */
 
 void evil_step (mesh_t *mesh)
@@ -156,6 +175,11 @@ void evil_step (mesh_t *mesh)
     if (mesh->mode == MODE_SLEEPY) {
         freeze_all (mesh);
         mesh_event (mesh, EVENT_EVIL, 120000);
+        return;
+    }
+    if (mesh->mode == MODE_CALM) {
+        slander (mesh);
+        mesh_event (mesh, EVENT_EVIL, 1 + chance (mesh, 4000));
         return;
     }
     if (mesh->now >= mesh->calm_from)

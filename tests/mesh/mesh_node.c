@@ -84,11 +84,13 @@ void node_pump (mesh_t *mesh, node_t *node, uint32_t slot)
     zf_bytes_t frame;
     zf_frame_t *const *content;
     size_t count;
-    while (!node->is_zyre && dealer->is_told && net_has_room (mesh, node, slot)) {
+    while (!node->is_zyre && dealer->is_told) {
         if (!zf_roster_peek (node->roster, slot, &frame, &content, &count)) {
             dealer->is_told = false;
             return;
         }
+        if (!net_has_room (mesh, node, slot))
+            return;
         check_sent (mesh, node, dealer, frame);
         net_put (mesh, node, slot, copy (frame, content, count));
         zf_roster_pop (node->roster, slot);
@@ -173,6 +175,7 @@ void node_beacon (mesh_t *mesh, node_t *node, const event_t *event)
 
 void node_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *mail)
 {
+    mesh_trace (mesh, "%s hears %u of n%u", node->name, mail->frame[2], conn->identity[1]);
     if (node->is_zyre) {
         zyre_mail (mesh, node, conn, mail);
         return;
@@ -300,8 +303,8 @@ void node_start (mesh_t *mesh, int index, bool same_port)
     if (!same_port)
         snprintf (node->endpoint, sizeof node->endpoint, "tcp://p%d:%u", index, node->life);
     snprintf (node->other, sizeof node->other, "tcp://q%d:%u", index, node->life);
-    mesh_trace (mesh, "%s%s starts at %s", node->name, node->is_zyre ? " (Zyre)" : "",
-                node->endpoint);
+    mesh_trace (mesh, "%s%s starts at %s in \"%s\"", node->name, node->is_zyre ? " (Zyre)" : "",
+                node->endpoint, node->space);
     if (!node->is_zyre)
         make_roster (mesh, node);
     node->zstatus = 0;

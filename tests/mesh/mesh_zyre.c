@@ -90,6 +90,8 @@ static void remove_peer (mesh_t *mesh, node_t *node, zpeer_t *peer, const char *
 void zyre_beacon (mesh_t *mesh, node_t *node, const event_t *event)
 {
     zpeer_t *peer = find (node, event->uuid);
+    if (memcmp (event->uuid, node->uuid, ZF_UUID_BYTES) == 0)
+        return;
     if (!event->is_farewell)
         require (mesh, node, event->uuid, event->endpoint)->heard = mesh->now;
     else if (peer != NULL)
@@ -144,7 +146,8 @@ void zyre_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *ma
 {
     zf_zre_t message;
     const uint8_t *uuid = conn->identity + 1;
-    if (!zf_zre_decode (zf_bytes (mail->frame, mail->size), &message))
+    if (!zf_zre_decode (zf_bytes (mail->frame, mail->size), &message) ||
+        memcmp (uuid, node->uuid, ZF_UUID_BYTES) == 0)
         return;
     zpeer_t *peer =
         message.id == ZF_ZRE_HELLO ? greet (mesh, node, uuid, &message) : find (node, uuid);

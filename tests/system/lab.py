@@ -1,7 +1,7 @@
 """Networks to try things on: hosts that are namespaces of this machine, cables and switches between them.
 
 A lab lives in a network of its own (enter_lab), which goes when the process ends, however it ends. Where the machine
-does not allow that, Skipped is raised, with the reason."""
+does not allow that, the program says so and ends with SKIP_CODE; what it lacks beyond that is told by Skipped."""
 
 import ctypes
 import fcntl
@@ -165,7 +165,7 @@ class Switch:
 
 
 class Wire(threading.Thread):
-    """A cable between two hosts that loses frames and takes its time: netem for machines that have none."""
+    """A cable between two hosts that loses frames from a to b and takes its time: netem for machines that have none."""
 
     def __init__(self, a, b, name, loss, delay_s, seed):
         super().__init__(daemon=True)
@@ -202,7 +202,7 @@ class Wire(threading.Thread):
                 frame = os.read(source, 65536)
             except OSError:  # none, or the interface is down
                 return
-            if self.random.random() < self.loss:
+            if source == self.ends[0] and self.random.random() < self.loss:
                 self.lost += 1
                 continue
             self.number += 1
@@ -233,10 +233,10 @@ class Netem:
 
     def __init__(self, a, b, name, loss, delay_s):
         cable(a, name, b, name)
-        for host in (a, b):
+        for host, lost in ((a, loss), (b, 0)):
             host.run(
                 *("tc", "qdisc", "add", "dev", name, "root", "netem"),
-                *("loss", f"{loss * 100:g}%", "delay", f"{delay_s * 1000:g}ms"),
+                *("loss", f"{lost * 100:g}%", "delay", f"{delay_s * 1000:g}ms"),
             )
 
     def close(self):
@@ -255,7 +255,7 @@ def has_netem():
 
 
 def bad_cable(a, b, name, loss, delay_s):
-    """A cable that loses frames: netem's, or one of our own."""
+    """A cable that loses frames from a to b, and takes its time both ways: netem's, or one of our own."""
     if has_netem():
         return Netem(a, b, name, loss, delay_s)
     return Wire(a, b, name, loss, delay_s, seed=7)
