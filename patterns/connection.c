@@ -341,13 +341,9 @@ static void on_disconnected (zf_connection_t *connection)
     connection->handle->tick_due_ms = 0;
 }
 
-bool zf_connection_pump (zf_connection_t *connection)
+static bool receive_all (zf_connection_t *connection)
 {
     bool any = false;
-    while (connection->monitor_fd >= 0 && zf_socket_lost (&connection->monitor) >= 0) {
-        on_disconnected (connection);
-        any = true;
-    }
     zmq_msg_t control, body;
     bool has_body;
     while (is_open (connection) && receive_message (connection, &control, &body, &has_body)) {
@@ -358,6 +354,22 @@ bool zf_connection_pump (zf_connection_t *connection)
         any = true;
     }
     return any;
+}
+
+/* Whoever is lost is heard to the end first: what he said before is there by then. If a RESET is
+ * behind it, the session has ended with that. */
+bool zf_connection_pump (zf_connection_t *connection)
+{
+    bool lost = false;
+    uint64_t epoch = connection->epoch;
+    while (connection->monitor_fd >= 0 && zf_socket_lost (&connection->monitor) >= 0)
+        lost = true;
+    if (lost && connection->state != ZF_CONNECTION_READY)
+        on_disconnected (connection);
+    bool any = receive_all (connection);
+    if (lost && connection->state == ZF_CONNECTION_READY && connection->epoch == epoch)
+        on_disconnected (connection);
+    return any || lost;
 }
 
 static int events_of (const zf_connection_t *connection)

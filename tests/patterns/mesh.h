@@ -6,6 +6,7 @@
 #ifndef TESTS_PATTERNS_MESH_H
 #define TESTS_PATTERNS_MESH_H
 
+#include "patterns/client.h"
 #include "tests/patterns/events.h"
 
 #include <arpa/inet.h>
@@ -104,6 +105,16 @@ static inline zf_client_t *open_client_for (zf_peer_t *peer, const char *url)
     options.peer = peer;
     options.timeout_ms = PATIENCE_MS;
     return open_client_with (&options);
+}
+
+/* True if it has sessions with just so many. */
+static inline bool reaches (zf_handle_t *handle, size_t count)
+{
+    zf_handle_enter (handle);
+    for (size_t i = 0; i < handle->connection_count; i++)
+        count -= handle->connections[i].state == ZF_CONNECTION_READY;
+    zf_handle_leave (handle);
+    return count == 0;
 }
 
 /* Asks; the answer's first byte, or 0. */

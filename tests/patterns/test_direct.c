@@ -30,13 +30,6 @@ static void serve_b (zf_worker_t *worker, zf_message_t *message)
     answer_with (worker, message, "b");
 }
 
-/* Asks until both have answered. */
-static void await_both (zf_client_t *client)
-{
-    unsigned seen[2] = {0, 0};
-    AWAIT (seen[ask (client, "upper") == 'b']++ < ASKS && seen[0] > 0 && seen[1] > 0);
-}
-
 /* -- being found ------------------------------------------------------------------------------- */
 
 static void worker_is_found_by_its_service (void **state)
@@ -83,7 +76,7 @@ static void two_workers_share_what_is_asked (void **state)
     serve_with (open_direct (anna, "upper", 0), serve_a);
     serve_with (open_direct (bert, "upper", 0), serve_b);
     zf_client_t *client = open_client_for (anna, URL);
-    await_both (client);
+    AWAIT (reaches (&client->handle, 2));
     unsigned of_b = 0;
     for (int i = 0; i < 20; i++)
         of_b += ask (client, "upper") == 'b';
@@ -100,6 +93,7 @@ static void who_is_busy_is_left_alone (void **state)
         zf_client_request_async (client, "upper", "?", 1, NULL, NULL, NULL, NULL, &stage.err), 0);
     zf_message_t held = take (busy);
     serve_with (open_direct (bert, "upper", 0), serve_b);
+    AWAIT (reaches (&client->handle, 2));
     for (int i = 0; i < 20; i++)
         assert_int_equal (ask (client, "upper"), 'b');
     answer_with (busy, &held, "a");
@@ -144,7 +138,7 @@ static void requests_go_on_when_a_worker_leaves (void **state)
     service_t *leaving = serve_with (open_direct (anna, "upper", 0), serve_a);
     serve_with (open_direct (bert, "upper", 0), serve_b);
     asking_t asking = {.client = open_client_for (bert, URL)};
-    await_both (asking.client);
+    AWAIT (reaches (&asking.client->handle, 2));
     for (size_t i = 0; i < ASKING; i++)
         assert_int_equal (pthread_create (&threads[i], NULL, ask_often, &asking), 0);
     AWAIT (atomic_load (&asking.asked) > ASKS / 2);
@@ -167,7 +161,7 @@ static void worker_that_is_closed_loses_nothing (void **state)
             0);
     take (leaving); /* and four wait there */
     serve_with (open_direct (bert, "upper", 0), serve_b);
-    assert_int_equal (ask (client, "upper"), 'b');
+    AWAIT (reaches (&client->handle, 2));
     uint64_t begun_ms = zf_clock_ms ();
     close_worker (leaving);
     for (int i = 0; i < 5; i++) {

@@ -1,0 +1,58 @@
+# A harness that has never caught anything proves nothing: each of these bugs has to be found.
+
+mesh_plant (no_amnesty roster.c
+    "now_ms > roster->due_ms + ZF_ROSTER_LATE_MS" "false")
+mesh_plant (circle_of_hellos roster_hello.c
+    "if (!zf_known_is_fresh (known))" "if (true)")
+mesh_plant (restart_is_ignored roster_hello.c
+    "if (!zf_known_is_fresh (known))" "if (false)")
+mesh_plant (ghost_after_expired roster_watch.c
+    "zf_known_drop (known, \"it is silent\", ZF_DROP_GREET)" "zf_known_alive (known)")
+mesh_plant (sequence_is_not_reset roster_known.c
+    "known->sent = 0;" "")
+mesh_plant (sequence_is_not_checked roster_hear.c
+    "if (message->sequence != (uint16_t) (known->seen + 1))" "if (false)")
+mesh_plant (farewell_is_trusted roster_watch.c
+    "zf_known_rumour (known, ZF_ASK_FAREWELL);"
+    "zf_known_reserve (known), zf_known_drop (known, \"left\", ZF_DROP_FORGET);")
+mesh_plant (place_is_shared roster_known.c
+    "if (holder == NULL) {" "if (true) {")
+mesh_plant (line_is_unbounded roster_line.c
+    "return line->bytes + letter->cost <= most || line->bytes == 0;" "return true;")
+mesh_plant (candidates_are_unbounded roster_watch.c
+    "if (!full)" "if (true)")
+mesh_plant (candidates_hear_no_joins roster_circle.c
+    "if (roster->slots[slot] != NULL)"
+    "if (roster->slots[slot] != NULL && roster->slots[slot]->state == ZF_KNOWN_PEER)")
+mesh_plant (hello_is_stale roster_circle.c
+    "zf_hello_stale (roster);" "")
+mesh_plant (groups_outlive_the_exit roster_known.c
+    "    zf_circle_leave_all (known);
+    known->is_evasive = false;"
+    "    known->is_evasive = false;")
+mesh_plant (groups_of_a_new_hello_are_added roster_circle.c
+    "seat->is_stale = true;" "seat->is_stale = false;")
+mesh_plant (no_answer_does_not_matter roster_watch.c
+    "zf_known_unanswered (known);
+    else if" "known->ask = ZF_ASK_NOTHING, known->answered_ms = now;
+    else if")
+mesh_plant (who_talks_is_not_asked roster_watch.c
+    "known->answered_ms" "known->spoke_ms")
+mesh_plant (answer_goes_nowhere roster_known.c
+    "known->state == ZF_KNOWN_PEER && known->has_asked" "false")
+mesh_plant (second_place_is_not_tried roster_known.c
+    "return known->claimed != NOWHERE || known->tried + 1 < known->spot_count;" "return false;")
+mesh_plant (send_is_said_twice roster_line.c
+    "if (!known->is_told)" "if (true)")
+mesh_plant (send_is_forgotten roster_line.c
+    "known->is_told = known->line.count > 0;" "")
+mesh_plant (strangers_are_not_told roster_hello.c
+    "zf_line_offer (known, known->roster->goodbye);" "")
+mesh_plant (namespaces_do_not_matter roster_hello.c
+    "return zf_bytes_equal (space_of (hello), zf_text_bytes (roster->space));" "return true;")
+mesh_plant (evasive_for_ever roster_watch.c
+    "    known->is_evasive = false;
+    zf_deeds_add (known->roster, ZF_ROSTER_BACK, known);"
+    "    zf_deeds_add (known->roster, ZF_ROSTER_BACK, known);")
+mesh_plant (shouts_to_groups_that_we_left roster_hear.c
+    "if (circle != NULL && circle->is_own)" "if (circle != NULL)")
