@@ -15,6 +15,7 @@ import sys
 
 # What the disk can do, as far as fio is there: commands that begin with fio, not arguments of `zferry bench`.
 FIO = "fio --name=zferry-bench --directory=. --unlink=1 --size=512m --rw=write --bs=256k --fdatasync=1"
+DIRECT = "request --direct"
 DURABLE = "queue --count 5000000 --journal ."
 LARGE = "queue --count 1000000 --size 1024 --journal ."
 LATENCY = "queue --latency --journal ."
@@ -40,6 +41,9 @@ ROWS = [
     ("request p50", "request", "p50_us", None, None, "us", 1),
     ("request p50 / four hops of bare libzmq", "request", "ratio_p50", "most", 1.15, "", 1),
     ("request p99 / the same", "request", "ratio_p99", "most", 1.5, "", 1),
+    ("direct request p50", DIRECT, "p50_us", None, None, "us", 1),
+    ("direct request p50 / two hops of bare libzmq", DIRECT, "ratio_p50", "most", 1.15, "", 1),
+    ("direct request p99 / the same", DIRECT, "ratio_p99", None, None, "", 1),
     ("10,000 idle clients, broker CPU", "connections --seconds 25", "broker_cpu_percent", "most", 10, "% of a core", 1),
     ("a million queued records, beside payload", "memory", "overhead_mb", "most", 200, "MB", 1),
     ("a lone durable post, confirm p50", LATENCY, "confirm_p50_us", None, None, "us", 1),

@@ -4,15 +4,15 @@
 
 #include "cli.h"
 
-#define ANNOUNCE_OPTIONS(default_name)                                                  \
-    {.name = "announce",                                                                \
-     .kind = CLI_TEXT,                                                                  \
-     .value = "KIND/NAME",                                                              \
-     .repeat = true,                                                                    \
-     .help = "with --discover: announce this as well; may be repeated"},                \
-    {                                                                                   \
-        .name = "name", .kind = CLI_TEXT, .value = "NAME",                              \
-        .help = "with --discover: be announced as " default_name                        \
+#define ANNOUNCE_OPTIONS(default_name)                                   \
+    {.name = "announce",                                                 \
+     .kind = CLI_TEXT,                                                   \
+     .value = "KIND/NAME",                                               \
+     .repeat = true,                                                     \
+     .help = "with --discover: announce this as well; may be repeated"}, \
+    {                                                                    \
+        .name = "name", .kind = CLI_TEXT, .value = "NAME",               \
+        .help = "with --discover: be announced as " default_name         \
     }
 
 typedef struct {

@@ -196,6 +196,7 @@ static const cli_option_t request_options[] = {
      .help = "requests on each side (default 20000)"},
     SIZE_OPTION,
     {.name = "transport", .kind = CLI_TEXT, .value = "T", .help = "tcp or ipc (default tcp)"},
+    {.name = "direct", .help = "the worker has its broker inside: two hops instead of four"},
     CONNECT_OPTION,
     {.name = NULL},
 };
@@ -349,7 +350,7 @@ const cli_verb_t verbs_bench[] = {
      .details =
          "Client, broker and worker are processes; so are client, forwarder and worker on bare\n"
          "libzmq, whose rounds alternate with ours.\n",
-     .example = "  zferry bench request --count 50000\n",
+     .example = "  zferry bench request --count 50000\n  zferry bench request --direct\n",
      .options = request_options,
      .run = run_request},
     {.name = "bench connections",

@@ -63,7 +63,9 @@ typedef struct {
     uint64_t window;       /* publisher: messages ahead of the slowest reader; 0: as many as it
                               likes */
     uint32_t stalled;      /* the last so many subscribers stop reading when it begins */
-    bool direct;           /* the publisher has the forwarder inside: its endpoint is raw_front */
+    bool direct;           /* the publisher has the forwarder inside: its endpoint is raw_front; or
+                              the echo worker has the broker inside: it binds to endpoint, and
+                              writes there what the system chose */
     bool group;            /* subscribers share the records as a group, and acknowledge them */
     bool replay;           /* subscribers begin with the first record, once they are told to go */
 } bench_order_t;

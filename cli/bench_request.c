@@ -1,5 +1,6 @@
 /* bench request: the time of one request and its reply through a broker process to a worker
- * process, beside that of the same four hops on bare libzmq.
+ * process, beside that of the same four hops on bare libzmq; or, direct, to a worker process that
+ * has its broker inside, beside two hops.
  *
  * Rounds of both alternate, so that what else the machine does meets both alike. Idle processes
  * of the other side are there all the time. */
@@ -37,12 +38,13 @@ typedef struct {
     times_t zferry_times;
     times_t raw_times;
     uint64_t wrong; /* answers that are not the question */
-    char dir[128];  /* of the raw side's ipc sockets; "": none */
+    char dir[128];  /* of ipc sockets; "": none */
 } request_bench_t;
 
 static const cli_column_t columns[] = {
     {"bench", "bench", CLI_COLUMN_TEXT},
     {"transport", "transport", CLI_COLUMN_TEXT},
+    {"direct", "direct", CLI_COLUMN_TEXT},
     {"size", "body bytes", CLI_COLUMN_NUMBER},
     {"count", "requests", CLI_COLUMN_NUMBER},
     {"p50_us", "p50, us", CLI_COLUMN_NUMBER},
@@ -126,28 +128,34 @@ static int ask_all (request_bench_t *self, uint64_t count)
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
-/* Where the forwarder is to bind: to what the system chooses. */
-static int place_raw (request_bench_t *self, bench_transport_t transport)
+/* Where the forwarder and a direct worker are to bind: to what the system chooses. */
+static int place_sides (request_bench_t *self, bench_transport_t transport)
 {
     bench_board_t *board = self->crew->board;
-    if (transport == BENCH_TCP) {
-        snprintf (board->raw_front, sizeof board->raw_front, "tcp://127.0.0.1:*");
-        snprintf (board->raw_back, sizeof board->raw_back, "tcp://127.0.0.1:*");
-        return 0;
+    bool tcp = transport == BENCH_TCP;
+    int rc = tcp ? 0 : bench_make_dir (self->cli, self->dir, sizeof self->dir);
+    const struct {
+        char *endpoint;
+        const char *name;
+    } places[] = {
+        {board->raw_front, "front"}, {board->raw_back, "back"}, {board->order.endpoint, "direct"}};
+    for (size_t i = 0; i < (board->order.direct ? 3 : 2); i++) {
+        if (tcp)
+            snprintf (places[i].endpoint, BENCH_ENDPOINT_MAX, "tcp://127.0.0.1:*");
+        else
+            snprintf (places[i].endpoint, BENCH_ENDPOINT_MAX, "ipc://%s/%s", self->dir,
+                      places[i].name);
     }
-    int rc = bench_make_dir (self->cli, self->dir, sizeof self->dir);
-    snprintf (board->raw_front, sizeof board->raw_front, "ipc://%s/front", self->dir);
-    snprintf (board->raw_back, sizeof board->raw_back, "ipc://%s/back", self->dir);
     return rc;
 }
 
-static void remove_raw (request_bench_t *self)
+static void remove_sides (request_bench_t *self)
 {
-    static const char *const names[] = {"front", "back"};
+    static const char *const names[] = {"front", "back", "direct"};
     char path[sizeof self->dir + 16];
     if (self->dir[0] == '\0')
         return;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf (path, sizeof path, "%s/%s", self->dir, names[i]);
         unlink (path);
     }
@@ -157,12 +165,14 @@ static void remove_raw (request_bench_t *self)
 /* Hires both sides' processes. The raw worker needs to know where its forwarder is. */
 static int hire_all (bench_crew_t *crew)
 {
+    bool direct = crew->board->order.direct;
     int rc = bench_crew_hire (crew, "echo", 0);
     if (rc == 0)
-        rc = bench_crew_hire (crew, "forwarder", 0);
+        rc =
+            direct ? bench_crew_hire (crew, "raw-echo", 1) : bench_crew_hire (crew, "forwarder", 0);
     if (rc == 0)
         rc = bench_crew_await_ready (crew);
-    if (rc == 0)
+    if (rc == 0 && !direct)
         rc = bench_crew_hire (crew, "raw-worker", 1);
     return rc == 0 ? bench_crew_await_ready (crew) : rc;
 }
@@ -197,6 +207,7 @@ static int report (request_bench_t *self, bench_transport_t transport)
     double raw_p50 = bench_percentile_us (raw->ns, raw->count, 0.5);
     double raw_p99 = bench_percentile_us (raw->ns, raw->count, 0.99);
     json_t *row = bench_row ("request", transport);
+    json_object_set_new (row, "direct", json_boolean (self->crew->board->order.direct));
     json_object_set_new (row, "size", json_integer ((json_int_t) self->size));
     json_object_set_new (row, "count", json_integer ((json_int_t) mine->count));
     json_object_set_new (row, "p50_us", bench_real (self->cli, p50, 1));
@@ -215,7 +226,7 @@ static int report (request_bench_t *self, bench_transport_t transport)
 
 static int measure (request_bench_t *self, bench_transport_t transport, uint64_t count)
 {
-    int rc = place_raw (self, transport);
+    int rc = place_sides (self, transport);
     if (rc == 0)
         rc = hire_all (self->crew);
     if (rc != 0)
@@ -241,14 +252,18 @@ int bench_request (const cli_t *cli)
         return rc;
     if (transport == BENCH_INPROC)
         return cli_misuse (cli, "--transport is tcp or ipc: it takes three processes");
-    bench_order_t order = {.size = self.size, .sample_every = 1, .workers = 2};
-    rc = bench_crew_open (&crew, cli, &order, transport, NULL);
+    bool direct = cli_has (cli, "direct");
+    if (direct && cli_has (cli, "connect"))
+        return cli_misuse (cli, "--direct and --connect exclude each other");
+    bench_order_t order = {.size = self.size, .sample_every = 1, .workers = 2, .direct = direct};
+    rc = bench_crew_open_host (&crew, cli, &order, transport, NULL,
+                               direct ? BENCH_HOST_NONE : BENCH_HOST_BROKER);
     if (rc == 0)
         rc = measure (&self, transport, cli_number (cli, "count", COUNT));
     zf_client_close (&self.client);
     bench_raw_close (&self.raw);
     bench_crew_close (&crew);
-    remove_raw (&self);
+    remove_sides (&self);
     free (self.body);
     free (self.zferry_times.ns);
     free (self.raw_times.ns);

@@ -260,12 +260,45 @@ static int echo (zf_worker_t *worker, bench_board_t *board, zf_error_t *err)
     return 0;
 }
 
+static bool copy_endpoint (void *arg, const zf_offer_t *offer)
+{
+    snprintf (arg, BENCH_ENDPOINT_MAX, "%s", offer->endpoint);
+    return false;
+}
+
+/* With a broker inside; the node that it takes is known to nobody. */
+static int open_direct (zf_peer_t **peer, zf_worker_t **worker, bench_board_t *board,
+                        zf_error_t *err)
+{
+    const char *endpoint = board->order.endpoint;
+    zf_worker_options_t options;
+    zf_peer_options_t alone;
+    zf_peer_defaults (&alone);
+    alone.beacon = false;
+    alone.endpoint = "tcp://127.0.0.1:*";
+    int rc = zf_peer_start (peer, &alone, err);
+    if (rc != 0)
+        return rc;
+    zf_worker_defaults (&options);
+    options.endpoints = &endpoint;
+    options.endpoint_count = 1;
+    options.name = "bench worker";
+    options.direct = true;
+    options.peer = *peer;
+    rc = zf_worker_open (worker, board->order.queue, &options, err);
+    if (rc == 0)
+        zf_directory_find (*peer, NULL, copy_endpoint, board->order.endpoint);
+    return rc;
+}
+
 void bench_echo_run (bench_board_t *board, uint32_t index)
 {
     zf_error_t err = {0};
     bench_slot_t *slot = &board->worker[index];
     zf_worker_t *worker = NULL;
-    int rc = worker_open (&worker, board, &err);
+    zf_peer_t *peer = NULL;
+    int rc = board->order.direct ? open_direct (&peer, &worker, board, &err)
+                                 : worker_open (&worker, board, &err);
     if (rc == 0)
         rc = await_greeting (worker, &err);
     if (rc == 0) {
@@ -277,6 +310,7 @@ void bench_echo_run (bench_board_t *board, uint32_t index)
     else
         bench_slot_done (slot);
     zf_worker_close (&worker);
+    zf_peer_stop (&peer);
 }
 
 /* -- idle clients ------------------------------------------------------------------------------ */

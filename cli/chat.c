@@ -21,7 +21,7 @@ typedef struct {
     const char *group;
     char line[LINE_BYTES]; /* typed, and not sent yet */
     size_t size;
-    int rc; /* of printing */
+    int rc;                      /* of printing */
     char (*members)[ZF_PEER_ID]; /* ids of those in the group; owned */
     size_t member_count;
 } chat_t;
@@ -62,10 +62,10 @@ static void print_message (const chat_t *chat, const zf_peer_event_t *event)
     mesh_visible (shown, sizeof shown, text);
     mesh_visible (name, sizeof name, event->name);
     if (chat->cli->json_asked) {
-        json_t *row = json_pack ("{s:s, s:o, s:o, s:b}", "event", "message", "name",
-                                 cli_json_bytes ((zf_bytes_t){event->name, strlen (event->name)}),
-                                 "text", cli_json_bytes (body), "private",
-                                 event->type == ZF_PEER_WHISPER);
+        json_t *row =
+            json_pack ("{s:s, s:o, s:o, s:b}", "event", "message", "name",
+                       cli_json_bytes ((zf_bytes_t){event->name, strlen (event->name)}), "text",
+                       cli_json_bytes (body), "private", event->type == ZF_PEER_WHISPER);
         json_dumpf (row, stdout, JSON_COMPACT);
         putchar ('\n');
         json_decref (row);

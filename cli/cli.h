@@ -47,12 +47,12 @@ typedef struct {
 } cli_option_t;
 
 enum {
-    CLI_TALKS = 1,    /* talks to a broker: takes --connect, --timeout and --discover */
-    CLI_HIDDEN = 2,   /* not shown in any list (internal) */
-    CLI_EVENTS = 4,   /* with CLI_TALKS: to a forwarder, unless told where; or to a broker */
-    CLI_MEETS = 8,    /* takes endpoints that are zferry:// ones, by options of its own */
-    CLI_OFFERS = 16,  /* a device, which --discover announces; has a --verbose of its own */
-    CLI_NODE = 32     /* is a node among others in any case; takes --timeout */
+    CLI_TALKS = 1,   /* talks to a broker: takes --connect, --timeout and --discover */
+    CLI_HIDDEN = 2,  /* not shown in any list (internal) */
+    CLI_EVENTS = 4,  /* with CLI_TALKS: to a forwarder, unless told where; or to a broker */
+    CLI_MEETS = 8,   /* takes endpoints that are zferry:// ones, by options of its own */
+    CLI_OFFERS = 16, /* a device, which --discover announces; has a --verbose of its own */
+    CLI_NODE = 32    /* is a node among others in any case; takes --timeout */
 };
 
 /* What --discover makes a verb with CLI_TALKS look up. */

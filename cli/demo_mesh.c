@@ -87,8 +87,8 @@ int demo_mesh_start (demo_mesh_t *self, bench_child_t *child, const char *name,
 
 static int start_servers (demo_mesh_t *self)
 {
-    const char *args[] = {"serve",         DEMO_MESH_SERVICE, "--direct", "--exec", COMMAND,
-                          "--concurrency", "2",               NULL};
+    const char *args[] = {"serve", DEMO_MESH_SERVICE, "--direct", "--exec",
+                          COMMAND, "--concurrency",   "2",        NULL};
     int rc = 0;
     size_t count = (size_t) cli_number (self->cli, "workers", SERVERS);
     while (rc == 0 && self->server_count < count) {

@@ -36,28 +36,28 @@ typedef struct {
 
 typedef struct {
     const cli_t *cli;
-    uint16_t port;   /* UDP, of the beacons */
+    uint16_t port;       /* UDP, of the beacons */
     char options[6][32]; /* --interface, --discovery-port and --namespace with their values */
-    zf_peer_t *peer; /* this process among them */
+    zf_peer_t *peer;     /* this process among them */
     demo_server_t servers[DEMO_MESH_SERVERS_MAX]; /* the first is the one to be killed */
     size_t server_count;
     bench_child_t readers[DEMO_MESH_READERS]; /* processes that subscribe */
     zf_client_t *client;
     zf_publisher_t *publisher;
     demo_asked_t asked_now[DEMO_MESH_SERVERS_MAX * DEMO_MESH_AT_ONCE];
-    uint64_t found_ms;   /* that finding the servers took */
-    uint64_t start_ms;   /* when the asking began, */
-    uint64_t last_ms;    /* when it was over, */
-    uint64_t pace_ms;    /* how long it is to go on */
-    uint64_t asked;      /* requests */
-    uint64_t answered;   /* of them, well */
-    uint64_t wrong;      /* answers that are not to the question */
-    uint64_t failed;     /* requests without an answer */
-    uint64_t longest_us; /* that a request waited for its answer */
-    uint64_t frozen_ms;  /* when the server to be killed was stopped; 0: not yet */
-    bool killed;         /* it was */
-    uint64_t published;  /* events */
-    uint64_t received;   /* by all readers */
+    uint64_t found_ms;      /* that finding the servers took */
+    uint64_t start_ms;      /* when the asking began, */
+    uint64_t last_ms;       /* when it was over, */
+    uint64_t pace_ms;       /* how long it is to go on */
+    uint64_t asked;         /* requests */
+    uint64_t answered;      /* of them, well */
+    uint64_t wrong;         /* answers that are not to the question */
+    uint64_t failed;        /* requests without an answer */
+    uint64_t longest_us;    /* that a request waited for its answer */
+    uint64_t frozen_ms;     /* when the server to be killed was stopped; 0: not yet */
+    bool killed;            /* it was */
+    uint64_t published;     /* events */
+    uint64_t received;      /* by all readers */
     uint64_t plain_next_ms; /* a line is printed then */
 } demo_mesh_t;
 

@@ -142,7 +142,8 @@ static void kill_server (demo_mesh_t *self)
         return;
     bench_child_kill (&server->child);
     self->killed = true;
-    cli_note (self->cli, "killed     server 1 (process %ld) with SIGKILL after %" PRIu64
+    cli_note (self->cli,
+              "killed     server 1 (process %ld) with SIGKILL after %" PRIu64
               " answers, with requests in its hands",
               server->pid, self->answered);
 }

@@ -14,10 +14,10 @@ typedef struct {
     uint64_t start_ms;  /* when it was started */
 } device_run_t;
 
-#define DEVICE_OPTIONS                                                                  \
-    {                                                                                   \
-        .name = "verbose", .letter = 'v',                                               \
-        .help = "tell of workers and subscribers that come and go, and of dead letters" \
+#define DEVICE_OPTIONS                                                                           \
+    {                                                                                            \
+        .name = "verbose", .letter = 'v',                                                        \
+        .help = "tell of workers and subscribers that come and go, dead letters, and interfaces" \
     }
 
 /* Prepares. Returns 0 or an exit code, having said why. */

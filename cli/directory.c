@@ -134,8 +134,8 @@ static int watch (look_t *look)
 static int run (cli_t *cli)
 {
     look_t look = {.rc = 0};
-    zf_peer_listen (cli->peer, 1u << ZF_PEER_OFFER | 1u << ZF_PEER_WITHDRAW |
-                                   1u << ZF_PEER_NOTE | 1u << ZF_PEER_MISSED);
+    zf_peer_listen (cli->peer, 1u << ZF_PEER_OFFER | 1u << ZF_PEER_WITHDRAW | 1u << ZF_PEER_NOTE |
+                                   1u << ZF_PEER_MISSED);
     int rc = read_pattern (cli, &look);
     if (rc != 0)
         return rc;
@@ -146,10 +146,11 @@ const cli_verb_t verbs_directory[] = {
     {.name = "directory",
      .usage = "[PATTERN] [--watch]",
      .summary = "Show what the nodes offer, and where: services, queues, topics, brokers",
-     .details = "PATTERN is KIND/NAME, where either may be a *, or a kind alone. What is listed can "
-                "be written where\n"
-                "endpoints are: --connect zferry://KIND/NAME. --watch goes on until Ctrl-C, or for "
-                "--timeout.\n",
+     .details =
+         "PATTERN is KIND/NAME, where either may be a *, or a kind alone. What is listed can "
+         "be written where\n"
+         "endpoints are: --connect zferry://KIND/NAME. --watch goes on until Ctrl-C, or for "
+         "--timeout.\n",
      .example = "  zferry directory\n"
                 "  zferry directory service --watch\n"
                 "  zferry directory service/upper --wait 3\n",

@@ -9,36 +9,36 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NODE_OPTIONS                                                                           \
-    {.name = "interface",                                                                      \
-     .kind = CLI_TEXT,                                                                         \
-     .value = "RULE",                                                                          \
-     .repeat = true,                                                                           \
-     .help = "use only eth0, eth* or 10.1.0.0/16; '!docker*' is left out; may be repeated"},   \
-        {.name = "namespace",                                                                  \
-         .kind = CLI_TEXT,                                                                     \
-         .value = "NAME",                                                                      \
-         .help = "see only those of this namespace, and be seen by them"},                     \
-        {.name = "seed",                                                                       \
-         .kind = CLI_TEXT,                                                                     \
-         .value = "EP",                                                                        \
-         .repeat = true,                                                                       \
-         .help = "gossip hub to find others through, too; may be repeated"},                   \
-        {.name = "hub",                                                                        \
-         .kind = CLI_TEXT,                                                                     \
-         .value = "EP",                                                                        \
-         .help = "be such a hub: listen at this endpoint"},                                    \
-        {.name = "advertise",                                                                  \
-         .kind = CLI_TEXT,                                                                     \
-         .value = "HOST",                                                                      \
+#define NODE_OPTIONS                                                                            \
+    {.name = "interface",                                                                       \
+     .kind = CLI_TEXT,                                                                          \
+     .value = "RULE",                                                                           \
+     .repeat = true,                                                                            \
+     .help = "use only eth0, eth* or 10.1.0.0/16; '!docker*' is left out; may be repeated"},    \
+        {.name = "namespace",                                                                   \
+         .kind = CLI_TEXT,                                                                      \
+         .value = "NAME",                                                                       \
+         .help = "see only those of this namespace, and be seen by them"},                      \
+        {.name = "seed",                                                                        \
+         .kind = CLI_TEXT,                                                                      \
+         .value = "EP",                                                                         \
+         .repeat = true,                                                                        \
+         .help = "gossip hub to find others through, too; may be repeated"},                    \
+        {.name = "hub",                                                                         \
+         .kind = CLI_TEXT,                                                                      \
+         .value = "EP",                                                                         \
+         .help = "be such a hub: listen at this endpoint"},                                     \
+        {.name = "advertise",                                                                   \
+         .kind = CLI_TEXT,                                                                      \
+         .value = "HOST",                                                                       \
          .help = "how those beyond a hub reach this machine (default: as the hub is reached)"}, \
-    {                                                                                          \
+    {                                                                                           \
         .name = "discovery-port", .kind = CLI_COUNT, .value = "N", .min = 1, .max = UINT16_MAX, \
-        .help = "UDP port of the beacons (default 5670)"                                       \
+        .help = "UDP port of the beacons (default 5670)"                                        \
     }
 
 static const cli_option_t seeking[] = {
-    {.name = "discover", .help = "find who offers it, instead of --connect"},
+    {.name = "discover", .help = "find who offers it, as with --connect zferry://KIND/NAME"},
     NODE_OPTIONS,
     {.name = NULL}};
 
@@ -80,8 +80,8 @@ static bool is_asked_for (const cli_t *cli)
 
 static bool is_implied (const cli_t *cli)
 {
-    static const char *const names[] = {"interface",      "namespace", "seed", "hub", "advertise",
-                                        "discovery-port", "announce",  NULL};
+    static const char *const names[] = {"interface", "namespace",      "seed",     "hub",
+                                        "advertise", "discovery-port", "announce", NULL};
     return has_any (cli, names);
 }
 
@@ -216,12 +216,12 @@ static int read_options (const cli_t *cli, wanted_t *wanted)
     peer->interface_count = take_list (cli, "interface", "ZFERRY_INTERFACE",
                                        &wanted->interface_text, &wanted->interfaces);
     peer->interfaces = wanted->interfaces;
-    peer->seed_count =
-        take_list (cli, "seed", "ZFERRY_SEED", &wanted->seed_text, &wanted->seeds);
+    peer->seed_count = take_list (cli, "seed", "ZFERRY_SEED", &wanted->seed_text, &wanted->seeds);
     peer->seeds = wanted->seeds;
     peer->port = take_port (cli, peer->port);
     if (peer->port == 0)
-        return cli_fail (cli, EX_CONFIG, "ZFERRY_DISCOVERY_PORT is a port from 1 to 65535, not '%s'",
+        return cli_fail (cli, EX_CONFIG,
+                         "ZFERRY_DISCOVERY_PORT is a port from 1 to 65535, not '%s'",
                          getenv ("ZFERRY_DISCOVERY_PORT"));
     return 0;
 }

@@ -200,8 +200,7 @@ static int start (const cli_t *cli, wanted_t *wanted, device_run_t *run, zf_devi
 static int announce (const cli_t *cli, const wanted_t *wanted, zf_device_t **device)
 {
     char what[ZF_OFFER_WHAT_MAX + 1];
-    snprintf (what, sizeof what, "topic/%.240s",
-              cli_text (cli, "name", wanted->forwarder.stream));
+    snprintf (what, sizeof what, "topic/%.240s", cli_text (cli, "name", wanted->forwarder.stream));
     size_t native = bound_count (cli, "bind");
     announced_t announced = {.device = *device, .endpoints = native > 0 ? native : 1};
     int rc = announce_as (cli, &announced, what);

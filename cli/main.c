@@ -13,10 +13,11 @@ enum {
 };
 
 const cli_verb_t *const help_groups[] = {
-    verbs_demo,    verbs_broker, verbs_balancer,  verbs_forwarder, verbs_post,  verbs_work,
-    verbs_request, verbs_serve,  verbs_submit,    verbs_fetch,     verbs_pub,   verbs_sub,
-    verbs_queue,   verbs_dead,   verbs_stream,    verbs_link,      verbs_peers, verbs_whisper,
-    verbs_chat,    verbs_directory, verbs_journal, verbs_doctor, verbs_bench,     verbs_version, NULL};
+    verbs_demo,    verbs_broker,  verbs_balancer, verbs_forwarder, verbs_post,
+    verbs_work,    verbs_request, verbs_serve,    verbs_submit,    verbs_fetch,
+    verbs_pub,     verbs_sub,     verbs_queue,    verbs_dead,      verbs_stream,
+    verbs_link,    verbs_peers,   verbs_whisper,  verbs_chat,      verbs_directory,
+    verbs_journal, verbs_doctor,  verbs_bench,    verbs_version,   NULL};
 
 /* Counts the leading words of argv that the words of name are; 0 unless all of name's are there. */
 static int words_matched (const char *name, int argc, char **argv)

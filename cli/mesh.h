@@ -14,11 +14,11 @@ typedef bool mesh_done_fn (void *arg);
 
 typedef struct {
     const cli_t *cli;
-    bool tells;             /* notes are wanted on stderr */
-    int input;              /* descriptor to wait for as well, -1: none */
+    bool tells;              /* notes are wanted on stderr */
+    int input;               /* descriptor to wait for as well, -1: none */
     mesh_event_fn *on_event; /* may be NULL */
-    mesh_done_fn *is_done;  /* asked after events, and in the beginning; may be NULL */
-    void *arg;              /* for both */
+    mesh_done_fn *is_done;   /* asked after events, and in the beginning; may be NULL */
+    void *arg;               /* for both */
 } mesh_t;
 
 /* With notes if --verbose or --watch was given, or `always`. */

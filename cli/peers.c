@@ -110,7 +110,8 @@ static int look_once (const cli_t *cli)
     mesh_t mesh = mesh_begin (cli, true);
     mesh.is_done = is_done;
     mesh.arg = &look;
-    mesh_end_t end = mesh_run (&mesh, mesh_deadline (cli, look.wanted > 0 ? WAIT_MS : MESH_LOOK_MS));
+    mesh_end_t end =
+        mesh_run (&mesh, mesh_deadline (cli, look.wanted > 0 ? WAIT_MS : MESH_LOOK_MS));
     look.table = cli_table_new (cli, columns);
     if (look.table != NULL)
         zf_peer_each (cli->peer, add_row, &look);
@@ -165,11 +166,12 @@ const cli_verb_t verbs_peers[] = {
     {.name = "peers",
      .usage = "[--watch]",
      .summary = "Show the nodes that are there: zferry's, Zyre's and Pyre's",
-     .details = "Nodes find each other by UDP beacons on the local network, and through gossip hubs "
-                "(--seed) beyond\n"
-                "it. Which interfaces are used, and why, goes to stderr. --watch goes on until "
-                "Ctrl-C, or for\n"
-                "--timeout. With --hub this is a hub for others while it runs.\n",
+     .details =
+         "Nodes find each other by UDP beacons on the local network, and through gossip hubs "
+         "(--seed) beyond\n"
+         "it. Which interfaces are used, and why, goes to stderr. --watch goes on until "
+         "Ctrl-C, or for\n"
+         "--timeout. With --hub this is a hub for others while it runs.\n",
      .example = "  zferry peers\n"
                 "  zferry peers --watch --json\n"
                 "  zferry peers --watch --hub 'tcp://*:5670' --quiet\n",

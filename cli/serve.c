@@ -1,22 +1,22 @@
 /* zferry serve: answers the requests of a service with what a command prints. */
 #include "job.h"
 
-static const cli_option_t options[] = {{.name = "exec",
-                                        .letter = 'x',
-                                        .kind = CLI_TEXT,
-                                        .value = "CMD",
-                                        .help = "run this shell command for each request"},
-                                       {.name = "echo", .help = "answer with the body that came"},
-                                       {.name = "direct",
-                                        .help = "without a broker: be found by the clients"},
-                                       {.name = "bind",
-                                        .letter = 'b',
-                                        .kind = CLI_TEXT,
-                                        .value = "EP",
-                                        .repeat = true,
-                                        .help = "with --direct: listen here (default: any port)"},
-                                       CREW_OPTIONS,
-                                       {.name = NULL}};
+static const cli_option_t options[] = {
+    {.name = "exec",
+     .letter = 'x',
+     .kind = CLI_TEXT,
+     .value = "CMD",
+     .help = "run this shell command for each request"},
+    {.name = "echo", .help = "answer with the body that came"},
+    {.name = "direct", .help = "without a broker: be found by the clients"},
+    {.name = "bind",
+     .letter = 'b',
+     .kind = CLI_TEXT,
+     .value = "EP",
+     .repeat = true,
+     .help = "with --direct: listen here (default: any port)"},
+    CREW_OPTIONS,
+    {.name = NULL}};
 
 static int handle_exec (crew_t *crew, zf_message_t *messages, size_t count)
 {

@@ -276,7 +276,8 @@ const cli_verb_t verbs_sub[] = {
          "did not print\n"
          "it; where the group is, is remembered. --timeout is how long to wait for somebody at "
          "the start.\n"
-         "With --discover it finds all that offer the stream (zferry pub --direct, zferry forwarder "
+         "With --discover it finds all that offer the stream (zferry pub --direct, zferry "
+         "forwarder "
          "--discover)\n"
          "and follows as they come and go.\n",
      .example = "  zferry sub 'prices.>' --from last=10\n"

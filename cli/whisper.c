@@ -7,26 +7,26 @@
 
 #define WAIT_MS 5000 /* for who is not there yet, default */
 
-#define FILE_OPTION                                             \
-    {                                                           \
-        .name = "file", .letter = 'f', .kind = CLI_TEXT,        \
-        .value = "F", .help = "the body is what this file holds" \
+#define FILE_OPTION                                                    \
+    {                                                                  \
+        .name = "file", .letter = 'f', .kind = CLI_TEXT, .value = "F", \
+        .help = "the body is what this file holds"                     \
     }
 
-#define NAME_OPTION                                                                             \
-    {                                                                                           \
-        .name = "name", .kind = CLI_TEXT, .value = "NAME",                                      \
-        .help = "what we are called (default: the host's name and some digits)"                 \
+#define NAME_OPTION                                                             \
+    {                                                                           \
+        .name = "name", .kind = CLI_TEXT, .value = "NAME",                      \
+        .help = "what we are called (default: the host's name and some digits)" \
     }
 
 /* A message that is to be sent. */
 typedef struct {
     const cli_t *cli;
-    const char *to;    /* a node's name or id; or a group */
-    zf_bytes_t body;   /* of a whisper */
-    int rc;            /* what the library said */
-    uint64_t wanted;   /* members of the group; 0: anybody found in one look */
-    uint64_t count;    /* nodes of that name, or in that group */
+    const char *to;  /* a node's name or id; or a group */
+    zf_bytes_t body; /* of a whisper */
+    int rc;          /* what the library said */
+    uint64_t wanted; /* members of the group; 0: anybody found in one look */
+    uint64_t count;  /* nodes of that name, or in that group */
 } errand_t;
 
 static int take_body (const cli_t *cli, input_t *input, zf_bytes_t *body)
@@ -192,9 +192,10 @@ const cli_verb_t verbs_whisper[] = {
     {.name = "whisper",
      .usage = "TO [BODY | - | --file F]",
      .summary = "Send a message to one node",
-     .details = "TO is the node's name or its id (zferry peers). It is waited for, up to --timeout. "
-                "Delivery is at\n"
-                "most once: nobody confirms it.\n",
+     .details =
+         "TO is the node's name or its id (zferry peers). It is waited for, up to --timeout. "
+         "Delivery is at\n"
+         "most once: nobody confirms it.\n",
      .example = "  zferry whisper printer-7 'are you there?'\n",
      .options = whisper_options,
      .min_args = 1,

@@ -3,17 +3,18 @@
  * gossip). What the application says is done and sent by its own thread under the node's lock; what
  * has no room then is sent by the node's.
  *
- *   node.c         its life, its turn
- *   node_options.c what it may be told
- *   node_mail.c    the mailbox (ROUTER) and the DEALERs to the others
- *   node_beacon.c  beacons out and in
- *   node_gossip.c  hubs, as a client of some
- *   node_hub.c     and as one of them
- *   node_talk.c    what the application says
- *   node_look.c    what it looks at and waits for
- *   node_directory.c offers, ours and those of others
- *   node_events.c  events for the application
- *   node_watch.c   who wants to be told when the directory changes
+ *   node.c            its life
+ *   node_options.c    what it may be told
+ *   node_turn.c       its turn
+ *   node_mail.c       the mailbox (ROUTER) and the DEALERs to the others
+ *   node_beacon.c     beacons out and in
+ *   node_gossip.c     hubs, as a client of some
+ *   node_hub.c        and as one of them
+ *   node_talk.c       what the application says
+ *   node_look.c       what it looks at and waits for
+ *   node_directory.c  offers, ours and those of others
+ *   node_events.c     events for the application
+ *   node_watch.c      who wants to be told when the directory changes
  *
  * Threads: any; each call takes the lock. */
 #ifndef ZF_DEVICES_NODE_H

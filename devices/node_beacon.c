@@ -4,8 +4,10 @@
 
 #define BURST            4   /* beacons in quick succession, */
 #define DATAGRAMS_A_LOOK 128 /* are read at most, */
-#define REST_MS          40 /* and none for so long afterwards: who floods us must not keep us busy */
-#define LOOK_MS          5000
+#define REST_MS \
+    40 /* and none for so long afterwards: who floods us must not keep us
+          busy */
+#define LOOK_MS 5000
 
 static const uint32_t burst_ms[BURST] = {50, 100, 200, 400}; /* between them */
 

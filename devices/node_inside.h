@@ -1,5 +1,6 @@
 /* What the files of a node share; see node.h. Everything belongs to whoever holds the lock, unless
- * it says otherwise, also ZeroMQ's sockets: the lock is the fence that they need between threads. */
+ * it says otherwise, also ZeroMQ's sockets: the lock is the fence that they need between
+ * threads. */
 #ifndef ZF_DEVICES_NODE_INSIDE_H
 #define ZF_DEVICES_NODE_INSIDE_H
 
@@ -188,9 +189,6 @@ struct zf_node {
     struct pollfd fds[ZF_NODE_FDS_MAX];
 };
 
-/* node_options.c: 0, or ZF_E_INVAL in words. */
-int zf_node_check (const zf_peer_options_t *options, zf_error_t *err);
-
 /* Makes the thread look; once for all that happens until it does. */
 void zf_node_wake (zf_node_t *self);
 
@@ -204,6 +202,24 @@ void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, s
 /* The same for whoever is at this endpoint. */
 void zf_node_own_towards (zf_node_t *self, zf_bytes_t endpoint, char *out, size_t size);
 
+static inline uint64_t zf_sooner (uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* -- node_options.c ---------------------------------------------------------------------------- */
+
+/* Returns 0, or ZF_E_INVAL in words. */
+int zf_node_check (const zf_peer_options_t *options, zf_error_t *err);
+
+/* -- node_turn.c ------------------------------------------------------------------------------- */
+
+/* The thread. */
+void *zf_node_run (void *node);
+
+/* Fills in the descriptors that stay the same. */
+void zf_node_watch_own (zf_node_t *self);
+
 /* Does what the roster and the directory have decided. Returns true if that was anything but to
  * send something. */
 bool zf_node_settle (zf_node_t *self);
@@ -211,11 +227,6 @@ bool zf_node_settle (zf_node_t *self);
 /* After the application has said something: it is sent here and now, which saves it a way through
  * the thread. */
 void zf_node_act (zf_node_t *self);
-
-static inline uint64_t zf_sooner (uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* -- node_events.c ----------------------------------------------------------------------------- */
 
@@ -248,6 +259,9 @@ void zf_mail_line_due (zf_node_t *self, uint32_t slot);
 
 /* NULL: there is none. */
 zf_line_t *zf_mail_line_of (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES]);
+
+/* True if there is a way to somebody who is not (known to be) one of zferry's. */
+bool zf_mail_has_foreigners (const zf_node_t *self);
 
 /* Adds the descriptors of full lines. Returns how many; *others: there are more than that. */
 size_t zf_mail_blocked (zf_node_t *self, struct pollfd *fds, size_t room, bool *others);

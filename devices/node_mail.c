@@ -157,6 +157,7 @@ void zf_mail_close_line (zf_node_t *self, uint32_t slot)
     if (line->is_due)
         DL_DELETE (mail->due, line);
     if (line->hh.tbl != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-*): it is in the table */
         HASH_DEL (mail->by_uuid, line);
     zf_socket_close (&line->socket);
     free (line);
@@ -178,6 +179,16 @@ void zf_mail_line_due (zf_node_t *self, uint32_t slot)
         return;
     line->is_due = true;
     DL_APPEND (mail->due, line);
+}
+
+bool zf_mail_has_foreigners (const zf_node_t *self)
+{
+    const zf_line_t *line, *next;
+    HASH_ITER (hh, self->mail.by_uuid, line, next) {
+        if (!line->is_zferry)
+            return true;
+    }
+    return false;
 }
 
 /* -- sending ----------------------------------------------------------------------------------- */

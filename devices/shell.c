@@ -372,15 +372,20 @@ zf_local_t *zf_shell_local (zf_device_t *device)
 
 /* -- riding ------------------------------------------------------------------------------------ */
 
-/* Lets go of the wheel; the device's thread is woken if it has to know. */
+/* Lets go of the wheel; the device's thread is woken if it has to know. It must not miss what is left
+ * to do, of which the descriptors may not tell any more, nor what somebody sends who still saw us
+ * ride. */
 static void dismount (shell_t *self)
 {
-    uint64_t due = deadline (self) - self->epoch_ms;
-    bool sooner = due < atomic_load (&self->due_ms);
-    atomic_fetch_add (&self->rides, 1);
+    uint64_t planned = atomic_load (&self->due_ms); /* 0: it looks soon anyway */
+    int wait = planned > 0 ? wait_ms (self, false) : 0;
+    bool sooner = planned > 0 && zf_clock_ms () + (uint64_t) wait < planned;
+    if (planned > 0 && wait == 0)
+        self->is_settled = false;
     atomic_store (&self->is_ridden, false);
     pthread_mutex_unlock (&self->wheel);
-    if (sooner || atomic_load (&self->is_asleep))
+    if (sooner || atomic_load (&self->is_asleep) ||
+        (planned > 0 && zf_local_has_input (self->local)))
         ring (self->alarm_fd);
 }
 
@@ -447,6 +452,7 @@ void zf_shell_ride (zf_device_t *device, struct pollfd *own, size_t count, int t
     zf_local_hush (self->local, true);
     ride (self, own, count, until);
     zf_local_hush (self->local, false);
+    atomic_fetch_add (&self->rides, 1);
     dismount (self);
 }
 
@@ -462,6 +468,8 @@ void zf_shell_spur (zf_device_t *device)
     for (int i = 0; wait == 0 && i < SPUR_TURNS; i++)
         wait = wait_ms (self, i == 0 ? answer (self) : turn (self));
     self->is_settled = wait > 0;
+    if (atomic_load (&self->rides) > 0) /* who has never ridden does not come */
+        atomic_fetch_add (&self->rides, 1);
     dismount (self);
 }
 

@@ -5,6 +5,8 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,10 +22,11 @@
 #define LINE_RECONNECT_MS 100
 #define HANDSHAKE_MS      5000
 #define BACKLOG           4096
-#define LINE_BYTES_IN     1024 /* nobody writes on a line */
-#define UNBIND_MS         2000 /* for libzmq to let go of an address */
-#define SUBSCRIBE_HEAD    10   /* bytes before the topic at most: ZMTP 3.1 names the command */
-#define BEATS             3    /* heartbeats in the time after which silence means death */
+#define LINE_BYTES_IN     1024  /* nobody writes on a line */
+#define UNBIND_MS         2000  /* for libzmq to let go of an address */
+#define SUBSCRIBE_HEAD    10    /* bytes before the topic at most: ZMTP 3.1 names the command */
+#define SOCKETS_MAX       16384 /* of the process; libzmq's 1,023 are too few for large networks */
+#define BEATS             3     /* heartbeats in the time after which silence means death */
 
 /* zmq.h shows its name only with drafts; where it is not compiled in, setting it is refused. */
 #define XPUB_MANUAL_LAST_VALUE 98
@@ -31,13 +34,26 @@
 static void prepare_context (void)
 {
     zsys_handler_set (NULL);
-    zsys_init ();
+    void *context = zsys_init ();
+    if (getenv ("ZSYS_MAX_SOCKETS") == NULL) /* too late if the application has sockets already */
+        zmq_ctx_set (context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+}
+
+/* czmq ends the process if it can't have another descriptor. */
+static bool has_descriptors (void)
+{
+    int fd = eventfd (0, EFD_CLOEXEC);
+    if (fd >= 0)
+        close (fd);
+    return fd >= 0;
 }
 
 static int open_socket (zf_socket_t *socket, int type, zf_error_t *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once (&once, prepare_context);
+    if (!has_descriptors ())
+        return zf_error_set (err, ZF_E_IO, "open a socket: %s", strerror (errno));
     socket->czmq = zsock_new (type);
     socket->raw = socket->czmq != NULL ? zsock_resolve (socket->czmq) : NULL;
     if (socket->raw == NULL)
@@ -254,7 +270,7 @@ int zf_socket_lost (zf_socket_t *monitor)
 
 void zf_socket_own_host (int fd, char host[80])
 {
-    struct sockaddr_storage own;
+    struct sockaddr_storage own = {0};
     socklen_t size = sizeof own;
     char text[64];
     host[0] = '\0';

@@ -18,6 +18,16 @@
  * peers, bytes of one node's headers and groups, lines, nodes of other namespaces that are
  * remembered so that they are left alone.
  *
+ * Answers: our HELLO is followed by a PING. The PING-OK shows that the node hears us: without it
+ * the node is greeted at its next endpoint, or dropped. A peer that says HELLO again has started
+ * again or has dropped us: it is greeted by a new connection, and tells as EXIT and ENTER; but not
+ * if our own HELLO is so fresh that its own may be the answer. From time to time each peer is asked
+ * again. Who was lost without a farewell is looked for, for two minutes.
+ *
+ * Connections: the mailbox gives an identity to its newest connection (ZMQ_ROUTER_HANDOVER), and
+ * what is closed sends nothing more. Two connections to one place would take the identity from each
+ * other, so a node that is sighted where another one is has to wait; who is there is asked.
+ *
  * Late ticks: when the shell was not able to run for a while (the machine slept, or was busy), the
  * peers are not to blame: deadlines move by so much.
  *
@@ -62,8 +72,9 @@ int zf_roster_header (zf_roster_t *roster, zf_bytes_t name, const zf_bytes_t *va
 
 /* -- what has happened ------------------------------------------------------------------------- */
 
-/* A beacon or a gossip: this node can be reached there. own: our own endpoint, as that node would
- * see it (goes into the HELLO). host: who says so, for the bound; any bytes. */
+/* A beacon or a gossip: this node can be reached there (tcp:// or ipc://; else it is ignored). own:
+ * our own endpoint, as that node would see it (goes into the HELLO). host: who says so, for the
+ * bound; any bytes. */
 void zf_roster_sighted (zf_roster_t *roster, const uint8_t uuid[ZF_UUID_BYTES], zf_bytes_t endpoint,
                         zf_bytes_t own, zf_bytes_t host, uint64_t now_ms);
 
@@ -76,7 +87,7 @@ void zf_roster_farewell (zf_roster_t *roster, const uint8_t uuid[ZF_UUID_BYTES],
 void zf_roster_received (zf_roster_t *roster, zf_bytes_t identity, zf_bytes_t frame,
                          zf_frame_t *const *content, size_t count, zf_bytes_t own, uint64_t now_ms);
 
-/* The connection to this node was lost, or refused; it will be tried again by itself. */
+/* A connection to this node, or from it, was lost or refused; it will be tried again by itself. */
 void zf_roster_lost (zf_roster_t *roster, uint32_t slot, uint64_t now_ms);
 
 /* Does what is due by time. Returns when something is again. */
@@ -84,10 +95,12 @@ uint64_t zf_roster_tick (zf_roster_t *roster, uint64_t now_ms);
 
 /* -- what the application wants ---------------------------------------------------------------- */
 
+/* Return 0 (also if nothing changes), ZF_E_INVAL (a name of 1 to 255 bytes without a zero; too many
+ * groups), ZF_E_NOMEM. */
 int zf_roster_join (zf_roster_t *roster, zf_bytes_t group);
 int zf_roster_leave (zf_roster_t *roster, zf_bytes_t group);
 
-/* The frames are held as long as they wait. Returns 0, ZF_E_NOMEM. */
+/* The frames are held as long as they wait. Returns 0, ZF_E_INVAL (the name), ZF_E_NOMEM. */
 int zf_roster_shout (zf_roster_t *roster, zf_bytes_t group, zf_frame_t *const *content,
                      size_t count);
 
@@ -103,7 +116,7 @@ void zf_roster_bye (zf_roster_t *roster);
 typedef enum {
     ZF_ROSTER_OPEN,  /* connect a DEALER with our identity to text; it is `slot` from now on */
     ZF_ROSTER_CLOSE, /* close it; the slot may be used again afterwards */
-    ZF_ROSTER_SEND,  /* there is something in the line of `slot` (once until it was emptied) */
+    ZF_ROSTER_SEND,  /* there is something in the line of `slot`; once until it was emptied */
     ZF_ROSTER_ENTER, /* the rest is for the application: about `node` */
     ZF_ROSTER_EVASIVE,
     ZF_ROSTER_BACK,
@@ -119,7 +132,7 @@ typedef struct {
     zf_roster_effect_type_t type;
     uint32_t slot;
     uint8_t uuid[ZF_UUID_BYTES]; /* of the node */
-    const char *name;            /* of the node; valid, as all that follows, until the next call */
+    const char *name;            /* of the node */
     const char *endpoint;
     const char *group;
     const char *text;
@@ -127,7 +140,8 @@ typedef struct {
     size_t count;
 } zf_roster_effect_t;
 
-/* The next effect; false: there is none. They come in the order in which they were caused. */
+/* The next effect; false: there is none. They come in the order in which they were caused. What it
+ * points to is valid until the next call of this. */
 bool zf_roster_next (zf_roster_t *roster, zf_roster_effect_t *effect);
 
 /* The message at the head of a line: its first frame, with the sequence in it, and its content.

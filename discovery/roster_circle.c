@@ -49,8 +49,12 @@ static zf_circle_t *require (zf_roster_t *roster, zf_bytes_t name)
 
 static zf_seat_t *find_seat (zf_known_t *known, zf_circle_t *circle)
 {
-    zf_seat_t *seat, like = {.key = {known, circle}};
-    HASH_FIND (hh, known->roster->seats, &like.key, sizeof like.key, seat);
+    zf_seat_t *seat;
+    zf_seat_key_t key;
+    memset (&key, 0, sizeof key);
+    key.known = known;
+    key.circle = circle;
+    HASH_FIND (hh, known->roster->seats, &key, sizeof key, seat);
     return seat;
 }
 
@@ -149,13 +153,14 @@ int zf_circle_enter_all (zf_known_t *known, zf_bytes_t groups)
 void zf_circle_leave_all (zf_known_t *known)
 {
     while (known->seats != NULL)
-        leave (known->seats);
+        leave (known->seats); /* NOLINT(clang-analyzer-*): it leaves the list */
 }
 
 void zf_circle_free_all (zf_roster_t *roster)
 {
-    while (roster->circles != NULL)
-        free_circle (roster, roster->circles);
+    zf_circle_t *circle, *next;
+    HASH_ITER (hh, roster->circles, circle, next)
+        free_circle (roster, circle);
 }
 
 /* -- we ---------------------------------------------------------------------------------------- */

@@ -72,7 +72,7 @@ static bool enlarge (zf_deeds_t *deeds, uint32_t capacity)
     if (ring == NULL)
         return false;
     for (uint32_t i = 0; i < deeds->count; i++)
-        ring[i] = deeds->ring[(deeds->first + i) % deeds->capacity];
+        ring[i] = deeds->ring[(deeds->first + i) & (deeds->capacity - 1)];
     free (deeds->ring);
     deeds->ring = ring;
     deeds->first = 0;
@@ -92,7 +92,7 @@ bool zf_deeds_reserve (zf_roster_t *roster, uint32_t count)
 zf_deed_t *zf_deeds_add (zf_roster_t *roster, zf_roster_effect_type_t type, const zf_known_t *known)
 {
     zf_deeds_t *deeds = &roster->deeds;
-    zf_deed_t *deed = &deeds->ring[(deeds->first + deeds->count++) % deeds->capacity];
+    zf_deed_t *deed = &deeds->ring[(deeds->first + deeds->count++) & (deeds->capacity - 1)];
     memset (deed, 0, sizeof *deed);
     deed->type = type;
     deed->slot = ZF_ROSTER_NONE;
@@ -121,7 +121,7 @@ void zf_deeds_free (zf_roster_t *roster)
     zf_deeds_t *deeds = &roster->deeds;
     drop_deed (&deeds->shown);
     for (uint32_t i = 0; i < deeds->count; i++)
-        drop_deed (&deeds->ring[(deeds->first + i) % deeds->capacity]);
+        drop_deed (&deeds->ring[(deeds->first + i) & (deeds->capacity - 1)]);
     free (deeds->ring);
 }
 
@@ -145,7 +145,7 @@ bool zf_roster_next (zf_roster_t *roster, zf_roster_effect_t *effect)
         return false;
     }
     deeds->shown = deeds->ring[deeds->first];
-    deeds->first = (deeds->first + 1) % deeds->capacity;
+    deeds->first = (deeds->first + 1) & (deeds->capacity - 1);
     deeds->count--;
     const zf_deed_t *deed = &deeds->shown;
     memset (effect, 0, sizeof *effect);

@@ -189,8 +189,8 @@ static zf_known_t *make_room (zf_roster_t *roster, const uint8_t *uuid, const zf
     return NULL;
 }
 
-/* It says that it is where we think that another one is. A candidate has never answered there, and a
- * peer whose connection is gone was there before it; any other peer stays. */
+/* It says that it is where we think that another one is. A candidate has never answered there, and
+ * a peer whose connection is gone was there before it; any other peer stays. */
 static void clear_place (const zf_known_t *known, zf_bytes_t endpoint)
 {
     zf_known_t *holder = zf_known_holder (known, endpoint);

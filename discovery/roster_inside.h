@@ -87,7 +87,7 @@ typedef struct {
     zf_frame_t *content[];
 } zf_letter_t;
 
-/* What waits for one node: a ring. */
+/* What waits for one node: a ring, whose capacity is a power of two. */
 typedef struct {
     zf_letter_t **ring;
     uint32_t first, count, capacity;
@@ -192,6 +192,8 @@ zf_known_t *zf_known_find (zf_roster_t *roster, const uint8_t *uuid);
 zf_known_t *zf_known_new (zf_roster_t *roster, const uint8_t *uuid, uint32_t host);
 void zf_known_forget (zf_known_t *known);
 
+bool zf_known_has_place (const zf_known_t *known, zf_bytes_t endpoint);
+
 /* Notes where it can be reached. False: that is no endpoint, or out of memory. */
 bool zf_known_place (zf_known_t *known, zf_bytes_t endpoint, zf_bytes_t own);
 
@@ -265,12 +267,14 @@ void zf_hello_stale (zf_roster_t *roster);
 
 /* -- groups ------------------------------------------------------------------------------------ */
 
+typedef struct {
+    zf_known_t *known;
+    zf_circle_t *circle;
+} zf_seat_key_t;
+
 /* A node's place in a group. */
 typedef struct zf_seat {
-    struct {
-        zf_known_t *known;
-        zf_circle_t *circle;
-    } key;
+    zf_seat_key_t key;
     bool is_stale;                  /* its new HELLO has not named it yet */
     struct zf_seat *prev, *next;    /* of the node */
     struct zf_seat *before, *after; /* of the group */
@@ -316,7 +320,7 @@ typedef struct {
     zf_parcel_t *parcel;
 } zf_deed_t;
 
-/* A ring. */
+/* A ring, whose capacity is a power of two. */
 typedef struct {
     zf_deed_t *ring;
     uint32_t first, count, capacity;

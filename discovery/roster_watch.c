@@ -243,8 +243,8 @@ void zf_roster_lost (zf_roster_t *roster, uint32_t slot, uint64_t now_ms)
         return;
     if (known->is_proven)
         zf_known_ask (known, ZF_ASK_LOST, ZF_ROSTER_ASK_MS);
-    else if (zf_known_has_next (known)) { /* else it may still get there by itself */
-        known->until_ms = roster->now_ms;
+    else if (known->state == ZF_KNOWN_GREETED && zf_known_has_next (known)) {
+        known->until_ms = roster->now_ms; /* elsewhere; else it may still get there by itself */
         zf_known_arm (known);
     }
 }
@@ -303,11 +303,12 @@ static zf_known_t *add_candidate (zf_roster_t *roster, const uint8_t *uuid, uint
     return zf_known_new (roster, uuid, host);
 }
 
-static void on_sighting (zf_known_t *known)
+/* It is greeted at once where it was never sighted before. */
+static void on_sighting (zf_known_t *known, bool is_new)
 {
     if (known->state == ZF_KNOWN_PEER)
         zf_known_alive (known);
-    else if (known->state == ZF_KNOWN_PAUSED && known->is_idle)
+    else if (known->state == ZF_KNOWN_PAUSED && (known->is_idle || is_new))
         zf_known_greet (known);
     else
         known->is_sighted = true;
@@ -325,8 +326,9 @@ void zf_roster_sighted (zf_roster_t *roster, const uint8_t uuid[ZF_UUID_BYTES], 
         known = add_candidate (roster, uuid, hash_of (host));
     if (known == NULL || known->is_stranger)
         return;
+    bool is_new = !zf_known_has_place (known, endpoint);
     if (zf_known_place (known, endpoint, own))
-        on_sighting (known);
+        on_sighting (known, is_new);
     else if (known->spot_count == 0)
         zf_known_forget (known);
 }

@@ -45,6 +45,7 @@ static int open_local (zf_connection_t *connection)
     connection->local = zf_shell_local (connection->handle->ridden);
     connection->fd = zf_local_fd (connection->local);
     zf_local_reset (connection->local);
+    connection->handle->has_sent = true;
     look_after (connection, connection->fd);
     return 0;
 }
@@ -231,6 +232,35 @@ static void read_option (zf_connection_t *connection, zf_reader_t *r)
     }
 }
 
+/* Another connection that leads to the same broker; NULL: none does. */
+static zf_connection_t *twin_of (const zf_connection_t *connection)
+{
+    static const uint8_t unknown[ZF_UUID_BYTES];
+    zf_handle_t *handle = connection->handle;
+    if (memcmp (connection->source, unknown, sizeof unknown) == 0)
+        return NULL;
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        zf_connection_t *other = &handle->connections[i];
+        bool lives = other->state == ZF_CONNECTION_READY || other->state == ZF_CONNECTION_GREETING;
+        if (other != connection && lives && !other->is_double &&
+            memcmp (other->source, connection->source, sizeof unknown) == 0)
+            return other;
+    }
+    return NULL;
+}
+
+/* To the broker we are one peer: with two connections each would end the session of the other, for
+ * ever. Returns false if this one is not needed. */
+static bool is_needed (zf_connection_t *connection)
+{
+    zf_connection_t *twin = twin_of (connection);
+    if (twin != NULL && twin->is_fading && !connection->is_fading)
+        zf_connection_close (twin);
+    else
+        connection->is_double = twin != NULL;
+    return !connection->is_double;
+}
+
 static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
 {
     zf_mp_uint (r); /* version: ours, as we offered no other */
@@ -242,12 +272,18 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
         read_option (connection, r);
     if (r->failed || connection->state != ZF_CONNECTION_GREETING)
         return;
+    if (!is_needed (connection)) {
+        close_sockets (connection);
+        connection->state = ZF_CONNECTION_OPENING;
+        return;
+    }
     if (connection->heartbeat_ms == 0)
         connection->heartbeat_ms = HEARTBEAT_MS;
     if (connection->max_message_bytes < ZF_MESSAGE_LEAST)
         connection->max_message_bytes = ZF_MESSAGE_LEAST;
     connection->was_greeted = true;
     connection->refusal.code = 0;
+    connection->failures = 0;
     connection->state = ZF_CONNECTION_READY;
     connection->handle->reconnects += connection->epoch > 0;
     connection->epoch++;
@@ -402,6 +438,10 @@ static void reopen (zf_connection_t *connection)
 {
     zf_handle_t *handle = connection->handle;
     lose_session (connection);
+    connection->is_double = false;
+    connection->failures++;
+    if (handle->resolver != NULL)
+        zf_resolver_give_up (handle);
     if (handle->rotates)
         connection->endpoint = (connection->endpoint + 1) % handle->endpoint_count;
     close_sockets (connection);
@@ -451,8 +491,10 @@ uint64_t zf_connection_tick (zf_connection_t *connection, uint64_t now_ms)
         return ZF_NEVER;
     if (is_pending (connection))
         connection->opened_ms = now_ms;
+    if (connection->is_double && twin_of (connection) != NULL)
+        return ZF_NEVER; /* losing that makes us look again */
     uint64_t due = connection->opened_ms + connection->handle->failover_ms;
-    if (due <= now_ms) {
+    if (due <= now_ms || connection->is_double) {
         reopen (connection);
         return now_ms + connection->handle->failover_ms;
     }

@@ -92,8 +92,9 @@ static void hint_pollers (zf_handle_t *handle)
 static bool is_greeting (const zf_handle_t *handle)
 {
     for (size_t i = 0; i < handle->connection_count; i++) {
-        zf_connection_state_t state = handle->connections[i].state;
-        if (state != ZF_CONNECTION_READY && state != ZF_CONNECTION_OFF)
+        const zf_connection_t *connection = &handle->connections[i];
+        if (connection->state != ZF_CONNECTION_READY && connection->state != ZF_CONNECTION_OFF &&
+            !connection->is_double)
             return true;
     }
     return false;
@@ -120,6 +121,8 @@ static bool is_better (const zf_connection_t *a, const zf_connection_t *b)
     bool b_ready = b->state == ZF_CONNECTION_READY;
     if (a_ready != b_ready)
         return a_ready;
+    if ((a->state == ZF_CONNECTION_OFF) != (b->state == ZF_CONNECTION_OFF))
+        return b->state == ZF_CONNECTION_OFF;
     if (a->is_fading != b->is_fading)
         return b->is_fading;
     return a->rank > b->rank;
@@ -173,9 +176,12 @@ void zf_handle_enter (zf_handle_t *handle)
     handle->calls++;
 }
 
-/* Lets go of the lock; somebody is to look after the handle. */
+/* Lets go of the lock; somebody is to look after the handle, and to see what was sent to the device
+ * that it rides. */
 static void leave (zf_handle_t *handle)
 {
+    zf_device_t *spurred = handle->has_sent ? handle->ridden : NULL;
+    handle->has_sent = false;
     if (handle->waiters != NULL && handle->leader == NULL)
         pthread_cond_signal (&handle->waiters->turn);
     if (!atomic_load_explicit (&handle->keeper_soon, memory_order_relaxed) &&
@@ -188,6 +194,8 @@ static void leave (zf_handle_t *handle)
         zf_keeper_by (handle, handle->tick_due_ms);
     }
     pthread_mutex_unlock (&handle->lock);
+    if (spurred != NULL)
+        zf_shell_spur (spurred);
 }
 
 void zf_handle_leave (zf_handle_t *handle)
@@ -195,11 +203,7 @@ void zf_handle_leave (zf_handle_t *handle)
     if (handle->callbacks != NULL)
         make_callbacks (handle);
     hint_pollers (handle);
-    zf_device_t *spurred = handle->has_sent ? handle->ridden : NULL;
-    handle->has_sent = false;
     leave (handle);
-    if (spurred != NULL)
-        zf_shell_spur (spurred);
 }
 
 static bool pump_all (zf_handle_t *handle)
@@ -229,6 +233,8 @@ static void tick (zf_handle_t *handle, uint64_t now_ms)
         due = next < due ? next : due;
     }
     handle->tick_due_ms = due;
+    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+        zf_resolver_apply (handle); /* some have become free, or were given up */
     if (handle->waiters != NULL)
         zf_handle_serve (handle);
 }
@@ -250,6 +256,9 @@ static void follow (zf_handle_t *handle, zf_waiter_t *self, uint64_t deadline_ms
     init_turn (&self->turn);
     DL_APPEND (handle->waiters, self);
     hint_pollers (handle);
+    if (handle->has_sent && handle->ridden != NULL)
+        write_event (handle->wake_fd); /* who rides has not seen it */
+    handle->has_sent = false;
     struct timespec until = {(time_t) (deadline_ms / 1000), (long) (deadline_ms % 1000) * 1000000};
     if (deadline_ms == ZF_NEVER)
         pthread_cond_wait (&self->turn, &handle->lock);
@@ -276,6 +285,7 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
     if (has_swallowed (handle)) /* by callbacks: what they sent may have taken the edge from us */
         return;
     handle->touched = false; /* looking once more might take it now */
+    handle->has_sent = false; /* we ride, and see it */
     hint_pollers (handle);
     handle->leader = self;
     handle->leader_until_ms = until;

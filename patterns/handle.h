@@ -60,6 +60,8 @@ struct zf_connection {
     zf_socket_t monitor;  /* which comes from here */
     int monitor_fd;       /* its ZMQ_FD; -1: it is not watched */
     bool is_fading;       /* not offered any more: nothing new begins here */
+    bool is_double;       /* it leads where another one leads, too: it is not used */
+    uint32_t failures;    /* times that nobody answered, since the last session */
     uint64_t rank;        /* among those of the handle */
     uint32_t outstanding; /* requests that were sent here and have no answer yet */
     size_t endpoint;      /* index of the one it is connected to */

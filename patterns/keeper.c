@@ -107,6 +107,7 @@ void zf_keeper_remove (zf_handle_t *handle)
     while (handle->keeper_inside)
         pthread_cond_wait (&keeper.done, &keeper.lock);
     DL_DELETE2 (keeper.handles, handle, keeper_prev, keeper_next);
+    handle->keeper_prev = NULL;
     bool last = keeper.handles == NULL;
     keeper.stop = last;
     pthread_cond_signal (&keeper.changed);
@@ -125,8 +126,9 @@ void zf_keeper_by (zf_handle_t *handle, uint64_t due_ms)
     pthread_mutex_lock (&keeper.lock);
     uint64_t soon = zf_clock_ms () + SOON_MS;
     uint64_t due = due_ms > soon ? due_ms : soon;
+    bool is_kept = handle->keeper_prev != NULL; /* else there may be no thread to wake */
     handle->keeper_again = handle->keeper_inside; /* it has looked already */
-    if (handle->keeper_due_ms > due) {
+    if (is_kept && handle->keeper_due_ms > due) {
         handle->keeper_due_ms = due;
         pthread_cond_signal (&keeper.changed);
     }

@@ -223,6 +223,8 @@ static int open_end (zf_link_end_t *end, zf_link_t *link, const zf_handle_ops_t 
     int rc = zf_handle_open (&end->handle, ops, options, err);
     if (rc == 0)
         zf_handle_stop (&end->handle); /* the link's thread looks after it, not the keeper */
+    if (rc == 0 && end->handle.resolver != NULL)
+        zf_resolver_watch (&end->handle);
     return rc;
 }
 

@@ -176,16 +176,10 @@ static zf_connection_t *choose (zf_client_t *self)
     return chosen;
 }
 
-static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now_ms)
+static void send_to (zf_client_t *self, zf_request_t *request, zf_connection_t *connection,
+                     uint64_t now_ms)
 {
-    zf_connection_t *connection = request->done ? NULL : choose (self);
     zmq_msg_t body;
-    if (connection == NULL)
-        return;
-    if (request->sends_left == 0) {
-        fail (self, request, ZF_E_TIMEOUT, "the connection was lost, and no retry is left");
-        return;
-    }
     if (request->record->size > connection->max_message_bytes) {
         fail (self, request, ZF_E_TOO_BIG, "larger than the broker's limit");
         return;
@@ -206,6 +200,21 @@ static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now
     request->sends_left--;
     request->sent = connection;
     connection->outstanding++;
+}
+
+/* To whoever has the least to do, if anybody is there. One that was lost and is not to be repeated
+ * ends at once. */
+static void send_request (zf_client_t *self, zf_request_t *request, uint64_t now_ms)
+{
+    if (request->done)
+        return;
+    if (request->sends_left == 0) {
+        fail (self, request, ZF_E_TIMEOUT, "the connection was lost, and no retry is left");
+        return;
+    }
+    zf_connection_t *connection = choose (self);
+    if (connection != NULL)
+        send_to (self, request, connection, now_ms);
 }
 
 void zf_requests_send (zf_client_t *self)

@@ -32,13 +32,19 @@ typedef struct {
     char *endpoints[ZF_ENDPOINTS_MAX];
     uint64_t ranks[ZF_ENDPOINTS_MAX];
     size_t count, room;
+    bool is_crowded; /* some were left out */
 } found_t;
 
-static uint64_t rank_of (const zf_handle_t *handle, const char *endpoint)
+static uint64_t hash_of (const zf_handle_t *handle, const char *endpoint, uint64_t salt)
 {
     uint64_t seed;
     memcpy (&seed, handle->uuid, sizeof seed);
-    return XXH3_64bits_withSeed (endpoint, strlen (endpoint), seed);
+    return XXH3_64bits_withSeed (endpoint, strlen (endpoint), seed + salt);
+}
+
+static uint64_t rank_of (const zf_handle_t *handle, const char *endpoint)
+{
+    return hash_of (handle, endpoint, 0);
 }
 
 /* The slot that has this endpoint, or connection_count. */
@@ -60,13 +66,16 @@ static bool has (const found_t *found, const char *endpoint)
     return false;
 }
 
-/* What is connected already stays before others. */
+/* What is connected already stays before others, and what may yet answer. */
 static uint64_t standing (const zf_handle_t *handle, const char *endpoint)
 {
     size_t slot = slot_of (handle, endpoint);
-    return slot < handle->connection_count && handle->connections[slot].state == ZF_CONNECTION_READY
-               ? UINT64_MAX
-               : rank_of (handle, endpoint);
+    const zf_connection_t *connection = &handle->connections[slot];
+    if (slot < handle->connection_count && connection->state == ZF_CONNECTION_READY)
+        return UINT64_MAX;
+    if (slot < handle->connection_count && connection->failures == 0)
+        return UINT64_MAX - 1;
+    return hash_of (handle, endpoint, handle->resolver->draw) >> 1;
 }
 
 static bool add_found (void *arg, const zf_offer_t *offer)
@@ -77,6 +86,7 @@ static bool add_found (void *arg, const zf_offer_t *offer)
         return found->room > 0;
     size_t at = found->count;
     if (at == found->room) {
+        found->is_crowded = true;
         for (size_t i = at = 0; i < found->count; i++)
             at = found->ranks[i] < found->ranks[at] ? i : at;
         if (found->ranks[at] >= rank)
@@ -158,6 +168,7 @@ void zf_resolver_apply (zf_handle_t *handle)
     found_t found = {.handle = handle, .room = self->slots - self->fixed};
     atomic_store (&self->changed, false);
     look_up (handle, &found);
+    self->is_crowded = found.is_crowded;
     for (size_t i = self->fixed; i < handle->connection_count; i++) {
         if (handle->endpoints[i] == NULL)
             continue;
@@ -175,6 +186,15 @@ void zf_resolver_apply (zf_handle_t *handle)
             free (found.endpoints[i]);
     }
     handle->tick_due_ms = 0;
+}
+
+void zf_resolver_give_up (zf_handle_t *handle)
+{
+    zf_resolver_t *self = handle->resolver;
+    if (!self->is_crowded)
+        return;
+    self->draw++;
+    atomic_store (&self->changed, true);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

@@ -23,6 +23,8 @@ struct zf_resolver {
     char *text;   /* the endpoints as they were given, for people */
     size_t fixed; /* slots of endpoints that were given as such: the first ones, */
     size_t slots; /* of so many */
+    bool is_crowded; /* more are offered than there are slots */
+    uint64_t draw;   /* which of them those that do not answer give way to */
     bool both;    /* brokers as well as what was asked for; else only if nobody offers that */
 };
 
@@ -42,6 +44,9 @@ void zf_resolver_close (zf_handle_t *handle);
 
 /* Opens connections to what has come, and lets go of what has gone. */
 void zf_resolver_apply (zf_handle_t *handle);
+
+/* One has not answered: if more are offered than there are slots, others get a chance. */
+void zf_resolver_give_up (zf_handle_t *handle);
 
 static inline bool zf_resolver_has_news (zf_resolver_t *resolver)
 {

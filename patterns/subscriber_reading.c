@@ -297,6 +297,15 @@ static void drop_reading (zf_sub_reading_t *reading)
     free (reading);
 }
 
+/* Its connection leads elsewhere from now on, or nowhere. */
+static void let_go (zf_sub_reading_t *reading)
+{
+    zf_subscriber_t *self = reading->subscriber;
+    self->slots[reading->connection - self->own.connections] = NULL;
+    reading->connection = NULL;
+    self->left_count++;
+}
+
 /* Those of connections that are gone are kept, but not too many. */
 static void drop_left (zf_subscriber_t *self)
 {
@@ -316,21 +325,19 @@ static void on_slot (zf_connection_t *connection)
 {
     zf_subscriber_t *self = subscriber_of (connection->handle);
     zf_sub_reading_t *reading = reading_of (connection);
-    if (reading != NULL) {
-        reading->connection = NULL;
-        self->left_count++;
-        self->slots[connection - self->own.connections] = NULL;
-    }
+    if (reading != NULL)
+        let_go (reading);
     drop_left (self);
     make_reading (connection);
 }
 
-/* One that was left, of whom this connection has led to. */
+/* One that was left, of whom this connection leads to. Its slot may not be free yet. */
 static zf_sub_reading_t *find_left (const zf_subscriber_t *self, const zf_connection_t *connection)
 {
     zf_sub_reading_t *reading;
     DL_FOREACH (self->readings, reading) {
-        if (reading->connection == NULL && reading->is_placed &&
+        const zf_connection_t *old = reading->connection;
+        if (reading->is_placed && (old == NULL || old->state != ZF_CONNECTION_READY) &&
             memcmp (reading->source, connection->source, sizeof reading->source) == 0)
             return reading;
     }
@@ -351,6 +358,8 @@ static zf_sub_reading_t *take_up (zf_connection_t *connection)
     if (left == NULL)
         return reading;
     drop_reading (reading);
+    if (left->connection != NULL)
+        let_go (left);
     self->left_count--;
     left->connection = connection;
     self->slots[connection - self->own.connections] = left;
@@ -374,7 +383,8 @@ bool zf_readings_are_decided (const zf_subscriber_t *self)
     const zf_sub_reading_t *reading;
     uint64_t now = zf_clock_ms ();
     DL_FOREACH (self->readings, reading) {
-        bool is_open = reading->connection != NULL && !reading->connection->is_fading &&
+        const zf_connection_t *connection = reading->connection;
+        bool is_open = connection != NULL && !connection->is_fading && !connection->is_double &&
                        !reading->is_on && reading->state != ZF_READING_REFUSED;
         if (is_open && now - reading->made_ms < DECIDE_MS)
             return false; /* who does not answer for longer is not waited for */

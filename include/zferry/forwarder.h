@@ -29,7 +29,8 @@ extern "C" {
 /* What becomes of a plain subscriber that does not read. Native ones read from what is kept, at
  * their own pace. */
 typedef enum {
-    ZF_SLOW_DROP = 0,      /* what it has no room for is dropped for it, and counted */
+    ZF_SLOW_DROP = 0,      /* what it has no room for is dropped for it; that this happened is
+                              counted (zf_forwarder_start) */
     ZF_SLOW_DISCONNECT = 1 /* the same, and after slow_ms without a sign of life its connection is
                               closed; it may come back */
 } zf_slow_t;
@@ -46,7 +47,10 @@ typedef struct {
     const char *stream;      /* default "events" */
     bool last_values;        /* a new plain subscription gets the newest message of each topic that
                                 it matches, before anything else; default false. The topic is the
-                                first of several frames, or a single one up to its first space */
+                                first of several frames, or a single one up to its first space.
+                                Several messages at once go over the wire to other subscribers
+                                of that socket, too, whose SUB sockets discard them (an XSUB
+                                does not) */
     uint64_t last_values_bytes; /* kept for that; the topics unchanged for longest go first, and are
                                    counted; default 64 MiB */
     bool compact; /* streams keep the last record of each key or topic only: a native subscriber
@@ -73,10 +77,15 @@ ZF_API void zf_forwarder_defaults_sized (zf_forwarder_options_t *options, size_t
 
 /* Binds and connects all, and starts the forwarder. zf_device_endpoint lists the native endpoints
  * as bound, then the bound ones of pubs, then those of subs. Beside the figures of a broker
- * zf_device_stats tells: plain_in, plain_out (messages), plain_dropped_slow (messages that found a
- * subscriber full: from that one on it gets nothing until it has read half of what waits for it,
- * and what passes meanwhile ZeroMQ does not count), plain_dropped_full (not kept in the stream: no
- * room), plain_dropped_loop, plain_subscriptions, last_values, last_values_evicted, loops.
+ * zf_device_stats tells: plain_in, plain_out (messages), plain_dropped_slow (occasions, see below),
+ * plain_dropped_full (not kept in the stream: no room), plain_dropped_loop, plain_subscriptions,
+ * last_values, last_values_evicted, loops.
+ *
+ * Drops for plain subscribers are counted per occasion, not per message: plain_dropped_slow counts
+ * the messages that found one or more subscribers full. Who was found full is skipped by libzmq,
+ * which does not tell, until it has read half of what waits for it; so how many messages it missed
+ * is not known. Native subscribers are told exactly (subscriber.h).
+ *
  * Returns 0, ZF_E_INVAL, ZF_E_NOMEM, ZF_E_ADDRESS, or what zf_broker_start answers. */
 ZF_API int zf_forwarder_start (zf_device_t **device, const zf_forwarder_options_t *options,
                                zf_error_t *err);

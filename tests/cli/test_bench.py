@@ -12,7 +12,7 @@ QUEUE = COMMON | {
     "broker_peak_rss_mb", "lost", "duplicated", "reordered", "damaged", "producers", "workers",
 }
 REQUEST = COMMON | {
-    "size", "count", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us", "ratio_p50", "ratio_p99",
+    "direct", "size", "count", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us", "ratio_p50", "ratio_p99",
 }
 LATENCY = COMMON | {
     "size", "entry_size", "count", "sync", "confirm_p50_us", "confirm_p99_us", "disk_p50_us", "disk_p99_us",
@@ -276,6 +276,15 @@ class Others(BenchCase):
         self.check_request(row, 105)
         self.assertEqual(os.listdir(folder), [])
 
+    def test_direct_request_takes_no_broker(self):
+        folder = self.folder()
+        for transport in ("tcp", "ipc"):
+            row = self.bench("request", "--direct", "--count", "105", "--transport", transport,
+                             env=rig.environment(TMPDIR=folder))
+            self.assertEqual((row["direct"], row["transport"]), (True, transport))
+            self.check_request(row, 105)
+        self.assertEqual(os.listdir(folder), [])
+
     def test_connections_stay(self):
         row = self.bench("connections", "--count", "41", "--seconds", "300ms")
         self.assertEqual((row["count"], row["connected"]), (41, 41))
@@ -347,6 +356,7 @@ class Others(BenchCase):
             (("queue", "--transport", "inproc", "--connect", "tcp://127.0.0.1:1"),
              "--transport inproc has its broker inside; leave --connect away"),
             (("request", "--transport", "inproc"), "--transport is tcp or ipc: it takes three processes"),
+            (("request", "--direct", "--connect", "tcp://127.0.0.1:1"), "--direct and --connect exclude each other"),
             (("queue", "--size", "15"), "--size is from 16 B to 8 MiB, not '15'"),
             (("queue", "--latency"), "--latency is for a journal, over tcp: name its place with --journal"),
             (("queue", "--keep"), "--keep is for a journal; name its place with --journal"),

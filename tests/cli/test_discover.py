@@ -158,11 +158,12 @@ class Direct(Discovery):
     def test_events_need_no_broker(self):
         readers = [self.start("sub", "t.>", option, "--count", "3", "--format", "body", *LONG, *self.net)
                    for option in ("--direct", "--discover")]
-        pub = self.start("pub", "t.x", "--lines", "--direct", "--wait-subscribers", "2", "--linger", "60s", *LONG,
-                         *self.net, stdin=self.lines("1\n2\n3\n"))
+        pub = self.start("pub", "t.x", "--lines", "--direct", "--wait-subscribers", "2", *LONG, *self.net,
+                         stdin=self.lines("1\n2\n3\n"))
         for reader in readers:
             self.assertEqual(reader.wait(), 0, reader.err.text())
             self.assertEqual(reader.out.text(), "1\n2\n3\n")
+        pub.err.wait_for("all is published")
         rig.interrupt(pub)
         self.assertEqual(pub.wait(), 0, pub.err.text())
         self.assertRegex(pub.err.text(), r"^listening on tcp://\S+\n")
@@ -180,6 +181,7 @@ class Direct(Discovery):
         for text in ("first", "second"):
             pub = self.start("pub", "t", text, "--direct", "-w", "1", *LONG, *self.net)
             sub.out.wait_for(text + "\n")
+            pub.err.wait_for("all is published")
             rig.interrupt(pub)
             self.assertEqual(pub.wait(), 0, pub.err.text())
 

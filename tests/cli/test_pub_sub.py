@@ -333,7 +333,7 @@ class Mistakes(EventCase):
         self.check(["pub", "t", "x", "--raw", "--key", "k"], "zferry pub: --key is not for --raw" + pub)
         self.check(["pub", "t", "x", "--bind", "ipc:///a", "--connect", "ipc:///b"],
                    "zferry pub: --bind and --connect exclude each other" + pub)
-        self.check(["pub", "t", "x", "--linger", "1s"], "zferry pub: --linger is for --bind" + pub)
+        self.check(["pub", "t", "x", "--linger", "1s"], "zferry pub: --linger is for --bind and --direct" + pub)
         self.check(["pub", "t", "--lines", "--id", "i"], "zferry pub: --id is for one message, not for --lines" + pub)
         self.check(["sub", "--raw", "--from", "first"], "zferry sub: --from is not for --raw" + sub)
         self.check(["sub", "--bind", "ipc:///a"], "zferry sub: --bind is for --raw" + sub)

@@ -10,6 +10,7 @@ VERBS = [
     ["bench", "queue"], ["bench", "request"], ["bench", "journal"],
     ["forwarder"], ["pub"], ["sub"], ["stream", "ls"], ["stream", "info"], ["stream", "groups"], ["stream", "group"],
     ["stream", "trim"], ["stream", "declare"], ["stream", "forget"], ["bench", "pubsub"],
+    ["peers"], ["whisper"], ["shout"], ["chat"], ["directory"],
     ["journal", "info"], ["journal", "verify"], ["journal", "dump"], ["journal", "repair"],
 ]
 TALKERS = [

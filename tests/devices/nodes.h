@@ -1,5 +1,6 @@
-/* The rig of the nodes' tests: nodes on the loopback interface and a UDP port of their own, and what
- * one waits for. What is still there at the end of a case is stopped by nodes_clear, its teardown.
+/* The rig of the nodes' tests: nodes on the loopback interface and a UDP port of their own, and
+ * what one waits for. What is still there at the end of a case is stopped by nodes_clear, its
+ * teardown.
  *
  * Threads: the test's own. */
 #ifndef TESTS_DEVICES_NODES_H
@@ -112,7 +113,7 @@ static inline int nodes_clear (void **state)
 static inline zf_peer_event_t await_event (zf_node_t *node, zf_peer_event_type_t type,
                                            const char *name)
 {
-    zf_peer_event_t event;
+    zf_peer_event_t event = {0};
     uint64_t end_ms = zf_clock_ms () + PATIENCE_MS;
     while (zf_clock_ms () < end_ms) {
         if (zf_node_next (node, &event, (int) (end_ms - zf_clock_ms ()) + 1) != 0)

@@ -156,7 +156,8 @@ static void nonsense_is_counted_and_dropped (void **state)
         for (size_t j = 0; j < sizeof noise; j++)
             noise[j] = (uint8_t) ((random = random * 1664525u + 1013904223u) >> 24);
         if (i % 2 == 0) { /* nearly right */
-            memcpy (noise, "\xAA\xA1", 2);
+            noise[0] = 0xAA;
+            noise[1] = 0xA1;
             noise[2] = (uint8_t) (1 + i / 2 % 10);
             noise[3] = 2;
         }

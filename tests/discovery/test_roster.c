@@ -148,6 +148,18 @@ static void candidate_is_tried_at_its_next_endpoint (void **state)
     assert_effects (stage, "ENTER b");
 }
 
+static void candidate_sighted_at_a_new_endpoint_is_greeted_at_once (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://1:1", "h");
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_effects (stage, "OPEN 0 tcp://1:1, SEND 0, CLOSE 0");
+    stage_sight_at (stage, "b", "tcp://1:1", "h");
+    assert_effects (stage, "");
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0");
+}
+
 static void candidate_that_refuses_is_tried_elsewhere_at_once (void **state)
 {
     stage_t *stage = *state;
@@ -184,6 +196,21 @@ static void peer_that_does_not_hear_us_is_tried_elsewhere_and_then_dropped (void
     stage_sight_at (stage, "b", "tcp://2:1", "h");
     stage_pass (stage, ZF_ROSTER_GREET_MS);
     assert_effects (stage, "EXIT b: it does not hear us, CLOSE 1, OPEN 0 tcp://b:1, SEND 0");
+}
+
+static void peer_that_says_that_it_is_elsewhere_is_tried_there_soon (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_hello (stage, "b", "");
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0, ENTER b");
+    stage_say (stage, "b", ZF_ZRE_PING, NULL, NULL);
+    stage_pass (stage, ZF_ROSTER_ASK_MS);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+    assert_line (stage, 1, "1 HELLO, 2 PING, 3 PING-OK");
+    stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_effects (stage, "");
 }
 
 /* -- leaving ----------------------------------------------------------------------------------- */
@@ -371,6 +398,36 @@ static void forged_sighting_at_a_peers_place_does_not_touch_it (void **state)
     assert_effects (stage, "");
 }
 
+static void hello_from_where_a_candidate_is_thought_to_be_takes_its_place (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "x", "tcp://b:1", "b");
+    assert_effects (stage, "OPEN 0 tcp://b:1, SEND 0");
+    stage_hello (stage, "b", "");
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1, ENTER b");
+}
+
+static void hello_from_where_a_peer_is_has_to_wait (void **state)
+{
+    stage_t *stage = *state;
+    stage_enter (stage, "b", "");
+    zf_writer_t w = {0};
+    zf_zre_encode (&w, &(zf_zre_t){.id = ZF_ZRE_HELLO,
+                                   .sequence = 1,
+                                   .name = zf_bytes_of ("x"),
+                                   .endpoint = zf_bytes_of ("tcp://b:1")});
+    stage_receive (stage, "x", zf_bytes (w.data, w.size));
+    assert_effects (stage, "SEND 0");
+    zf_roster_lost (stage->roster, 0, stage->now);
+    stage_pass (stage, 500);
+    assert_effects (stage, "");
+    stage_pass (stage, 500);
+    assert_effects (stage, "EXIT b: another node has taken its place, CLOSE 0");
+    stage_receive (stage, "x", zf_bytes (w.data, w.size));
+    assert_effects (stage, "OPEN 0 tcp://b:1, SEND 0, ENTER x");
+    zf_writer_free (&w);
+}
+
 static void node_that_starts_where_another_was_takes_its_place (void **state)
 {
     stage_t *stage = *state;
@@ -436,9 +493,11 @@ int main (void)
         TEST (candidate_that_does_not_answer_is_tried_less_and_less),
         TEST (candidate_not_sighted_again_is_forgotten),
         TEST (candidate_is_tried_at_its_next_endpoint),
+        TEST (candidate_sighted_at_a_new_endpoint_is_greeted_at_once),
         TEST (candidate_that_refuses_is_tried_elsewhere_at_once),
         TEST (no_more_than_four_endpoints_are_kept),
         TEST (peer_that_does_not_hear_us_is_tried_elsewhere_and_then_dropped),
+        TEST (peer_that_says_that_it_is_elsewhere_is_tried_there_soon),
         TEST (goodbye_ends_it_at_once),
         TEST (bye_says_goodbye_to_all_and_greets_nobody_more),
         TEST (farewell_is_only_a_rumour),
@@ -453,6 +512,8 @@ int main (void)
         TEST (hello_soon_after_another_brings_a_question),
         TEST (hello_under_another_name_is_another_entry),
         TEST (forged_sighting_at_a_peers_place_does_not_touch_it),
+        TEST (hello_from_where_a_candidate_is_thought_to_be_takes_its_place),
+        TEST (hello_from_where_a_peer_is_has_to_wait),
         TEST (node_that_starts_where_another_was_takes_its_place),
         TEST (stranger_is_told_that_we_are_and_left_alone),
         TEST (stranger_that_says_hello_first_is_told),

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <zferry/error.h>
 
+#define TEXT 256
+
 static zf_bytes_t of (const char *text)
 {
     return zf_bytes_of (text);
@@ -11,13 +13,15 @@ static zf_bytes_t of (const char *text)
 
 static bool append (void *arg, const char *group)
 {
-    strcat (strcat (arg, group), " ");
+    char *text = arg;
+    size_t size = strlen (text);
+    snprintf (text + size, TEXT - size, "%s ", group);
     return true;
 }
 
 static const char *groups_of (stage_t *stage, const char *node)
 {
-    static char text[256];
+    static char text[TEXT];
     text[0] = 0;
     zf_roster_groups_of (stage->roster, node != NULL ? uuid_of (node) : NULL, append, text);
     return text;

@@ -211,16 +211,20 @@ static void notes_are_bounded (void **state)
 
 /* -- looking around ---------------------------------------------------------------------------- */
 
+#define NAMES 32
+
 static bool append (void *arg, const zf_node_view_t *node)
 {
-    strcat (arg, node->name);
+    char *names = arg;
+    size_t size = strlen (names);
+    snprintf (names + size, NAMES - size, "%s", node->name);
     return true;
 }
 
 static void peers_are_shown_in_the_order_in_which_they_came (void **state)
 {
     stage_t *stage = *state;
-    char names[32] = "";
+    char names[NAMES] = "";
     zf_node_view_t view;
     stage_sight (stage, "d");
     stage_enter (stage, "c", "g");

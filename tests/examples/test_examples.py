@@ -108,6 +108,46 @@ class Examples(rig.Case):
         expected = [f"login.{'failed' if i % 10 == 0 else 'done'} user {i}" for i in range(1000)]
         self.assertEqual(lines, expected * 2)
 
+    def program(self, name, *args, **how):
+        popen = subprocess.Popen([os.path.join(FOLDER, name), *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, **how)
+        self.addCleanup(popen.communicate)
+        self.addCleanup(popen.kill)
+        return popen
+
+    def result(self, popen, given=None):
+        out, err = popen.communicate(given, timeout=rig.DEADLINE_S)
+        self.assertEqual((popen.returncode, err), (0, b""))
+        return out.decode()
+
+    def test_service_is_found_and_its_end_noticed(self):
+        _, network, _, port = self.network()
+        servers = []
+        for _ in range(2):
+            servers.append(self.program("mesh_service", "serve", network, port))
+            self.assertRegex(servers[-1].stdout.readline(), rb"^serving at tcp://(0\.0\.0\.0|\[::\]):\d+\n$")
+            self.assertEqual(self.result(self.program("mesh_service", "ask", "hello", network, port)), "HELLO\n")
+        servers[0].kill()
+        self.assertEqual(self.result(self.program("mesh_service", "ask", "again", network, port)), "AGAIN\n")
+        servers[1].send_signal(signal.SIGTERM)
+        self.assertEqual(self.result(servers[1]), "")
+
+    def test_events_find_their_readers(self):
+        _, network, _, port = self.network()
+        env = rig.environment(ZFERRY_INTERFACE=network, ZFERRY_DISCOVERY_PORT=port)
+        watch = self.program("mesh_events", "watch", "3", env=env)
+        publish = self.program("mesh_events", "publish", "3", env=env)
+        self.assertEqual(self.result(watch), "0 degrees\n1 degrees\n2 degrees\n")
+        self.assertEqual(self.result(publish, b"\n"), "published 3; enter ends\n")
+
+    def test_nodes_greet_each_other(self):
+        _, network, _, port = self.network()
+        guests = {name: self.program("who_is_there", name, network, port) for name in ("anna", "bert")}
+        for name, other in (("anna", "bert"), ("bert", "anna")):
+            lines = self.result(guests[name]).splitlines()
+            for line in (f"{other} is there", f"{other} shouts: hello, {name}", f"{other} whispers: thank you"):
+                self.assertIn(line, lines)
+
     def script(self, name, *args):
         popen = subprocess.Popen([sys.executable, os.path.join(SOURCES, "py", name), *args],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -132,11 +172,28 @@ class Examples(rig.Case):
         publisher.send_signal(signal.SIGINT)
         self.assertEqual(publisher.wait(rig.DEADLINE_S), 0)
 
+    @unittest.skipIf(importlib.util.find_spec("zmq") is None, "pyzmq is not installed")
+    def test_node_in_python_is_one_of_them(self):
+        net = self.network()
+        node = self.script("node.py", "anna", "lobby", "127.255.255.255", net[3])
+        chat = self.start("chat", "lobby", "--name", "bert", *net, stdin=subprocess.PIPE)
+        chat.out.wait_for(r"\* anna is here\n(.*\n)*anna \(to you\): hello, bert\n")
+        os.write(chat.popen.stdin.fileno(), b"hello all\n")
+        self.assertEqual(node.stdout.readline(), b"bert is there\n")
+        self.assertEqual(node.stdout.readline(), b"bert: hello all\n")
+        result = rig.run("whisper", "anna", "bye", *net, "--timeout", "60s")
+        self.assertEqual((result.code, result.err), (0, ""))
+        out, err = node.communicate(timeout=rig.DEADLINE_S)
+        self.assertEqual((node.returncode, err), (0, b""))
+        self.assertTrue(out.endswith(b": bye\n"), out)
+        chat.out.wait_for(r"\* anna has left\n")
+
     def test_all_examples_are_run_here(self):
         names = {os.path.basename(path)[:-2] for path in glob.glob(os.path.join(SOURCES, "*.c"))}
-        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv", "outbox", "burst", "market_feed", "audit_log"})
+        self.assertEqual(names, {"client", "worker", "embed_broker", "loop_uv", "outbox", "burst", "market_feed",
+                                 "audit_log", "mesh_service", "mesh_events", "who_is_there"})
         names = {os.path.basename(path) for path in glob.glob(os.path.join(SOURCES, "py", "*"))}
-        self.assertEqual(names - {"__pycache__"}, {"pub.py", "sub.py"})
+        self.assertEqual(names - {"__pycache__"}, {"pub.py", "sub.py", "node.py"})
 
     def test_client_and_worker_fit_on_a_page(self):
         for name in ("client.c", "worker.c"):

@@ -26,7 +26,8 @@
 #define GROUPS     4
 #define SETTLE_MS  150000 /* of calm until all must have met */
 #define STABLE_MS  60000  /* after which nothing may change */
-#define LINE_BYTES 20000
+#define LINE_BYTES 8000
+#define EXPIRED_MS 30000
 #define PEERS_MAX  64
 
 typedef enum {
@@ -62,10 +63,13 @@ typedef struct conn {
 /* A DEALER. */
 typedef struct {
     bool is_open;
-    bool is_told;    /* SEND was said, and its line was not empty since */
-    uint32_t number; /* counts those that had this slot */
-    uint16_t sent;   /* number of its last message */
-    uint64_t stuck;  /* it takes nothing until */
+    bool is_told;                /* SEND was said, and its line was not empty since */
+    uint32_t number;             /* counts those that had this slot */
+    uint16_t sent;               /* number of its last message */
+    uint8_t uuid[ZF_UUID_BYTES]; /* whom it is for */
+    uint32_t whispers;           /* that wait in its line */
+    uint64_t whisper_bytes;
+    uint64_t stuck; /* it takes nothing until */
     char endpoint[40];
     conn_t *conn; /* NULL: it is not connected */
     mail_t *first, *last;
@@ -76,8 +80,10 @@ typedef struct {
 typedef struct {
     uint8_t uuid[ZF_UUID_BYTES];
     bool is_there, is_evasive;
-    uint32_t groups; /* bits */
-    uint64_t last;   /* number of its last message to us */
+    uint32_t groups;   /* bits */
+    uint64_t last;     /* number of its last message to us */
+    uint16_t sequence; /* of its last one on the wire */
+    uint32_t exits;    /* times that it went */
 } seen_t;
 
 /* A peer, as Zyre has it. */
@@ -152,7 +158,6 @@ typedef struct {
     uint32_t evil_ms;                  /* between what goes wrong */
     bool is_honest;                    /* nobody forges, or starts where another was */
     bool has_other;                    /* second addresses, where nobody is */
-    uint64_t content_bytes;            /* that frames of ours hold */
     uint64_t numbers;                  /* of messages with content */
     uint64_t exits;
     jmp_buf failed;
@@ -174,6 +179,7 @@ bool net_is_apart (const mesh_t *mesh, int a, int b);
 mail_t *mail_new (zf_bytes_t frame, uint64_t number, uint32_t length);
 void mails_free (mail_t *first);
 void net_open (mesh_t *mesh, node_t *node, uint32_t slot, const char *endpoint);
+bool net_is_open (const node_t *node, uint32_t slot);
 void net_close (mesh_t *mesh, node_t *node, uint32_t slot);
 
 /* False: it takes nothing now. */
@@ -222,6 +228,9 @@ void zyre_bye (mesh_t *mesh, node_t *node);
 void evil_step (mesh_t *mesh);
 void evil_end (mesh_t *mesh);
 void check_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *effect);
+
+/* before: what the application knew about the sender before the mail came. */
+void check_sequence (mesh_t *mesh, node_t *node, const seen_t *before, const mail_t *mail);
 void check_node (mesh_t *mesh, node_t *node);
 void check_settled (mesh_t *mesh);
 

@@ -118,9 +118,16 @@ static void forge_beacon (mesh_t *mesh, const node_t *to)
 static void forge_beacons (mesh_t *mesh)
 {
     const node_t *to = any_node (mesh);
-    uint64_t count = prng_one_in (&mesh->prng, 20) ? 1000 : 1 + chance (mesh, 10);
+    uint64_t count = prng_one_in (&mesh->prng, 30) ? 2000 : 1 + chance (mesh, 10);
     for (uint64_t i = 0; to != NULL && i < count && !mesh->is_honest; i++)
         forge_beacon (mesh, to);
+}
+
+/* The name of who has that uuid, maybe. */
+static const char *forge_name (mesh_t *mesh, const uint8_t *uuid)
+{
+    bool known = uuid[0] < mesh->count && prng_one_in (&mesh->prng, 2);
+    return known ? mesh->nodes[uuid[0]].name : "forged";
 }
 
 static void forge_mail (mesh_t *mesh)
@@ -129,28 +136,31 @@ static void forge_mail (mesh_t *mesh)
                                       ZF_ZRE_GOODBYE, ZF_ZRE_PING,  ZF_ZRE_JOIN};
     const node_t *to = any_node (mesh), *victim = any_node (mesh);
     uint8_t uuid[ZF_UUID_BYTES];
-    zf_writer_t w = {0};
+    zf_writer_t w = {0}, groups = {0};
     if (to == NULL || victim == NULL || to->is_zyre || mesh->is_honest)
         return;
     forge_uuid (mesh, uuid);
-    zf_zre_id_t id = PRNG_PICK (&mesh->prng, ids);
-    zf_zre_encode (&w, &(zf_zre_t){.id = id,
+    zf_zre_put_group (&groups, zf_bytes_of ("g1"));
+    zf_zre_encode (&w, &(zf_zre_t){.id = PRNG_PICK (&mesh->prng, ids),
                                    .sequence = (uint16_t) (1 + chance (mesh, 3)),
-                                   .name = zf_bytes_of ("forged"),
+                                   .name = zf_bytes_of (forge_name (mesh, uuid)),
                                    .endpoint = zf_bytes_of (victim->endpoint),
+                                   .groups = zf_bytes (groups.data, groups.size),
+                                   .group_count = 1,
                                    .group = zf_bytes_of ("g1")});
-    mesh_trace (mesh, "somebody says %d to %s as %x", id, to->name, uuid[0]);
+    mesh_trace (mesh, "somebody says %d to %s as %x", w.data[2], to->name, uuid[0]);
     conn_t *conn = net_forge (mesh, node_index (mesh, to), uuid);
     conn_put (mesh, conn, mail_new (zf_bytes (w.data, w.size), 0, 0));
     conn->is_open = false;
     zf_writer_free (&w);
+    zf_writer_free (&groups);
 }
 
 /* Somebody who was seen is said to have left, or another one to be where he is. */
 static void slander (mesh_t *mesh)
 {
     const node_t *victim = any_node (mesh), *to = any_node (mesh);
-    if (to->is_zyre) /* it believes everything */
+    if (victim == NULL || to == NULL || to->is_zyre) /* Zyre believes everything */
         return;
     event_t *event = mesh_event (mesh, EVENT_BEACON, 1);
     event->node = node_index (mesh, to);

@@ -220,11 +220,16 @@ void net_open (mesh_t *mesh, node_t *node, uint32_t slot, const char *endpoint)
     dial_later (mesh, node, slot, chance (mesh, mesh->mail_ms) / 2);
 }
 
+bool net_is_open (const node_t *node, uint32_t slot)
+{
+    return slot < node->dealer_count && node->dealers[slot].is_open;
+}
+
 void net_close (mesh_t *mesh, node_t *node, uint32_t slot)
 {
-    dealer_t *dealer = slot < node->dealer_count ? &node->dealers[slot] : NULL;
-    if (dealer == NULL || !dealer->is_open)
+    if (!net_is_open (node, slot))
         mesh_fail (mesh, "%s closes slot %u that is not open", node->name, slot);
+    dealer_t *dealer = &node->dealers[slot];
     mails_free (dealer->first);
     dealer->first = NULL;
     dealer->is_open = false;

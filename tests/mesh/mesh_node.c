@@ -1,4 +1,4 @@
-#include "core/frame.h"
+#include "core/log.h"
 #include "tests/mesh/mesh.h"
 
 #include <stdio.h>
@@ -31,28 +31,12 @@ seen_t *node_seen (node_t *node, const uint8_t *uuid)
 
 /* -- content ----------------------------------------------------------------------------------- */
 
-/* A frame that the mesh knows of as long as anybody holds it. */
-typedef struct {
-    zf_frame_t frame;
-    mesh_t *mesh;
-    uint8_t data[];
-} counted_t;
-
-static void release (zf_frame_t *frame)
+static zf_frame_t *content_of (uint64_t number, uint32_t length)
 {
-    counted_t *counted = (counted_t *) (void *) frame;
-    counted->mesh->content_bytes -= frame->size;
-    free (counted);
-}
-
-static zf_frame_t *content_of (mesh_t *mesh, uint64_t number, uint32_t length)
-{
-    counted_t *counted = calloc (1, sizeof *counted + length);
-    counted->frame = (zf_frame_t){counted->data, length, 1, release};
-    counted->mesh = mesh;
-    memcpy (counted->data, &number, sizeof number);
-    mesh->content_bytes += length;
-    return &counted->frame;
+    zf_frame_t *frame = zf_frame_new (length);
+    memset (frame->data, 0, length);
+    memcpy (frame->data, &number, sizeof number);
+    return frame;
 }
 
 /* -- what it sends ----------------------------------------------------------------------------- */
@@ -65,7 +49,8 @@ static mail_t *copy (zf_bytes_t frame, zf_frame_t *const *content, size_t count)
     return mail_new (frame, number, count > 0 ? (uint32_t) content[0]->size : 0);
 }
 
-static void check_sent (mesh_t *mesh, const node_t *node, dealer_t *dealer, zf_bytes_t frame)
+static void check_sent (mesh_t *mesh, const node_t *node, dealer_t *dealer, zf_bytes_t frame,
+                        size_t length)
 {
     zf_zre_t message;
     if (!zf_zre_decode (frame, &message))
@@ -74,6 +59,8 @@ static void check_sent (mesh_t *mesh, const node_t *node, dealer_t *dealer, zf_b
         mesh_fail (mesh, "%s sends %u after %u", node->name, message.sequence, dealer->sent - 1u);
     if ((message.id == ZF_ZRE_HELLO) != (dealer->sent == 1))
         mesh_fail (mesh, "%s says HELLO in the wrong place", node->name);
+    dealer->whispers -= message.id == ZF_ZRE_WHISPER;
+    dealer->whisper_bytes -= message.id == ZF_ZRE_WHISPER ? length : 0;
     mesh_trace (mesh, "%s sends %u #%u to %s", node->name, message.id, message.sequence,
                 dealer->endpoint);
 }
@@ -91,7 +78,7 @@ void node_pump (mesh_t *mesh, node_t *node, uint32_t slot)
         }
         if (!net_has_room (mesh, node, slot))
             return;
-        check_sent (mesh, node, dealer, frame);
+        check_sent (mesh, node, dealer, frame, count > 0 ? content[0]->size : 0);
         net_put (mesh, node, slot, copy (frame, content, count));
         zf_roster_pop (node->roster, slot);
     }
@@ -106,19 +93,18 @@ static void pump_all (mesh_t *mesh, node_t *node)
 
 static void on_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *effect)
 {
-    dealer_t *dealer;
     switch (effect->type) {
     case ZF_ROSTER_OPEN:
         net_open (mesh, node, effect->slot, effect->text);
+        memcpy (node->dealers[effect->slot].uuid, effect->uuid, ZF_UUID_BYTES);
         break;
     case ZF_ROSTER_CLOSE:
         net_close (mesh, node, effect->slot);
         break;
     case ZF_ROSTER_SEND:
-        dealer = effect->slot < node->dealer_count ? &node->dealers[effect->slot] : NULL;
-        if (dealer == NULL || !dealer->is_open || dealer->is_told)
+        if (!net_is_open (node, effect->slot) || node->dealers[effect->slot].is_told)
             mesh_fail (mesh, "%s: SEND at the wrong time", node->name);
-        dealer->is_told = true;
+        node->dealers[effect->slot].is_told = true;
         break;
     case ZF_ROSTER_ENTER:
     case ZF_ROSTER_EVASIVE:
@@ -161,6 +147,8 @@ void node_tick (mesh_t *mesh, node_t *node)
 
 void node_beacon (mesh_t *mesh, node_t *node, const event_t *event)
 {
+    mesh_trace (mesh, "%s sees %x %s %s", node->name, event->uuid[0],
+                event->is_farewell ? "leave" : "at", event->endpoint);
     if (node->is_zyre) {
         zyre_beacon (mesh, node, event);
         return;
@@ -180,12 +168,14 @@ void node_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *ma
         zyre_mail (mesh, node, conn, mail);
         return;
     }
-    zf_frame_t *content = mail->length > 0 ? content_of (mesh, mail->number, mail->length) : NULL;
+    const seen_t before = *node_seen (node, conn->identity + 1);
+    zf_frame_t *content = mail->length > 0 ? content_of (mail->number, mail->length) : NULL;
     zf_roster_received (node->roster, zf_bytes (conn->identity, sizeof conn->identity),
                         zf_bytes (mail->frame, mail->size), &content, content != NULL,
                         zf_bytes_of (node->endpoint), mesh->now);
     zf_frame_drop (content);
     node_turn (mesh, node);
+    check_sequence (mesh, node, &before, mail);
 }
 
 void node_lost (mesh_t *mesh, node_t *node, uint32_t slot)
@@ -200,7 +190,7 @@ void node_lost (mesh_t *mesh, node_t *node, uint32_t slot)
 
 static void beacon_to (mesh_t *mesh, const node_t *node, uint32_t to, bool farewell)
 {
-    bool other = mesh->has_other && prng_one_in (&mesh->prng, 2);
+    bool other = mesh->has_other && !mesh->nodes[to].is_zyre && prng_one_in (&mesh->prng, 2);
     event_t *event = mesh_event (mesh, EVENT_BEACON, 1 + chance (mesh, mesh->beacon_ms));
     event->node = (int) to;
     event->life = mesh->nodes[to].life;
@@ -236,24 +226,57 @@ static void change_group (mesh_t *mesh, node_t *node)
     node->groups ^= UINT32_C (1) << group;
 }
 
-static void talk (mesh_t *mesh, node_t *node)
+static uint32_t any_length (mesh_t *mesh)
+{
+    uint32_t most = prng_one_in (&mesh->prng, 9) ? 12000 : 600;
+    return (uint32_t) prng_between (&mesh->prng, 8, most);
+}
+
+static void count_whisper (const node_t *node, const seen_t *to, uint32_t length)
+{
+    for (uint32_t slot = 0; slot < node->dealer_count; slot++) {
+        dealer_t *dealer = &node->dealers[slot];
+        if (!dealer->is_open || memcmp (dealer->uuid, to->uuid, ZF_UUID_BYTES) != 0)
+            continue;
+        dealer->whispers++;
+        dealer->whisper_bytes += length;
+    }
+}
+
+static void whisper (mesh_t *mesh, node_t *node)
+{
+    uint32_t length = any_length (mesh);
+    if (node->seen_count == 0)
+        return;
+    const seen_t *to = &node->seen[chance (mesh, node->seen_count)];
+    for (uint64_t i = prng_one_in (&mesh->prng, 50) ? 100 : 1; i > 0; i--) {
+        zf_frame_t *content = content_of (++mesh->numbers, length);
+        int rc = zf_roster_whisper (node->roster, to->uuid, &content, 1);
+        zf_frame_drop (content);
+        if (rc == 0)
+            count_whisper (node, to, length);
+        if ((rc == ZF_E_NOT_FOUND) == to->is_there ||
+            (rc != 0 && rc != ZF_E_NOT_FOUND && rc != ZF_E_AGAIN))
+            mesh_fail (mesh, "%s whispers: %s", node->name, zf_strerror (rc));
+    }
+}
+
+static void shout (mesh_t *mesh, node_t *node)
 {
     char name[] = {'g', (char) ('0' + chance (mesh, GROUPS)), 0};
-    uint32_t length =
-        (uint32_t) prng_between (&mesh->prng, 8, prng_one_in (&mesh->prng, 9) ? 12000 : 600);
-    zf_frame_t *content = content_of (mesh, ++mesh->numbers, length);
-    const seen_t *to = node->seen_count > 0 ? &node->seen[chance (mesh, node->seen_count)] : NULL;
-    int rc = 0;
-    if (to != NULL && prng_one_in (&mesh->prng, 2)) {
-        rc = zf_roster_whisper (node->roster, to->uuid, &content, 1);
-        if ((rc == ZF_E_NOT_FOUND) == to->is_there)
-            mesh_fail (mesh, "%s cannot whisper to who is there, or the reverse", node->name);
-    } else {
-        rc = zf_roster_shout (node->roster, zf_bytes_of (name), &content, 1);
-    }
-    if (rc == ZF_E_NOMEM || rc == ZF_E_INVAL)
-        mesh_fail (mesh, "%s: %s", node->name, zf_strerror (rc));
+    zf_frame_t *content = content_of (++mesh->numbers, any_length (mesh));
+    int rc = zf_roster_shout (node->roster, zf_bytes_of (name), &content, 1);
     zf_frame_drop (content);
+    if (rc != 0)
+        mesh_fail (mesh, "%s shouts: %s", node->name, zf_strerror (rc));
+}
+
+static void talk (mesh_t *mesh, node_t *node)
+{
+    if (prng_one_in (&mesh->prng, 2))
+        whisper (mesh, node);
+    else
+        shout (mesh, node);
 }
 
 void node_step (mesh_t *mesh, node_t *node)
@@ -280,7 +303,7 @@ static void make_roster (mesh_t *mesh, node_t *node)
     zf_roster_options_t options = {.name = node->name,
                                    .space = node->space,
                                    .evasive_ms = 5000,
-                                   .expired_ms = 30000,
+                                   .expired_ms = EXPIRED_MS,
                                    .line_bytes = LINE_BYTES,
                                    .max_peers = PEERS_MAX};
     memcpy (options.uuid, node->uuid, sizeof options.uuid);

@@ -4,10 +4,8 @@ mesh_plant (no_amnesty roster.c
     "now_ms > roster->due_ms + ZF_ROSTER_LATE_MS" "false")
 mesh_plant (circle_of_hellos roster_hello.c
     "if (!zf_known_is_fresh (known))" "if (true)")
-mesh_plant (restart_is_ignored roster_hello.c
-    "if (!zf_known_is_fresh (known))" "if (false)")
-mesh_plant (ghost_after_expired roster_watch.c
-    "zf_known_drop (known, \"it is silent\", ZF_DROP_GREET)" "zf_known_alive (known)")
+mesh_plant (silence_lasts_too_long roster.c
+    "at_least (options->expired_ms" "at_least (2 * options->expired_ms")
 mesh_plant (sequence_is_not_reset roster_known.c
     "known->sent = 0;" "")
 mesh_plant (sequence_is_not_checked roster_hear.c
@@ -30,8 +28,6 @@ mesh_plant (groups_outlive_the_exit roster_known.c
     "    zf_circle_leave_all (known);
     known->is_evasive = false;"
     "    known->is_evasive = false;")
-mesh_plant (groups_of_a_new_hello_are_added roster_circle.c
-    "seat->is_stale = true;" "seat->is_stale = false;")
 mesh_plant (no_answer_does_not_matter roster_watch.c
     "zf_known_unanswered (known);
     else if" "known->ask = ZF_ASK_NOTHING, known->answered_ms = now;
@@ -56,3 +52,5 @@ mesh_plant (evasive_for_ever roster_watch.c
     "    zf_deeds_add (known->roster, ZF_ROSTER_BACK, known);")
 mesh_plant (shouts_to_groups_that_we_left roster_hear.c
     "if (circle != NULL && circle->is_own)" "if (circle != NULL)")
+mesh_plant (candidate_keeps_its_place roster_hello.c
+    "holder->state == ZF_KNOWN_GREETED || " "")
