@@ -221,18 +221,35 @@ static int take_value (cli_t *cli, const cli_option_t *option, const char *text)
     return OPTIONS_GO_ON;
 }
 
+/* getopt_long would take --name for --namespace where there is no --name. NULL: it was not
+ * abbreviated; else what was written. */
+static const char *abbreviation (const cli_option_t *option, int found, char **argv)
+{
+    const char *word = argv[optarg != NULL && optarg == argv[optind - 1] ? optind - 2 : optind - 1];
+    if (found < LONG_BASE || strcspn (word + 2, "=") == strlen (option->name))
+        return NULL;
+    return word;
+}
+
+static int take_found (cli_t *cli, const parser_t *p, int found, char **argv)
+{
+    if (found == '?' || found == ':')
+        return fail_parse (cli, p, found, argv);
+    const cli_option_t *option = option_of (p, found);
+    const char *shortened = abbreviation (option, found, argv);
+    if (shortened != NULL)
+        return fail_unknown (cli, p, shortened);
+    return take_value (cli, option, optarg);
+}
+
 static int take_options (cli_t *cli, const parser_t *p, int argc, char **argv)
 {
     int rc = OPTIONS_GO_ON;
     int found = 0;
     opterr = 0;
     while (rc == OPTIONS_GO_ON &&
-           (found = getopt_long (argc, argv, p->letters, p->longs, NULL)) != -1) {
-        if (found == '?' || found == ':')
-            rc = fail_parse (cli, p, found, argv);
-        else
-            rc = take_value (cli, option_of (p, found), optarg);
-    }
+           (found = getopt_long (argc, argv, p->letters, p->longs, NULL)) != -1)
+        rc = take_found (cli, p, found, argv);
     return rc;
 }
 

@@ -50,10 +50,18 @@ void zf_node_wake (zf_node_t *self)
     eventfd_write (self->wake_fd, 1);
 }
 
+/* "[fe80::1%eth0]" as fe80::1: the name of an interface means something on this machine only. */
+static zf_bytes_t without_scope (const char *host)
+{
+    const char *scope = strchr (host, '%');
+    const char *bare = host[0] == '[' ? host + 1 : host;
+    return scope != NULL ? zf_bytes (bare, (size_t) (scope - bare)) : zf_bytes_of (host);
+}
+
 void zf_node_own_endpoint (const zf_node_t *self, const char *host, char *out, size_t size)
 {
-    const char *known = host[0] != '\0' ? host : "127.0.0.1";
-    if (!zf_endpoint_with_host (zf_bytes_of (self->mail.endpoint), zf_bytes_of (known), out, size))
+    zf_bytes_t known = without_scope (host[0] != '\0' ? host : "127.0.0.1");
+    if (!zf_endpoint_with_host (zf_bytes_of (self->mail.endpoint), known, out, size))
         out[0] = '\0';
 }
 

@@ -25,6 +25,7 @@
 #define ZF_NODE_FRAMES_MAX   1000 /* of a message */
 #define ZF_NODE_HEADERS_MAX  256  /* of the application */
 #define ZF_NODE_ENDPOINT_MAX 300
+#define ZF_NODE_LOST_MAX     256
 #define ZF_NODE_BLOCKED_MAX  256 /* full lines that are polled; others are tried by time */
 #define ZF_NODE_FDS_MAX      (4 + ZF_UDP_FDS + 2 * ZF_NODE_SEEDS_MAX + ZF_NODE_BLOCKED_MAX)
 
@@ -79,6 +80,12 @@ struct zf_line {
     UT_hash_handle hh;      /* by uuid */
 };
 
+/* A connection that was lost. */
+typedef struct {
+    int fd;
+    uint64_t due_ms; /* when who had it is said to have lost it */
+} zf_lost_t;
+
 typedef struct {
     zf_socket_t mailbox;
     zf_socket_t monitor;
@@ -89,8 +96,10 @@ typedef struct {
     zf_line_t *by_uuid;                     /* (uthash) */
     zf_line_t *due;                         /* (utlist) */
     zf_sheet_t *sheets[ZF_NODE_FRAMES_MAX]; /* for the next message; NULL: to be made */
-    uint64_t strange;                       /* messages that were no message */
-    bool has_more;                          /* the last turn ended before the messages did */
+    zf_lost_t lost[ZF_NODE_LOST_MAX];
+    uint32_t lost_count;
+    uint64_t strange; /* messages that were no message */
+    bool has_more;    /* the last turn ended before the messages did */
 } zf_mail_t;
 
 /* -- beacons (node_beacon.c) ------------------------------------------------------------------- */
@@ -246,8 +255,9 @@ void zf_node_publish (zf_node_t *self);
 int zf_mail_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err);
 void zf_mail_close (zf_node_t *self);
 
-/* Takes in a bounded number of messages; news: there may be lost connections. */
-void zf_mail_collect (zf_node_t *self, bool news, uint64_t now_ms);
+/* Takes in a bounded number of messages, and lost connections. */
+void zf_mail_collect (zf_node_t *self, uint64_t now_ms);
+uint64_t zf_mail_due (const zf_node_t *self);
 
 /* Sends what lines have room for. Returns true if there is more that could be sent. */
 bool zf_mail_send (zf_node_t *self);

@@ -1,13 +1,16 @@
 #include "devices/node_inside.h"
 
 #include "discovery/zre.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 #include <utlist.h>
 
 #define MESSAGES_A_TURN 512
 #define BYTES_A_TURN    (8u << 20)
-#define LOST_A_TURN     256
+#define LOST_LATE_MS    200 /* and then, even if messages go on coming */
+#define LOST_MS         10  /* until all is there that came by a lost connection */
 #define SENT_A_TURN     256 /* messages of one line */
 
 /* -- frames ------------------------------------------------------------------------------------ */
@@ -345,12 +348,46 @@ static void own_for (zf_node_t *self, zf_bytes_t head, char *own, size_t size)
         zf_node_own_towards (self, message.endpoint, own, size);
 }
 
+/* fe80::/10 */
+static bool is_link_local (zf_bytes_t host)
+{
+    const char *at = host.data;
+    return host.size > 4 && strncasecmp (at, "fe", 2) == 0 && strchr ("89abAB", at[2]) != NULL &&
+           isxdigit (at[3]) != 0 && at[4] == ':';
+}
+
+/* Which of our interfaces leads to a link-local address its owner can't say: it is the one that he has
+ * come by. Writes the HELLO with his address as we see it; false: it is right as it is. */
+static bool put_scope (zf_node_t *self, zf_bytes_t head, zf_writer_t *w)
+{
+    char endpoint[ZF_NODE_ENDPOINT_MAX];
+    zf_zre_t message;
+    const char *peer = zmq_msg_gets (&self->mail.sheets[0]->message, "Peer-Address");
+    if (peer == NULL || strchr (peer, '%') == NULL || !zf_zre_decode (head, &message) ||
+        !is_link_local (zf_endpoint_host (message.endpoint)))
+        return false;
+    const char *from = message.endpoint.data;
+    size_t size = message.endpoint.size;
+    while (size > 0 && from[size - 1] != ':')
+        size--;
+    int length = snprintf (endpoint, sizeof endpoint, "tcp://[%s]:%.*s", peer,
+                           (int) (message.endpoint.size - size), from + size);
+    message.endpoint = zf_bytes (endpoint, (size_t) length);
+    if (length >= (int) sizeof endpoint)
+        return false;
+    zf_zre_encode (w, &message);
+    return !w->failed;
+}
+
 static void hand_over (zf_node_t *self, zf_bytes_t identity, size_t count, uint64_t now_ms)
 {
     zf_frame_t *content[ZF_NODE_FRAMES_MAX];
     char own[ZF_NODE_ENDPOINT_MAX];
+    zf_writer_t scoped = {0};
     const zf_frame_t *first = &self->mail.sheets[0]->frame;
     zf_bytes_t head = zf_bytes (first->data, first->size);
+    if (is_greeting (head) && put_scope (self, head, &scoped))
+        head = zf_bytes (scoped.data, scoped.size);
     for (size_t i = 1; i < count; i++)
         content[i - 1] = &self->mail.sheets[i]->frame;
     own_for (self, head, own, sizeof own);
@@ -359,6 +396,7 @@ static void hand_over (zf_node_t *self, zf_bytes_t identity, size_t count, uint6
     if (is_greeting (head)) /* its line may be opened by that */
         zf_node_settle (self);
     note_connection (self, identity);
+    zf_writer_free (&scoped);
 }
 
 /* Receives and handles one message. Returns its bytes, or -1: there was none. */
@@ -399,20 +437,47 @@ static void lose (zf_node_t *self, int fd, uint64_t now_ms)
     }
 }
 
-void zf_mail_collect (zf_node_t *self, bool news, uint64_t now_ms)
+/* Lost connections are told before all is there that came by them. */
+static void note_lost (zf_mail_t *mail, uint64_t now_ms)
+{
+    while (mail->lost_count < ZF_NODE_LOST_MAX) {
+        int fd = zf_socket_lost (&mail->monitor);
+        if (fd < 0)
+            return;
+        mail->lost[mail->lost_count++] = (zf_lost_t){fd, now_ms + LOST_MS};
+    }
+}
+
+/* Those who have been heard to the end; what they said last must not look like an answer. */
+static void lose_due (zf_node_t *self, uint64_t now_ms)
+{
+    zf_mail_t *mail = &self->mail;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < mail->lost_count; i++) {
+        if (mail->lost[i].due_ms > now_ms)
+            mail->lost[left++] = mail->lost[i];
+        else
+            lose (self, mail->lost[i].fd, now_ms);
+    }
+    mail->lost_count = left;
+}
+
+uint64_t zf_mail_due (const zf_node_t *self)
+{
+    return self->mail.lost_count > 0 ? self->mail.lost[0].due_ms : ZF_NEVER - LOST_LATE_MS;
+}
+
+void zf_mail_collect (zf_node_t *self, uint64_t now_ms)
 {
     zf_mail_t *mail = &self->mail;
     int64_t bytes = 0;
     int64_t size = 0;
-    int fd = 0;
-    for (int i = 0; news && fd >= 0 && i < LOST_A_TURN; i++) {
-        fd = zf_socket_lost (&mail->monitor);
-        if (fd >= 0)
-            lose (self, fd, now_ms);
-    }
+    note_lost (mail, now_ms);
     for (int i = 0; size >= 0 && i < MESSAGES_A_TURN && bytes < BYTES_A_TURN; i++) {
         size = collect_one (self, now_ms);
         bytes += size > 0 ? size : 0;
     }
     mail->has_more = size >= 0;
+    if (!mail->has_more || now_ms > zf_mail_due (self) + LOST_LATE_MS)
+        lose_due (self, now_ms);
 }

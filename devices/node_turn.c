@@ -144,7 +144,7 @@ static bool turn (zf_node_t *self, bool air_news)
     if (self->is_woken)
         eventfd_read (self->wake_fd, &count);
     self->is_woken = false;
-    zf_mail_collect (self, true, now_ms);
+    zf_mail_collect (self, now_ms);
     zf_node_settle (self);
     zf_air_collect (self, air_news, now_ms);
     zf_gossip_collect (self, now_ms);
@@ -160,6 +160,7 @@ static bool turn (zf_node_t *self, bool air_news)
 static uint64_t due_of (const zf_node_t *self)
 {
     uint64_t due = zf_sooner (self->tick_ms, self->offers_due_ms);
+    due = zf_sooner (due, zf_mail_due (self));
     due = zf_sooner (due, zf_air_due (self));
     return zf_sooner (due, zf_gossip_due (self));
 }

@@ -2,11 +2,12 @@
 
 #include <zferry/error.h>
 
-/* The mailbox's connections say who they are by 01 and their uuid. NULL: this is none. */
+/* The mailbox's connections say who they are by 01 (older Pyres: by a 1 in ASCII) and their uuid. NULL:
+ * this is none. */
 static const uint8_t *uuid_of (zf_bytes_t identity)
 {
     const uint8_t *at = identity.data;
-    return identity.size == 1 + ZF_UUID_BYTES && at[0] == 1 ? at + 1 : NULL;
+    return identity.size == 1 + ZF_UUID_BYTES ? at + 1 : NULL;
 }
 
 static void take_content (zf_known_t *known, zf_roster_effect_type_t type, zf_text_t *group,
@@ -72,7 +73,7 @@ static void on_ping_ok (zf_known_t *known)
 static void on_message (zf_known_t *known, const zf_zre_t *message, zf_frame_t *const *content,
                         size_t count)
 {
-    known->seen++;
+    known->seen = message->sequence;
     known->spoke_ms = known->roster->now_ms;
     zf_known_alive (known);
     switch (message->id) {
@@ -112,6 +113,13 @@ static void on_junk (zf_roster_t *roster, zf_known_t *known)
         roster->stats.errors++;
 }
 
+/* Pyre counts to 65,534, and then from 0. */
+static bool is_next (const zf_known_t *known, uint16_t sequence)
+{
+    return sequence == (uint16_t) (known->seen + 1) ||
+           (sequence == 0 && known->seen == UINT16_MAX - 1);
+}
+
 /* Who has not introduced himself is not listened to: what he says comes from a connection that is
  * done with, or our HELLO is on its way to him. */
 static void on_peer (zf_roster_t *roster, zf_known_t *known, const zf_zre_t *message,
@@ -119,7 +127,7 @@ static void on_peer (zf_roster_t *roster, zf_known_t *known, const zf_zre_t *mes
 {
     if (known == NULL || known->state != ZF_KNOWN_PEER || !zf_known_reserve (known))
         return;
-    if (message->sequence != (uint16_t) (known->seen + 1)) {
+    if (!is_next (known, message->sequence)) {
         break_off (known, "messages from it were lost");
         return;
     }

@@ -86,6 +86,12 @@ class Mistakes(rig.Case):
         self.check(["post", "q", "b", "--lines=1"], "zferry post: --lines takes no value" + see)
         self.check(["post", "q", "b", "--id", "1", "--id", "2"], "zferry post: --id is given twice" + see)
 
+    def test_options_are_not_abbreviated(self):
+        self.check(["post", "q", "b", "--prio", "3"],
+                   "zferry post: there is no option --prio; see zferry post --help")
+        self.check(["serve", "s", "--echo", "--direct", "--name=south"], # not --namespace
+                   "zferry serve: there is no option --name; see zferry serve --help")
+
     def test_numbers_are_strict(self):
         see = "; see zferry post --help"
         for value in ("x", "", "5x", "-1", "1.5s", " 5s", "5s ", "99999999999999999999"):

@@ -90,7 +90,7 @@ static void identity_of_another_shape_is_an_error (void **state)
 {
     stage_t *stage = *state;
     zf_roster_stats_t stats;
-    uint8_t identity[1 + ZF_UUID_BYTES] = {2};
+    uint8_t identity[2 + ZF_UUID_BYTES] = {1};
     zf_roster_received (stage->roster, zf_bytes (identity, sizeof identity), zf_bytes_of ("x"),
                         NULL, 0, zf_bytes_of ("tcp://a:1"), stage->now);
     zf_roster_received (stage->roster, zf_bytes (identity, 5), zf_bytes_of ("x"), NULL, 0,
@@ -312,6 +312,20 @@ static void sequences_go_round (void **state)
     }
 }
 
+/* Pyre counts from 0 again behind 65,534; a 1 in ASCII begins the identity of older ones. */
+static void sequences_go_round_as_pyre_has_them (void **state)
+{
+    stage_t *stage = *state;
+    stage_enter (stage, "b", "");
+    for (uint32_t i = 3; i < 65535; i++)
+        stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    stage->sequence['b'] = UINT16_MAX; /* was sent last, for the next one to be 0 */
+    stage_say (stage, "b", ZF_ZRE_WHISPER, NULL, "hi");
+    assert_effects (stage, "WHISPER b hi");
+    stage_say (stage, "b", ZF_ZRE_WHISPER, NULL, "ho");
+    assert_effects (stage, "WHISPER b ho");
+}
+
 static void junk_from_a_peer_resets_it (void **state)
 {
     stage_t *stage = *state;
@@ -505,6 +519,7 @@ int main (void)
         TEST (node_that_was_lost_is_looked_for),
         TEST (sequence_with_a_gap_resets_the_peer),
         TEST (sequences_go_round),
+        TEST (sequences_go_round_as_pyre_has_them),
         TEST (junk_from_a_peer_resets_it),
         TEST (peer_that_breaks_it_again_and_again_has_to_wait),
         TEST (hello_of_a_peer_is_a_restart),

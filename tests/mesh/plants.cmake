@@ -9,7 +9,7 @@ mesh_plant (silence_lasts_too_long roster.c
 mesh_plant (sequence_is_not_reset roster_known.c
     "known->sent = 0;" "")
 mesh_plant (sequence_is_not_checked roster_hear.c
-    "if (message->sequence != (uint16_t) (known->seen + 1))" "if (false)")
+    "if (!is_next (known, message->sequence))" "if (!is_next (known, message->sequence) && false)")
 mesh_plant (farewell_is_trusted roster_watch.c
     "zf_known_rumour (known, ZF_ASK_FAREWELL);"
     "zf_known_reserve (known), zf_known_drop (known, \"left\", ZF_DROP_FORGET);")

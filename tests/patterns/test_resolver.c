@@ -268,8 +268,12 @@ static size_t count_fds (void)
     return count;
 }
 
+/* 0 with a sanitizer: it keeps what was freed. */
 static uint64_t rss_bytes (void)
 {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return 0;
+#endif
     unsigned long pages = 0;
     FILE *file = fopen ("/proc/self/statm", "r");
     assert_non_null (file);
