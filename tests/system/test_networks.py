@@ -136,11 +136,12 @@ class TwoHosts(Case):
     def test_by_ipv6_alone(self):
         switch = self.switch()
         nodes = []
-        for name in ("one", "two"):
+        for name, interface in (("one", "eth0"), ("two", "en7")):  # whose names mean nothing elsewhere
             host = self.host(name)
-            switch.join(host, "eth0", "10.1.0.1/32")  # the same for both: of no use
+            switch.join(host, interface, "10.1.0.1/32")  # the same for both: of no use
             nodes.append(self.node(host, name, "interface", "fe80::/10"))
         nodes[0].wait_for(r"enter two tcp://\[fe80::[0-9a-f:]+%eth0\]:\d+$")
+        nodes[1].wait_for(r"enter one tcp://\[fe80::[0-9a-f:]+%en7\]:\d+$")
         self.assertTalk(*nodes)
 
 
