@@ -146,6 +146,7 @@ static bool turn (zf_node_t *self, bool air_news)
     self->is_woken = false;
     zf_mail_collect (self, now_ms);
     zf_node_settle (self);
+    zf_node_publish (self); /* who waits for a message does not have to for the rest */
     zf_air_collect (self, air_news, now_ms);
     zf_gossip_collect (self, now_ms);
     zf_air_tick (self, now_ms);

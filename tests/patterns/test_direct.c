@@ -321,16 +321,12 @@ static void acks_of_a_follower_are_seen (void **state)
 static void many_threads_on_one_worker (void **state)
 {
     zf_peer_t *anna = start_peer ("anna");
-    service_t *services[SERVING];
     zf_worker_t *worker = open_direct (anna, "upper", 0);
+    service_t service = {.worker = worker, .serve = serve_echo};
     asking_t asking = {.client = open_client_for (anna, URL)};
     pthread_t serving[SERVING];
-    for (size_t i = 0; i < SERVING; i++) {
-        static service_t shared;
-        shared = (service_t){.worker = worker, .serve = serve_echo};
-        services[i] = &shared;
-        assert_int_equal (pthread_create (&serving[i], NULL, run_service, services[i]), 0);
-    }
+    for (size_t i = 0; i < SERVING; i++)
+        assert_int_equal (pthread_create (&serving[i], NULL, run_service, &service), 0);
     on_threads (ASKING, ask_often, &asking);
     assert_int_equal (atomic_load (&asking.asked), ASKING * ASKS);
     assert_int_equal (zf_worker_drain (worker, PATIENCE_MS, &stage.err), 0);
