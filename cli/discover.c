@@ -143,16 +143,19 @@ static bool copy_endpoint (void *arg, const zf_offer_t *offer)
     return false;
 }
 
-/* Where one of them is offered, "": nowhere. */
+/* Where one of them is offered, or else a broker that may stand in for it; "": nowhere. */
 static void find_offer (const cli_t *cli, char endpoint[ZF_OFFER_ENDPOINT_MAX + 1])
 {
+    bool any_broker = false;
     endpoint[0] = '\0';
     for (size_t i = 0; i < cli->endpoint_count && cli->peer != NULL && endpoint[0] == '\0'; i++) {
         const char *what = cli->endpoints[i] + strlen (DISCOVER_SCHEME);
-        if (is_url (cli->endpoints[i]))
-            zf_directory_find (cli->peer, what, copy_endpoint, endpoint);
+        if (!is_url (cli->endpoints[i]))
+            continue;
+        any_broker |= strncmp (what, "broker/", 7) != 0;
+        zf_directory_find (cli->peer, what, copy_endpoint, endpoint);
     }
-    if (endpoint[0] == '\0' && cli->peer != NULL)
+    if (endpoint[0] == '\0' && any_broker)
         zf_directory_find (cli->peer, "broker/*", copy_endpoint, endpoint);
 }
 

@@ -234,19 +234,24 @@ static int await_subscribers (native_t *native)
     return rc == 0 || cli_stopped () != 0 ? 0 : fail_wait (native, &err, wanted);
 }
 
+static uint64_t answered (const pub_tally_t *tally)
+{
+    return atomic_load (&tally->confirmed) + atomic_load (&tally->refused);
+}
+
 /* Waits for the confirms as long as some come. */
 static int flush (native_t *native)
 {
     pub_tally_t *tally = native->tally;
     zf_error_t err = {0};
-    int rc = ZF_E_TIMEOUT;
-    uint64_t before = 0;
-    uint64_t now = UINT64_MAX;
-    while (rc == ZF_E_TIMEOUT && now != before) {
+    int rc;
+    uint64_t before;
+    uint64_t now = answered (tally);
+    do {
         before = now;
         rc = zf_publisher_flush (native->publisher, -1, &err);
-        now = atomic_load (&tally->confirmed) + atomic_load (&tally->refused);
-    }
+        now = answered (tally);
+    } while (rc == ZF_E_TIMEOUT && now != before);
     uint64_t refused = atomic_load (&tally->refused);
     int code = atomic_load (&tally->code);
     if (rc == ZF_E_TIMEOUT)
