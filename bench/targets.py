@@ -27,6 +27,7 @@ SHARED_EVENTS = "pubsub --count 2000000 --subscribers 4"
 STREAM = "pubsub --count 5000000 --via stream --journal ."
 REPLAY = "pubsub --replay --count 5000000 --journal ."
 SLOW = "pubsub --slow --subscribers 2"
+PEERS = "peers --nodes 100"
 
 # what, arguments of `zferry bench`, figure (or figure / FIO's), "at least" or "at most", target, unit, factor
 ROWS = [
@@ -70,6 +71,19 @@ ROWS = [
     ("events, 50,000 msg/s, latency p99", SLOW, "p99_us", None, None, "us", 1),
     ("the same beside one that does not read, /", SLOW, "ratio", "most", 1.1, "", 1),
     ("the same, plain sockets, /", SLOW + " --raw", "ratio", "most", 1.1, "", 1),
+    ("two nodes see each other, typical", PEERS, "pair_ms", "most", 300, "ms", 1),
+    ("the same, worst", PEERS, "pair_max_ms", "most", 1200, "ms", 1),
+    ("100 nodes, processes, all see all", PEERS, "mesh_ms", "most", 10, "s", 1e-3),
+    ("each of them idle, CPU", PEERS, "cpu_percent", "most", 0.5, "% of a core", 1),
+    ("each of them, memory", PEERS, "rss_mb", "most", 24, "MB", 1),
+    ("one killed, the others have noticed", PEERS, "killed_ms", None, None, "ms", 1),
+    ("one stopped, the same", PEERS, "stopped_ms", None, None, "ms", 1),
+    ("100 nodes at a hub, all see all", PEERS + " --hub", "mesh_ms", "most", 10, "s", 1e-3),
+    ("each of them idle, CPU", PEERS + " --hub", "cpu_percent", "most", 0.5, "% of a core", 1),
+    ("the hub's", PEERS + " --hub", "hub_cpu_percent", None, None, "% of a core", 1),
+    ("shouts between two nodes, 100 bytes", PEERS, "shouts_per_s", None, None, "M msg/s", 1e-6),
+    ("whisper and answer p50", PEERS, "p50_us", None, None, "us", 1),
+    ("the same / bare libzmq", PEERS, "ratio_p50", None, None, "", 1),
 ]
 
 

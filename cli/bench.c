@@ -1,7 +1,8 @@
-/* The verbs bench queue, request, connections, memory, journal, recovery and pubsub; and those that
- * children are started with. */
+/* The verbs bench queue, request, connections, memory, journal, recovery, pubsub and peers; and
+ * those that children are started with. */
 #include "bench.h"
 
+#include "bench_peers.h"
 #include "durable.h"
 
 #include <string.h>
@@ -71,6 +72,11 @@ static int run_pubsub (cli_t *cli)
     return bench_pubsub (cli);
 }
 
+static int run_peers (cli_t *cli)
+{
+    return bench_peers (cli);
+}
+
 static int run_large_queue (cli_t *cli)
 {
     return bench_queue (cli, LARGE_SIZE, LARGE_COUNT);
@@ -81,7 +87,7 @@ static int run_all (cli_t *cli)
 {
     static int (*const steps[]) (cli_t * cli) = {
         run_queue,       run_large_queue, run_request, run_memory,
-        run_connections, run_journal,     run_pubsub,
+        run_connections, run_journal,     run_pubsub,  run_peers,
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
@@ -104,7 +110,7 @@ static int become (const cli_t *cli)
     return cli_fail (cli, EX_OSERR, "can't start the program again");
 }
 
-/* bench-child PARENT role ROLE INDEX */
+/* bench-child PARENT role ROLE INDEX, or PARENT node INDEX */
 static int run_child (cli_t *cli)
 {
     int rc = bench_child_begin (cli->args[0]);
@@ -114,7 +120,9 @@ static int run_child (cli_t *cli)
         return become (cli);
     if (strcmp (cli->args[1], "role") == 0 && cli->arg_count == 4)
         return bench_role_main (cli, cli->args[2], cli->args[3]);
-    return cli_misuse (cli, "'%s' is neither exec nor role", cli->args[1]);
+    if (strcmp (cli->args[1], "node") == 0 && cli->arg_count == 3)
+        return bench_node_main (cli, cli->args[2]);
+    return cli_misuse (cli, "'%s' is neither exec nor role nor node", cli->args[1]);
 }
 
 /* -- tables ------------------------------------------------------------------------------------ */
@@ -322,12 +330,46 @@ static const cli_option_t pubsub_options[] = {
     {.name = NULL},
 };
 
+static const cli_option_t peers_options[] = {
+    {.name = "nodes",
+     .letter = 'n',
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 3,
+     .max = BENCH_NODES_MAX,
+     .help = "nodes, a process each (default 100)"},
+    {.name = "hub", .help = "they meet at one more node, which is a hub, and send no beacons"},
+    {.name = "interface",
+     .kind = CLI_TEXT,
+     .value = "NAME",
+     .help = "send beacons there: a name or a network; several may be given (default lo)",
+     .repeat = true},
+    {.name = "idle",
+     .kind = CLI_TIME,
+     .value = "TIME",
+     .min = 1,
+     .help = "to measure what a node costs (default 10s)"},
+    {.name = "count",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 1000000000,
+     .help = "shouts on each side (default 500000)"},
+    {.name = "trips",
+     .kind = CLI_COUNT,
+     .value = "N",
+     .min = 1,
+     .max = 100000000,
+     .help = "whispers and their answers on each side (default 10000)"},
+    {.name = NULL},
+};
+
 const cli_verb_t verbs_bench[] = {
     {.name = "bench",
      .usage = "",
      .summary = "Measure everything with default options",
      .details = "Runs bench queue with 100 and 1024 bytes, then request, memory, connections,\n"
-                "journal and pubsub.\n",
+                "journal, pubsub and peers.\n",
      .example = "  zferry bench --json\n",
      .run = run_all},
     {.name = "bench queue",
@@ -403,8 +445,20 @@ const cli_verb_t verbs_bench[] = {
                 "  zferry bench pubsub --replay --journal .\n",
      .options = pubsub_options,
      .run = run_pubsub},
+    {.name = "bench peers",
+     .usage = "",
+     .summary = "Measure nodes that find each other, wait, go, and talk",
+     .details = "Two nodes meet ten times, the second at another moment of the first one's beacon\n"
+                "interval each time. Then all are started at once, idle once all see all; one is\n"
+                "killed and one stopped. Then two of them shout and whisper, in turns with bare\n"
+                "libzmq, DEALER to ROUTER. Each node is a process.\n",
+     .example = "  zferry bench peers --nodes 100\n"
+                "  zferry bench peers --nodes 100 --hub\n"
+                "  zferry bench peers --interface eth0 --json\n",
+     .options = peers_options,
+     .run = run_peers},
     {.name = "bench-child",
-     .usage = "PARENT exec|role ...",
+     .usage = "PARENT exec|role|node ...",
      .summary = "What the benches start",
      .example = "",
      .min_args = 2,

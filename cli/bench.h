@@ -13,6 +13,7 @@ int bench_memory (const cli_t *cli);
 int bench_journal (const cli_t *cli);
 int bench_recovery (const cli_t *cli);
 int bench_pubsub (const cli_t *cli);
+int bench_peers (const cli_t *cli);
 
 /* bench queue --latency; the journal is asked for. */
 int bench_latency (const cli_t *cli, bench_store_t *store);

@@ -147,6 +147,8 @@ void bench_subscriber_run (bench_board_t *board, uint32_t index);
 void bench_raw_pub_run (bench_board_t *board, uint32_t index);
 void bench_raw_sub_run (bench_board_t *board, uint32_t index);
 void bench_raw_proxy_run (bench_board_t *board, uint32_t index);
+void bench_peer_echo_run (bench_board_t *board, uint32_t index);
+void bench_raw_sink_run (bench_board_t *board, uint32_t index);
 
 /* For roles: tell the parent. */
 void bench_slot_ready (bench_slot_t *slot);

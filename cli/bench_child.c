@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +41,21 @@ int bench_child_begin (const char *parent)
     if (strtol (parent, NULL, 10) != (long) getppid ())
         return EX_USAGE; /* it died before we could ask, or a person called us */
     return 0;
+}
+
+int bench_allow_files (const cli_t *cli, const char *who, uint64_t needed)
+{
+    struct rlimit limit;
+    if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+        return 0; /* the system will say when it is too few */
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= needed)
+        return 0;
+    return cli_fail (cli, EX_OSERR,
+                     "%s needs %" PRIu64 " descriptors and may have %" PRIu64
+                     "; raise the hard limit (ulimit -Hn)",
+                     who, needed, (uint64_t) limit.rlim_cur);
 }
 
 /* -- starting ---------------------------------------------------------------------------------- */

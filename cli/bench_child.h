@@ -59,6 +59,10 @@ void bench_child_stop (bench_child_t *child);
 /* Sends SIGKILL and waits for its end. */
 void bench_child_kill (bench_child_t *child);
 
+/* Allows us, and children that inherit it, as many descriptors as possible. Returns 0, or an exit
+ * code, having said that `who` needs more. */
+int bench_allow_files (const cli_t *cli, const char *who, uint64_t needed);
+
 /* -- a broker in a process of its own ---------------------------------------------------------- */
 
 typedef enum { BENCH_TCP, BENCH_IPC, BENCH_INPROC } bench_transport_t;

@@ -5,7 +5,6 @@
  * process has a limited number of sockets and descriptors. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "bench.h"
@@ -40,23 +39,6 @@ static const cli_column_t columns[] = {
     {"broker_bytes_per_client", "of which for a client", CLI_COLUMN_BYTES},
     {NULL, NULL, CLI_COLUMN_TEXT},
 };
-
-/* Allows us, and the broker that inherits it, as many descriptors as possible. */
-static int raise_limit (const cli_t *cli, uint64_t count)
-{
-    struct rlimit limit;
-    if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
-        return 0; /* the system will say when it is too few */
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit (RLIMIT_NOFILE, &limit);
-    uint64_t needed = count + SPARE_FDS;
-    if (limit.rlim_cur >= needed)
-        return 0;
-    return cli_fail (cli, EX_OSERR,
-                     "the broker needs %" PRIu64 " descriptors and may have %" PRIu64
-                     "; raise the hard limit (ulimit -Hn)",
-                     needed, (uint64_t) limit.rlim_cur);
-}
 
 static uint64_t clients_cpu_ns (const bench_crew_t *crew)
 {
@@ -158,7 +140,7 @@ int bench_connections (const cli_t *cli)
     uint64_t count = cli_number (cli, "count", COUNT);
     uint32_t processes = (uint32_t) ((count + PER_PROCESS - 1) / PER_PROCESS);
     bench_order_t order = {.count = count, .producers = processes, .sample_every = 1};
-    int rc = raise_limit (cli, count);
+    int rc = bench_allow_files (cli, "the broker", count + SPARE_FDS);
     if (rc != 0)
         return rc;
     rc = bench_crew_open (&crew, cli, &order, BENCH_TCP, NULL);

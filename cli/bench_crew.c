@@ -30,6 +30,8 @@ static const role_t roles[] = {
     {"raw-pub", true, false, bench_raw_pub_run},
     {"raw-sub", false, false, bench_raw_sub_run},
     {"raw-proxy", true, true, bench_raw_proxy_run},
+    {"peer-echo", false, false, bench_peer_echo_run},
+    {"raw-sink", false, true, bench_raw_sink_run},
     {NULL, false, false, NULL},
 };
 

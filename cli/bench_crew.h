@@ -51,7 +51,7 @@ int bench_crew_open_host (bench_crew_t *crew, const cli_t *cli, bench_order_t *o
                           bench_transport_t transport, const char *const *args, bench_host_t host);
 
 /* Adds a role: "producer", "forwarder", "worker", "echo", "idle", "raw-worker", "raw-echo",
- * "publisher", "subscriber", "raw-pub", "raw-sub", "raw-proxy". */
+ * "publisher", "subscriber", "raw-pub", "raw-sub", "raw-proxy", "peer-echo", "raw-sink". */
 int bench_crew_hire (bench_crew_t *crew, const char *role, uint32_t index);
 
 /* Waits until all hired are ready. */

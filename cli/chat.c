@@ -151,6 +151,21 @@ static bool read_input (chat_t *chat)
     return n > 0;
 }
 
+static bool is_company (void *arg)
+{
+    const chat_t *chat = arg;
+    return chat->member_count > 0 || chat->rc != 0;
+}
+
+/* A pipe talks at once, and would talk to nobody: those who are there have to be found first. */
+static void await_company (mesh_t mesh)
+{
+    mesh.input = -1;
+    mesh.is_done = is_company;
+    if (isatty (STDIN_FILENO) != 1)
+        mesh_run (&mesh, cli_now_ms () + MESH_LOOK_MS);
+}
+
 /* -- the verb ---------------------------------------------------------------------------------- */
 
 static int run (cli_t *cli)
@@ -169,6 +184,7 @@ static int run (cli_t *cli)
         return cli_fail_call (cli, &err, true);
     }
     cli_note (cli, "you are %s, in %s; Ctrl-D ends", zf_peer_name (cli->peer), chat.group);
+    await_company (mesh);
     while (mesh_run (&mesh, mesh_deadline (cli, 0)) == MESH_INPUT && read_input (&chat))
         continue;
     free (chat.members);
@@ -183,7 +199,8 @@ const cli_verb_t verbs_chat[] = {
                 "comes and who\n"
                 "goes is printed. Ends with the input (Ctrl-D), Ctrl-C, or after --timeout of "
                 "silence at the\n"
-                "keyboard, if that is given.\n",
+                "keyboard, if that is given. A pipe is read when somebody is there, or nobody was "
+                "found in 1.5s.\n",
      .example = "  zferry chat lobby --name anna\n",
      .options = options,
      .min_args = 1,

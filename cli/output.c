@@ -186,32 +186,40 @@ static void measure (const cli_table_t *table, size_t widths[COLUMNS_MAX])
     }
 }
 
+/* A line that is being printed. */
+typedef struct {
+    size_t used; /* where the next column begins */
+    int blanks;  /* not printed yet: there may be nothing behind them */
+} line_t;
+
 /* Prints a cell at its column's width; the last one of text is cut at the edge of the screen. */
 static void print_cell (const cli_table_t *table, size_t column, char *text, const size_t *widths,
-                        size_t *used)
+                        line_t *line)
 {
     bool last = column + 1 == table->column_count;
     bool left = table->columns[column].kind == CLI_COLUMN_TEXT;
     size_t screen = terminal_width ();
-    if (last && left && screen > *used + 10)
-        cut_text (text, screen - *used);
+    if (last && left && screen > line->used + 10)
+        cut_text (text, screen - line->used);
     size_t width = text_width (text);
     int padding = (int) (width < widths[column] ? widths[column] - width : 0);
-    if (left)
-        printf ("%s%*s", text, last ? 0 : padding + GAP, "");
-    else
-        printf ("%*s%s%*s", padding, "", text, last ? 0 : GAP, "");
-    *used += widths[column] + GAP;
+    if (width == 0) {
+        line->blanks += padding + GAP;
+    } else {
+        printf ("%*s%s", line->blanks + (left ? 0 : padding), "", text);
+        line->blanks = GAP + (left ? padding : 0);
+    }
+    line->used += widths[column] + GAP;
 }
 
 static void print_titles (const cli_table_t *table, const size_t *widths)
 {
-    size_t used = 0;
+    line_t line = {0};
     fputs (table->cli->out_color ? "\033[1m" : "", stdout);
     for (size_t c = 0; c < table->column_count; c++) {
         char title[64];
         snprintf (title, sizeof title, "%s", table->columns[c].title);
-        print_cell (table, c, title, widths, &used);
+        print_cell (table, c, title, widths, &line);
     }
     puts (table->cli->out_color ? "\033[0m" : "");
 }
@@ -222,11 +230,11 @@ static void print_table (const cli_table_t *table)
     measure (table, widths);
     print_titles (table, widths);
     for (size_t r = 0; r < json_array_size (table->rows); r++) {
-        size_t used = 0;
+        line_t line = {0};
         for (size_t c = 0; c < table->column_count; c++) {
             char *cell = cell_at (table, r, c);
             if (cell != NULL)
-                print_cell (table, c, cell, widths, &used);
+                print_cell (table, c, cell, widths, &line);
             free (cell);
         }
         putchar ('\n');

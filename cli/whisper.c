@@ -35,6 +35,20 @@ static int take_body (const cli_t *cli, input_t *input, zf_bytes_t *body)
     return got > 0 ? 0 : got < 0 ? -got : 128 + cli_stopped ();
 }
 
+/* The library did not take it. */
+static int fail_send (const cli_t *cli, int rc)
+{
+    zf_error_t err = {0};
+    char size[CLI_UNIT_TEXT];
+    zf_peer_options_t usual;
+    zf_peer_defaults (&usual);
+    if (rc == ZF_E_INVAL)
+        return cli_fail (cli, EX_DATAERR, "a message has at most %s",
+                         cli_format_bytes (usual.max_message_bytes, size));
+    zf_error_set (&err, rc, "%s", zf_strerror (rc));
+    return cli_fail_call (cli, &err, true);
+}
+
 /* -- whisper ----------------------------------------------------------------------------------- */
 
 static const cli_option_t whisper_options[] = {FILE_OPTION, NAME_OPTION, {.name = NULL}};
@@ -59,7 +73,6 @@ static bool try_whisper (void *arg)
 static int whisper (errand_t *errand)
 {
     const cli_t *cli = errand->cli;
-    zf_error_t err = {0};
     char time[CLI_UNIT_TEXT];
     mesh_t mesh = mesh_begin (cli, false);
     mesh.is_done = try_whisper;
@@ -75,10 +88,7 @@ static int whisper (errand_t *errand)
         return cli_fail (cli, EX_UNAVAILABLE,
                          "%s was not there within %s; zferry peers shows who is", errand->to,
                          cli_format_ms (cli->timeout_ms, time));
-    if (errand->rc == 0)
-        return 0;
-    zf_error_set (&err, errand->rc, "%s", zf_strerror (errand->rc));
-    return cli_fail_call (cli, &err, true);
+    return errand->rc == 0 ? 0 : fail_send (cli, errand->rc);
 }
 
 static int run_whisper (cli_t *cli)
@@ -146,10 +156,8 @@ static int await_group (errand_t *errand)
 
 static int shout (const errand_t *errand, zf_bytes_t body)
 {
-    zf_error_t err = {0};
     int rc = zf_peer_shout (errand->cli->peer, errand->to, &body, 1);
-    zf_error_set (&err, rc, "%s", zf_strerror (rc));
-    return rc == 0 ? 0 : cli_fail_call (errand->cli, &err, true);
+    return rc == 0 ? 0 : fail_send (errand->cli, rc);
 }
 
 static int shout_lines (const errand_t *errand, input_t *input)

@@ -142,6 +142,7 @@ static int make_parts (zf_node_t *self, const zf_peer_options_t *options, zf_err
     if (rc != 0)
         return rc;
     zf_node_write_id (self->uuid, self->id);
+    self->frame_bytes_max = options->max_message_bytes;
     if (take_name (self, options->name) != 0 || copy_rules (self, options) != 0)
         return out_of_memory (err);
     zf_roster_options_t roster = {.name = self->name,

@@ -5,6 +5,7 @@
 
 #define PING_MS         700   /* czmq's hubs forget who is silent for a second, others do not */
 #define GREET_MS        1000  /* a hub that will not have us is greeted no more often than this */
+#define MISS_MS         1000  /* a connection to a hub takes no longer than this */
 #define PUBLISH_MS      10000 /* we say again where we are, */
 #define TTL_MS          30000 /* which is true for so long */
 #define SIGHT_MS        1000  /* who is known, but not there, is tried again; */
@@ -158,6 +159,7 @@ static void connected (zf_node_t *self, zf_seed_t *seed, const char *host, uint6
     char guess[80];
     seed->pause_ms = PING_MS;
     seed->forgets = false;
+    seed->miss_ms = ZF_NEVER;
     guess_host (self, guess);
     zf_gossip_own_host (self, host[0] != '\0' ? host : guess, now_ms);
     zf_node_note (self, "seed %s: connected", seed->endpoint);
@@ -222,6 +224,7 @@ static int open_seed (zf_node_t *self, const char *endpoint, zf_error_t *err)
     if (seed->endpoint == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     bool is_inproc = strncmp (endpoint, "inproc://", 9) == 0; /* libzmq does not watch that */
+    seed->miss_ms = zf_clock_ms () + MISS_MS;
     int rc = zf_socket_seed (&seed->socket, ZF_GOSSIP_VALUE_MAX + 512, err);
     if (rc == 0 && !is_inproc)
         rc = zf_socket_monitor_both (&seed->monitor, &seed->socket, err);
@@ -298,6 +301,18 @@ static void ping_all (zf_node_t *self, uint64_t now_ms)
     }
 }
 
+static void tell_missing (zf_node_t *self, uint64_t now_ms)
+{
+    for (size_t i = 0; i < self->gossip.seed_count; i++) {
+        zf_seed_t *seed = &self->gossip.seeds[i];
+        if (now_ms < seed->miss_ms)
+            continue;
+        zf_node_note (self, "seed %s: no connection yet; it is tried again and again",
+                      seed->endpoint);
+        seed->miss_ms = ZF_NEVER;
+    }
+}
+
 static void look_again (zf_node_t *self, uint64_t now_ms)
 {
     zf_gossip_state_t *gossip = &self->gossip;
@@ -313,6 +328,7 @@ void zf_gossip_tick (zf_node_t *self, uint64_t now_ms)
     if (self->gossip.hub == NULL)
         return;
     ping_all (self, now_ms);
+    tell_missing (self, now_ms);
     if (now_ms >= self->gossip.publish_ms)
         publish_again (self, now_ms);
     if (now_ms >= self->gossip.sight_ms)
@@ -326,6 +342,7 @@ uint64_t zf_gossip_due (const zf_node_t *self)
         return ZF_NEVER;
     uint64_t due = zf_sooner (gossip->publish_ms, gossip->sight_ms);
     for (size_t i = 0; i < gossip->seed_count; i++) {
+        due = zf_sooner (due, gossip->seeds[i].miss_ms);
         if (gossip->seeds[i].is_there)
             due = zf_sooner (due, gossip->seeds[i].ping_ms);
     }

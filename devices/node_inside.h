@@ -22,8 +22,9 @@
 #include <zmq.h>
 
 #define ZF_NODE_SEEDS_MAX    64
-#define ZF_NODE_FRAMES_MAX   1000 /* of a message */
-#define ZF_NODE_HEADERS_MAX  256  /* of the application */
+#define ZF_NODE_FRAMES_MAX   1000                     /* of a message, */
+#define ZF_NODE_SHEETS_MAX   (ZF_NODE_FRAMES_MAX + 1) /* behind that of ZRE */
+#define ZF_NODE_HEADERS_MAX  256                      /* of the application */
 #define ZF_NODE_ENDPOINT_MAX 300
 #define ZF_NODE_LOST_MAX     256
 #define ZF_NODE_BLOCKED_MAX  256 /* full lines that are polled; others are tried by time */
@@ -95,7 +96,7 @@ typedef struct {
     uint32_t line_count;                    /* room in it */
     zf_line_t *by_uuid;                     /* (uthash) */
     zf_line_t *due;                         /* (utlist) */
-    zf_sheet_t *sheets[ZF_NODE_FRAMES_MAX]; /* for the next message; NULL: to be made */
+    zf_sheet_t *sheets[ZF_NODE_SHEETS_MAX]; /* for the next message; NULL: to be made */
     zf_lost_t lost[ZF_NODE_LOST_MAX];
     uint32_t lost_count;
     uint64_t strange; /* messages that were no message */
@@ -122,6 +123,7 @@ typedef struct {
     zf_socket_t socket;
     zf_socket_t monitor;
     bool is_there;    /* HELLO was said on this connection */
+    uint64_t miss_ms; /* when to tell that there is none; ZF_NEVER: it was told */
     bool stirred;     /* something was sent: the descriptor may not tell of input */
     uint64_t ping_ms; /* when to say PING */
     uint64_t greeted_ms;
@@ -166,7 +168,8 @@ struct zf_node {
     uint8_t uuid[ZF_UUID_BYTES];
     char id[ZF_PEER_ID];
     char *name;
-    char **rules; /* of interfaces */
+    uint64_t frame_bytes_max; /* others take no larger ones, if they are as we are */
+    char **rules;             /* of interfaces */
     size_t rule_count;
     int wake_fd; /* eventfd */
     bool is_woken;

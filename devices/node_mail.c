@@ -83,7 +83,7 @@ void zf_mail_close (zf_node_t *self)
     free (mail->lines);
     zf_socket_unmonitor (&mail->mailbox, &mail->monitor);
     zf_socket_close (&mail->mailbox);
-    for (size_t i = 0; i < ZF_NODE_FRAMES_MAX; i++)
+    for (size_t i = 0; i < ZF_NODE_SHEETS_MAX; i++)
         free (mail->sheets[i]);
 }
 
@@ -313,7 +313,7 @@ static size_t receive_sheets (zf_mail_t *mail, bool *whole)
 {
     size_t count = 0;
     int more = 1;
-    while (more == 1 && count < ZF_NODE_FRAMES_MAX) {
+    while (more == 1 && count < ZF_NODE_SHEETS_MAX) {
         more = receive_sheet (mail, count);
         count += more >= 0;
     }

@@ -37,6 +37,17 @@ static void drop_content (zf_frame_t **content, size_t count)
         zf_frame_drop (content[i]);
 }
 
+/* None but what the others take: one that is too large would end our connection. */
+static bool are_frames (const zf_node_t *self, const zf_bytes_t *frames, size_t count)
+{
+    if (frames == NULL || count == 0 || count > ZF_NODE_FRAMES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (frames[i].size > self->frame_bytes_max)
+            return false;
+    return true;
+}
+
 /* Copies the frames. Returns 0 or ZF_E_NOMEM. */
 static int make_content (zf_frame_t **content, const zf_bytes_t *frames, size_t count)
 {
@@ -56,7 +67,7 @@ static int make_content (zf_frame_t **content, const zf_bytes_t *frames, size_t 
 int zf_node_shout (zf_node_t *self, const char *group, const zf_bytes_t *frames, size_t count)
 {
     zf_frame_t *content[ZF_NODE_FRAMES_MAX];
-    if (!is_name (group) || frames == NULL || count == 0 || count > ZF_NODE_FRAMES_MAX)
+    if (!is_name (group) || !are_frames (self, frames, count))
         return ZF_E_INVAL;
     int rc = make_content (content, frames, count);
     if (rc != 0)
@@ -100,7 +111,7 @@ int zf_node_whisper (zf_node_t *self, const char *to, const zf_bytes_t *frames, 
 {
     zf_frame_t *content[ZF_NODE_FRAMES_MAX];
     uint8_t uuid[ZF_UUID_BYTES];
-    if (to == NULL || frames == NULL || count == 0 || count > ZF_NODE_FRAMES_MAX)
+    if (to == NULL || !are_frames (self, frames, count))
         return ZF_E_INVAL;
     int rc = make_content (content, frames, count);
     if (rc != 0)

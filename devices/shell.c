@@ -244,9 +244,9 @@ static bool rest (shell_t *self, int timeout)
     return self->fds[0].revents == 0;
 }
 
-/* While somebody rides, or has just let go and may come again, the device's thread leaves the sockets
- * alone: it would only be woken for what the rider does. Who rides for long, waiting, wakes it when he
- * lets go; who comes and goes all the time does not. */
+/* While somebody rides, or has just let go and may come again, the device's thread leaves the
+ * sockets alone: it would only be woken for what the rider does. Who rides for long, waiting, wakes
+ * it when he lets go; who comes and goes all the time does not. */
 static void stand_back (shell_t *self)
 {
     unsigned rides;
@@ -372,9 +372,9 @@ zf_local_t *zf_shell_local (zf_device_t *device)
 
 /* -- riding ------------------------------------------------------------------------------------ */
 
-/* Lets go of the wheel; the device's thread is woken if it has to know. It must not miss what is left
- * to do, of which the descriptors may not tell any more, nor what somebody sends who still saw us
- * ride. */
+/* Lets go of the wheel; the device's thread is woken if it has to know. It must not miss what is
+ * left to do, of which the descriptors may not tell any more, nor what somebody sends who still saw
+ * us ride. */
 static void dismount (shell_t *self)
 {
     uint64_t planned = atomic_load (&self->due_ms); /* 0: it looks soon anyway */
@@ -398,8 +398,8 @@ static bool any_ready (const struct pollfd *fds, size_t count)
     return false;
 }
 
-/* Turns, unless the last turn was just before, and left nothing to do. Returns how long to wait; not at
- * all if something has come out. */
+/* Turns, unless the last turn was just before, and left nothing to do. Returns how long to wait;
+ * not at all if something has come out. */
 static int turn_if_due (shell_t *self)
 {
     if (self->is_settled && !zf_local_has_input (self->local)) {

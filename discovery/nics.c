@@ -245,6 +245,7 @@ static bool is_reached (const zf_nic_t *nics, size_t count, const zf_nic_t *nic)
 
 void zf_nics_choose (zf_nic_t *nics, size_t count, const char *const *rules, size_t rule_count)
 {
+    size_t chosen = 0;
     for (size_t i = 0; i < count; i++) {
         zf_nic_t *nic = &nics[i];
         nic->is_chosen = false;
@@ -254,7 +255,10 @@ void zf_nics_choose (zf_nic_t *nics, size_t count, const char *const *rules, siz
         nic->why = find_fault (nic);
         if (*nic->why == '\0' && is_reached (nics, i, nic))
             nic->why = "another address of it reaches the same";
+        if (*nic->why == '\0' && chosen == ZF_NICS_CHOSEN_MAX)
+            nic->why = "there are too many; name those to use";
         nic->is_chosen = *nic->why == '\0';
+        chosen += nic->is_chosen;
     }
 }
 

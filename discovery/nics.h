@@ -5,7 +5,8 @@
 #include "core/bytes.h"
 #include <netinet/in.h>
 
-#define ZF_NICS_MAX 64 /* addresses that are looked at; those of IPv4 come first */
+#define ZF_NICS_MAX        512 /* addresses that are looked at; those of IPv4 come first */
+#define ZF_NICS_CHOSEN_MAX 64  /* of them are used: each takes a socket, and a datagram a second */
 
 /* One address of one interface. */
 typedef struct {
@@ -34,8 +35,8 @@ size_t zf_nics_check (const char *const *rules, size_t count);
  * loopback) or IPv6 link-local that can multicast (loopback ::1 is left out); and, if there are
  * rules, allowed by one without ! (or there is none such) and refused by none. Without rules,
  * interfaces of container bridges and tunnels are as good as others. Of two addresses of one
- * interface with the same broadcast address the first is enough. The rules must stay valid as long
- * as the nics are described. */
+ * interface with the same broadcast address the first is enough. ZF_NICS_CHOSEN_MAX are chosen at
+ * most. The rules must stay valid as long as the nics are described. */
 void zf_nics_choose (zf_nic_t *nics, size_t count, const char *const *rules, size_t rule_count);
 
 /* "eth0 192.168.1.7: chosen, broadcasts to 192.168.1.255" for people. */

@@ -24,6 +24,7 @@ struct zf_udp {
     int in4, in6; /* receive; -1: there is no such protocol here */
     int changes;  /* netlink; -1: refused */
     bool v6_next; /* whose turn it is to be received from */
+    bool is_mute; /* no address can be used; that was told */
     zf_udp_options_t options;
 };
 
@@ -122,6 +123,14 @@ static bool end_links (zf_udp_t *self, const zf_nic_t *nics, size_t count)
     return changed;
 }
 
+static void tell_mute (zf_udp_t *self)
+{
+    bool is_mute = zf_udp_count (self) == 0;
+    if (is_mute && !self->is_mute)
+        tell (self, "no interface can be used:", "others are found by seeds alone");
+    self->is_mute = is_mute;
+}
+
 static bool look (zf_udp_t *self)
 {
     zf_nic_t nics[ZF_NICS_MAX];
@@ -136,6 +145,7 @@ static bool look (zf_udp_t *self)
     changed |= end_links (self, nics, (size_t) count);
     self->count = (size_t) count;
     memcpy (self->links, links, self->count * sizeof *links);
+    tell_mute (self);
     return changed;
 }
 

@@ -284,7 +284,7 @@ static void lead (zf_handle_t *handle, zf_waiter_t *self, uint64_t now_ms, uint6
     uint64_t timeout = until <= now_ms ? 0 : until - now_ms;
     if (has_swallowed (handle)) /* by callbacks: what they sent may have taken the edge from us */
         return;
-    handle->touched = false; /* looking once more might take it now */
+    handle->touched = false;  /* looking once more might take it now */
     handle->has_sent = false; /* we ride, and see it */
     hint_pollers (handle);
     handle->leader = self;

@@ -126,7 +126,7 @@ void zf_keeper_by (zf_handle_t *handle, uint64_t due_ms)
     pthread_mutex_lock (&keeper.lock);
     uint64_t soon = zf_clock_ms () + SOON_MS;
     uint64_t due = due_ms > soon ? due_ms : soon;
-    bool is_kept = handle->keeper_prev != NULL; /* else there may be no thread to wake */
+    bool is_kept = handle->keeper_prev != NULL;   /* else there may be no thread to wake */
     handle->keeper_again = handle->keeper_inside; /* it has looked already */
     if (is_kept && handle->keeper_due_ms > due) {
         handle->keeper_due_ms = due;

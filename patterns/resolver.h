@@ -20,12 +20,12 @@ struct zf_resolver {
     atomic_bool changed; /* the directory, since it was last looked at */
     char **wanted;       /* what is looked up: KIND/NAME */
     size_t wanted_count;
-    char *text;   /* the endpoints as they were given, for people */
-    size_t fixed; /* slots of endpoints that were given as such: the first ones, */
-    size_t slots; /* of so many */
+    char *text;      /* the endpoints as they were given, for people */
+    size_t fixed;    /* slots of endpoints that were given as such: the first ones, */
+    size_t slots;    /* of so many */
     bool is_crowded; /* more are offered than there are slots */
     uint64_t draw;   /* which of them those that do not answer give way to */
-    bool both;    /* brokers as well as what was asked for; else only if nobody offers that */
+    bool both;       /* brokers as well as what was asked for; else only if nobody offers that */
 };
 
 /* True if one of these is to be looked up. */

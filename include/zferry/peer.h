@@ -92,8 +92,8 @@ typedef struct {
     uint32_t expired_ms;        /* default 30,000 */
     uint64_t line_bytes;        /* that wait for one node; default 4 MiB */
     uint64_t event_bytes;       /* events that wait for the application; default 16 MiB */
-    uint64_t max_message_bytes; /* of a message from a node; a larger one ends its connection;
-                                   default 16 MiB */
+    uint64_t max_message_bytes; /* of a frame, to a node or from one: a larger one ends its
+                                   connection; default 16 MiB */
     uint32_t max_peers;         /* default 4,096 */
 } zf_peer_options_t;
 
@@ -120,7 +120,7 @@ ZF_API const char *zf_peer_hub (const zf_peer_t *peer);      /* as bound; "" wit
 ZF_API int zf_peer_join (zf_peer_t *peer, const char *group);
 ZF_API int zf_peer_leave (zf_peer_t *peer, const char *group);
 
-/* To all others in the group: 1 to 1,000 frames. */
+/* To all others in the group: 1 to 1,000 frames of at most max_message_bytes. */
 ZF_API int zf_peer_shout (zf_peer_t *peer, const char *group, const zf_bytes_t *frames,
                           size_t count);
 

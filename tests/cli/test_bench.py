@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 import rig
 from rig import run
@@ -26,6 +27,12 @@ PUBSUB = COMMON | {
     "via", "sync", "size", "rate", "count", "subscribers", "msgs_per_s", "confirmed_per_s", "deliveries_per_s", "mb_per_s",
     "p50_us", "p99_us", "forwarder_cpu_us_per_msg", "publisher_cpu_us_per_msg", "subscriber_cpu_us_per_msg",
     "forwarder_peak_rss_mb", "refused", "refills", "missed", "lost", "duplicated", "reordered", "damaged",
+}
+PEERS = COMMON | {
+    "nodes", "via", "interface", "pair_ms", "pair_max_ms", "mesh_ms", "mesh_last_ms", "seconds", "cpu_percent",
+    "cpu_max_percent", "hub_cpu_percent", "rss_mb", "rss_max_mb", "descriptors", "given_up", "killed_ms", "stopped_ms",
+    "shouts", "shouts_per_s", "raw_msgs_per_s", "lost", "wrong", "trips", "p50_us", "p99_us", "raw_p50_us", "raw_p99_us",
+    "ratio_p50", "ratio_p99",
 }
 JOURNAL = {
     "bench", "zferry", "size", "batch", "count", "synced_mb_per_s", "syncs_per_s", "sync_p50_us", "sync_p99_us",
@@ -255,6 +262,61 @@ class PubSub(BenchCase):
         ):
             self.assertFails(run("bench", "pubsub", *args), 64,
                              f"zferry bench pubsub: {text}; see zferry bench pubsub --help")
+
+
+class Peers(BenchCase):
+    QUICK = ("--idle", "2s", "--count", "3001", "--trips", "101")
+
+    def check(self, row, nodes, via):
+        self.assertEqual(set(row), PEERS)
+        self.assertEqual((row["nodes"], row["via"], row["interface"]), (nodes, via, "lo"))
+        for mistake in ("given_up", "lost", "wrong"):
+            self.assertEqual(row[mistake], 0, mistake)
+        self.assertEqual((row["shouts"], row["trips"]), (3001, 101))
+        for figure in ("pair_ms", "mesh_last_ms", "killed_ms", "stopped_ms", "shouts_per_s", "raw_msgs_per_s",
+                       "p50_us", "raw_p50_us"):
+            self.assertGreater(row[figure], 0, figure)
+        for less, more in (("pair_ms", "pair_max_ms"), ("mesh_last_ms", "mesh_ms"), ("cpu_percent", "cpu_max_percent"),
+                           ("rss_mb", "rss_max_mb"), ("p50_us", "p99_us"), ("raw_p50_us", "raw_p99_us")):
+            self.assertLessEqual(row[less], row[more])
+        self.assertGreaterEqual(row["seconds"], 2)
+        self.assertGreater(row["rss_mb"], 1)
+        self.assertGreater(row["descriptors"], 2 * (nodes - 1))  # a connection each way
+
+    def test_eight_by_beacons(self):
+        row = self.bench("peers", "--nodes", "8", *self.QUICK)
+        self.check(row, 8, "beacons")
+        self.assertGreater(row["cpu_percent"], 0)
+        self.assertIsNone(row["hub_cpu_percent"])
+
+    def test_three_at_a_hub(self):
+        row = self.bench("peers", "--nodes", "3", "--hub", *self.QUICK)
+        self.check(row, 3, "hub")
+        self.assertGreaterEqual(row["hub_cpu_percent"], 0)
+
+    def test_interrupted_leaves_no_node(self):
+        process = self.start("bench", "peers", "--nodes", "4", "--idle", "10m", terminal="both")
+        process.out.wait_for(r"idle: \d+ s")
+        family = children(process.popen.pid)
+        self.assertEqual(len(family), 4)
+        rig.interrupt(process)
+        self.assertEqual(process.wait(), 75)
+        self.assertIn("stopped before the end", process.out.text())
+        self.assertFalse([pid for pid in family if alive(pid)])
+
+    def test_few_descriptors_are_said_in_words(self):
+        command = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh", rig.PROGRAM, "bench", "peers", "--nodes", "40")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=rig.DEADLINE_S, env=rig.environment())
+        self.assertEqual((done.returncode, done.stderr), (
+            71, "zferry bench peers: a node needs 224 descriptors and may have 100; raise the hard limit (ulimit -Hn)\n"))
+
+    def test_mistakes_are_said_in_words(self):
+        for args, text in (
+            (("--nodes", "2"), "--nodes is from 3 to 1000, not '2'"),
+            (("--interface", "x" * 300, "--interface", "y" * 300), "--interface is given too often"),
+        ):
+            self.assertFails(run("bench", "peers", *args), 64,
+                             f"zferry bench peers: {text}; see zferry bench peers --help")
 
 
 class Others(BenchCase):

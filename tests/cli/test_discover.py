@@ -83,6 +83,13 @@ class Broker(Discovery):
         self.assertEqual(result.code, 69)
         self.assertIn("no broker answered at tcp://127.0.0.1:", result.err)
 
+    def test_another_broker_is_not_the_one_that_was_named(self):
+        self.await_offers("broker", 1)
+        result = run("queue", "ls", "--connect", "zferry://broker/south", *self.net, "--timeout", "300ms")
+        self.assertFails(result, 69,
+                         "zferry queue ls: nobody was found for zferry://broker/south within 300 ms; is one running? "
+                         "(zferry broker --discover) zferry doctor looks into the network")
+
     def test_link_looks_up_both_sides(self):
         far = self.device("broker", "--bind", ANY, "--discover", *self.net, "--name", "south")
         far_endpoint = far.err.wait_for(r"listening on (tcp://\S+)\n").group(1)

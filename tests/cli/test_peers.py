@@ -150,6 +150,22 @@ class Talk(Nodes):
         anna.out.wait_for(r"\* bert has left\n")
         self.end(anna)
 
+    def test_message_that_is_too_large_is_refused_in_words(self):
+        self.chat("anna")
+        path = os.path.join(self.folder(), "large")
+        with open(path, "wb") as file:
+            file.truncate((16 << 20) + 1)
+        result = run("whisper", "anna", "--file", path, *self.net)
+        self.assertFails(result, 65, "zferry whisper: a message has at most 16 MiB")
+        result = run("shout", "lobby", "--file", path, "--wait", "1", *self.net)
+        self.assertFails(result, 65, "zferry shout: a message has at most 16 MiB")
+
+    def test_chat_from_a_pipe_finds_the_others_first(self):
+        anna = self.chat("anna")
+        result = run("chat", "lobby", "--name", "bert", *self.net, stdin=b"hello\n")
+        self.assertEqual(result.code, 0, result.err)
+        anna.out.wait_for(r"bert: hello\n")
+
     def test_chat_shows_nothing_that_moves_the_cursor(self):
         anna, bert = self.chat("anna"), self.chat("bert")
         anna.out.wait_for(r"\* bert is here\n")

@@ -115,6 +115,41 @@ static void message_keeps_its_frames (void **state)
     zf_node_event_release (&event);
 }
 
+static void message_of_as_many_frames_as_there_may_be_arrives (void **state)
+{
+    static zf_bytes_t frames[1001];
+    for (size_t i = 0; i < 1001; i++)
+        frames[i] = zf_bytes ("x", i % 2);
+    zf_node_t *anna = start_node ("anna");
+    zf_node_t *bert = start_node ("bert");
+    meet (anna, bert);
+    assert_int_equal (zf_node_whisper (anna, "bert", frames, 1001), ZF_E_INVAL);
+    assert_int_equal (zf_node_whisper (anna, "bert", frames, 1000), 0);
+    zf_peer_event_t event = await_event (bert, ZF_PEER_WHISPER, "anna");
+    assert_int_equal (event.frame_count, 1000);
+    assert_int_equal (event.frames[999].size, 1);
+    zf_node_event_release (&event);
+    assert_int_equal (stats_of (bert).errors, 0);
+}
+
+static void frame_that_would_end_the_connection_is_refused (void **state)
+{
+    static uint8_t large[4097];
+    zf_bytes_t frame = zf_bytes (large, sizeof large);
+    zf_peer_options_t options = node_options ("anna");
+    options.max_message_bytes = 4096;
+    zf_node_t *anna = start_node_with (&options);
+    options.name = "bert";
+    zf_node_t *bert = start_node_with (&options);
+    assert_int_equal (zf_node_join (bert, "choir"), 0);
+    meet (anna, bert);
+    assert_int_equal (zf_node_whisper (anna, "bert", &frame, 1), ZF_E_INVAL);
+    assert_int_equal (zf_node_shout (anna, "choir", &frame, 1), ZF_E_INVAL);
+    frame.size = 4096;
+    assert_int_equal (zf_node_whisper (anna, "bert", &frame, 1), 0);
+    expect_event (bert, ZF_PEER_WHISPER, "anna");
+}
+
 static void messages_arrive_in_order (void **state)
 {
     char text[16];
@@ -343,6 +378,8 @@ int main (int argc, char **argv)
         NODE_CASE (node_tells_headers_and_groups),
         NODE_CASE (shout_reaches_those_in_the_group),
         NODE_CASE (message_keeps_its_frames),
+        NODE_CASE (message_of_as_many_frames_as_there_may_be_arrives),
+        NODE_CASE (frame_that_would_end_the_connection_is_refused),
         NODE_CASE (messages_arrive_in_order),
         NODE_CASE (whisper_to_nobody_or_several_is_refused),
         NODE_CASE (node_that_stops_is_gone_at_once),

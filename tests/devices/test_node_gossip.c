@@ -71,6 +71,19 @@ static void seed_that_comes_later_is_used (void **state)
     assert_int_equal (zf_node_wait (bert, 2, PATIENCE_MS), 0);
 }
 
+static void seed_that_does_not_answer_is_told (void **state)
+{
+    char endpoint[64], words[128];
+    zf_node_t *hub = start_quiet ("hub", ANY_PORT, NULL, 0);
+    snprintf (endpoint, sizeof endpoint, "%s", zf_node_hub (hub));
+    stop_node (hub);
+    zf_node_t *anna = start_client ("anna", endpoint);
+    zf_peer_event_t event = await_event (anna, ZF_PEER_NOTE, "");
+    snprintf (words, sizeof words, "seed %s: no connection yet", endpoint);
+    assert_memory_equal (event.text, words, strlen (words));
+    zf_node_event_release (&event);
+}
+
 static void hubs_that_know_each_other_make_one_network (void **state)
 {
     const char *seeds[2];
@@ -254,6 +267,7 @@ int main (void)
         GOSSIP_CASE (nodes_meet_by_a_hub_that_is_one_of_them),
         GOSSIP_CASE (hub_in_the_same_process_by_inproc_will_do),
         GOSSIP_CASE (seed_that_comes_later_is_used),
+        GOSSIP_CASE (seed_that_does_not_answer_is_told),
         GOSSIP_CASE (hubs_that_know_each_other_make_one_network),
         GOSSIP_CASE (namespaces_part_those_of_one_hub),
         GOSSIP_CASE (nodes_meet_by_a_hub_of_czmq),

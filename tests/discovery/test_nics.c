@@ -150,6 +150,25 @@ static void nics_refusal_wins_over_permission (void **state)
     assert_said (nics, COUNT (nics), rules, COUNT (rules), said);
 }
 
+static void nics_more_than_can_be_used_only_so_many_are_chosen (void **state)
+{
+    zf_nic_t nics[ZF_NICS_CHOSEN_MAX + 2];
+    const size_t count = sizeof nics / sizeof nics[0];
+    const char *last = "eth65";
+    char name[32], text[200];
+    for (size_t i = 0; i < count; i++) {
+        snprintf (name, sizeof name, "eth%zu", i);
+        nics[i] = nic4 ((unsigned) i + 1, name, "10.1.0.1", 24);
+    }
+    zf_nics_choose (nics, count, NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal (nics[i].is_chosen, i < ZF_NICS_CHOSEN_MAX);
+    zf_nic_describe (&nics[count - 1], text, sizeof text);
+    assert_string_equal (text, "eth65 10.1.0.1: not chosen: there are too many; name those to use");
+    zf_nics_choose (nics, count, &last, 1); /* those that are not named take no room */
+    assert_true (nics[count - 1].is_chosen);
+}
+
 static void nics_chosen_anew_forget_what_was (void **state)
 {
     zf_nic_t nic = nic4 (2, "eth0", "10.1.0.1", 24);
@@ -285,6 +304,7 @@ int main (void)
         cmocka_unit_test (nics_named_by_rule_are_the_only_ones),
         cmocka_unit_test (nics_refused_by_rule_the_others_stay),
         cmocka_unit_test (nics_refusal_wins_over_permission),
+        cmocka_unit_test (nics_more_than_can_be_used_only_so_many_are_chosen),
         cmocka_unit_test (nics_chosen_anew_forget_what_was),
         cmocka_unit_test (rule_network_counts_its_bits_and_no_more),
         cmocka_unit_test (rule_network_of_ipv6_matches),

@@ -168,6 +168,21 @@ static void udp_choice_is_told_once (void **state)
     close (kept);
 }
 
+static void udp_without_any_interface_says_so_once (void **state)
+{
+    const char *nothing = "none-such";
+    uint16_t port;
+    int kept = air_port (&port);
+    air_t air;
+    assert_int_equal (air_open (&air, port, &nothing, 1, NULL), 0);
+    assert_non_null (strstr (air.notes, "no interface can be used: "));
+    air.notes[0] = '\0';
+    zf_udp_refresh (air.udp, true);
+    assert_null (strstr (air.notes, "no interface can be used: "));
+    zf_udp_close (&air.udp);
+    close (kept);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +195,7 @@ int main (void)
         cmocka_unit_test (udp_port_that_is_not_shared_is_refused_in_words),
         cmocka_unit_test (udp_wrong_options_are_refused_in_words),
         cmocka_unit_test (udp_choice_is_told_once),
+        cmocka_unit_test (udp_without_any_interface_says_so_once),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

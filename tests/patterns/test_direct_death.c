@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #define URL      "zferry://service/upper"
-#define DEATH_MS 1000 /* for others to take over, at most */
+#define DEATH_MS 1500 /* for others to take over, at most */
 
 extern char **environ;
 

@@ -4,14 +4,15 @@
 
 #include <dirent.h>
 
-#define POSTS    2000
-#define CLIENTS  24
-#define ASKS     200
-#define COMINGS  1000
-#define SOON_MS  1000
+#define POSTS      2000
+#define CLIENTS    24
+#define ASKS       200
+#define COMINGS    1000
+#define SOON_MS    2000
+#define BUSY_MS    1000
 #define REAL_EVERY 25 /* one of so many is a broker */
-#define FDS_MORE 16
-#define RSS_MORE (UINT64_C (8) << 20)
+#define FDS_MORE   4
+#define RSS_MORE   (UINT64_C (8) << 20)
 
 /* -- what is written --------------------------------------------------------------------------- */
 
@@ -135,10 +136,9 @@ static zf_client_t *open_client_of_pair (void)
 static size_t home_of (zf_client_t *client)
 {
     pthread_mutex_lock (&client->handle.lock);
-    size_t which = strcmp (zf_connection_endpoint (zf_client_connection (client)),
-                           pair.endpoints[0]) == 0
-                       ? 0
-                       : 1;
+    size_t which =
+        strcmp (zf_connection_endpoint (zf_client_connection (client)), pair.endpoints[0]) == 0 ? 0
+                                                                                                : 1;
     pthread_mutex_unlock (&client->handle.lock);
     return which;
 }
@@ -332,7 +332,7 @@ static void nothing_is_left_of_those_who_came_and_went (void **state)
     size_t fds = count_fds ();
     uint64_t rss = rss_bytes ();
     come_and_go (worker, COMINGS);
-    assert_in_range (count_fds (), 0, fds + FDS_MORE);
+    AWAIT (count_fds () <= fds + FDS_MORE); /* libzmq closes them when it comes to it */
     assert_in_range (rss_bytes (), 0, rss + RSS_MORE);
 }
 
@@ -400,7 +400,7 @@ static void broker_with_two_endpoints_is_used_once (void **state)
         announce (anna, "queue/jobs", zf_device_endpoint (broker, i));
     zf_worker_t *worker = open_worker_for (anna, "zferry://queue/jobs", "jobs");
     zf_client_t *client = open_client (broker);
-    uint64_t end_ms = zf_clock_ms () + SOON_MS;
+    uint64_t end_ms = zf_clock_ms () + BUSY_MS;
     while (zf_clock_ms () < end_ms) {
         post (client, "jobs", "x");
         zf_message_t message = take (worker);
