@@ -1,9 +1,9 @@
-/* A way into a device for its own process: a connection without a socket. What a socket would carry is
- * put into two lines, one in and one out, so that nothing has to be woken if the same thread turns the
- * device (shell.h) and waits for the answer.
+/* A way into a device for its own process: a connection without a socket. What a socket would carry
+ * is put into two lines, one in and one out, so that nothing has to be woken if the same thread
+ * turns the device (shell.h) and waits for the answer.
  *
- * A message is a control frame and maybe a body. To the engine it is a peer whose session begins with
- * the first message, as at a router; an empty one comes first, so that it says RESET.
+ * A message is a control frame and maybe a body. To the engine it is a peer whose session begins
+ * with the first message, as at a router; an empty one comes first, so that it says RESET.
  *
  * Threads: one side is the device's (whoever turns it), the other the handle's. */
 #ifndef ZF_DEVICES_LOCAL_H
@@ -34,8 +34,8 @@ bool zf_local_send (zf_local_t *local, zf_bytes_t control, zmq_msg_t *body);
 bool zf_local_receive (zf_local_t *local, zmq_msg_t *control, zmq_msg_t *body, bool *has_body);
 bool zf_local_has_output (zf_local_t *local);
 
-/* An eventfd: readable after something came out while nobody was turning the device who looks himself.
- * Receiving the last one clears it. */
+/* An eventfd: readable after something came out while nobody was turning the device who looks
+ * himself. Receiving the last one clears it. */
 int zf_local_fd (const zf_local_t *local);
 
 /* -- the device's side ------------------------------------------------------------------------- */

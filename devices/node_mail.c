@@ -356,8 +356,8 @@ static bool is_link_local (zf_bytes_t host)
            isxdigit (at[3]) != 0 && at[4] == ':';
 }
 
-/* Which of our interfaces leads to a link-local address its owner can't say: it is the one that he has
- * come by. Writes the HELLO with his address as we see it; false: it is right as it is. */
+/* Which of our interfaces leads to a link-local address its owner can't say: it is the one that he
+ * has come by. Writes the HELLO with his address as we see it; false: it is right as it is. */
 static bool put_scope (zf_node_t *self, zf_bytes_t head, zf_writer_t *w)
 {
     char endpoint[ZF_NODE_ENDPOINT_MAX];

@@ -20,7 +20,8 @@ zf_received_t *zf_received_new (void);
 /* Its message has come: the frame is held once. */
 void zf_received_arrived (zf_received_t *received);
 
-/* What the engine does not hold can be used again: true. Else it is the engine's, and goes with it. */
+/* What the engine does not hold can be used again: true. Else it is the engine's, and goes with
+ * it. */
 bool zf_received_recycle (zf_received_t *received);
 
 /* Makes the message of a frame on its way out. Returns 0; on failure the message is not

@@ -32,13 +32,13 @@ int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_
 /* The way in for the process itself; NULL: there is none. */
 zf_local_t *zf_shell_local (zf_device_t *device);
 
-/* Riding: a thread that waits for something which comes through a device of its own process turns that
- * device itself meanwhile, so that nothing has to go from thread to thread. The device's thread stands
- * back, and turns again when the rider has been away for 2 ms. No rider may hold a lock that somebody
- * needs who calls the device.
+/* Riding: a thread that waits for something which comes through a device of its own process turns
+ * that device itself meanwhile, so that nothing has to go from thread to thread. The device's
+ * thread stands back, and turns again when the rider has been away for 2 ms. No rider may hold a
+ * lock that somebody needs who calls the device.
  *
- * Turns until something has come out by the local way, one of these descriptors is ready (at most 16;
- * revents tell which) or the time is over; maybe for a shorter time. */
+ * Turns until something has come out by the local way, one of these descriptors is ready (at most
+ * 16; revents tell which) or the time is over; maybe for a shorter time. */
 void zf_shell_ride (zf_device_t *device, struct pollfd *own, size_t count, int timeout_ms);
 
 /* Something was sent to it: turns, unless somebody else does. Not for one who holds the rider's

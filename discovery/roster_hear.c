@@ -2,8 +2,8 @@
 
 #include <zferry/error.h>
 
-/* The mailbox's connections say who they are by 01 (older Pyres: by a 1 in ASCII) and their uuid. NULL:
- * this is none. */
+/* The mailbox's connections say who they are by 01 (older Pyres: by a 1 in ASCII) and their uuid.
+ * NULL: this is none. */
 static const uint8_t *uuid_of (zf_bytes_t identity)
 {
     const uint8_t *at = identity.data;

@@ -19,7 +19,7 @@ typedef struct {
 } link_t;
 
 struct zf_udp {
-    link_t links[ZF_NICS_MAX]; /* all addresses that there are */
+    link_t links[ZF_NICS_MAX] = {0}; /* all addresses that there are */
     size_t count;
     int in4, in6; /* receive; -1: there is no such protocol here */
     int changes;  /* netlink; -1: refused */
@@ -134,7 +134,7 @@ static void tell_mute (zf_udp_t *self)
 static bool look (zf_udp_t *self)
 {
     zf_nic_t nics[ZF_NICS_MAX];
-    link_t links[ZF_NICS_MAX];
+    link_t links[ZF_NICS_MAX] = {0};
     bool changed = false;
     int count = zf_nics_list (nics);
     if (count < 0)

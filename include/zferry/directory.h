@@ -9,8 +9,9 @@
  *
  * zferry://KIND/NAME can be written where handles take endpoints: it is looked up here, and
  * followed as nodes come and go. If nobody offers just that queue, service or topic, brokers are
- * used. zferry://broker is any broker, zferry://broker/NAME just that one. Where a * stands for the host (as in "*:5555", or an address that means all
- * interfaces), others put in the address by which they see the node.
+ * used. zferry://broker is any broker, zferry://broker/NAME just that one. Where a * stands for the
+ * host (as in "*:5555", or an address that means all interfaces), others put in the address by
+ * which they see the node.
  *
  * Threads: as in peer.h. */
 #ifndef ZFERRY_DIRECTORY_H
