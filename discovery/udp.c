@@ -19,7 +19,7 @@ typedef struct {
 } link_t;
 
 struct zf_udp {
-    link_t links[ZF_NICS_MAX] = {0}; /* all addresses that there are */
+    link_t links[ZF_NICS_MAX]; /* all addresses that there are */
     size_t count;
     int in4, in6; /* receive; -1: there is no such protocol here */
     int changes;  /* netlink; -1: refused */
