@@ -15,18 +15,21 @@
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
-bool zf_gossip_write (zf_node_t *self, void *socket, const zf_gossip_t *message, int flags)
+bool zf_gossip_write (zf_node_t *self, void *socket, zf_bytes_t id, const zf_gossip_t *message)
 {
     zf_writer_t *w = &self->gossip.w;
     w->size = 0;
     w->failed = false;
     zf_gossip_encode (w, message);
-    return !w->failed && zmq_send (socket, w->data, w->size, ZMQ_DONTWAIT | flags) >= 0;
+    if (w->failed ||
+        (id.size > 0 && zmq_send (socket, id.data, id.size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0))
+        return false;
+    return zmq_send (socket, w->data, w->size, ZMQ_DONTWAIT) >= 0;
 }
 
 static void say (zf_node_t *self, zf_seed_t *seed, const zf_gossip_t *message)
 {
-    zf_gossip_write (self, seed->socket.raw, message, 0);
+    zf_gossip_write (self, seed->socket.raw, zf_bytes (NULL, 0), message);
     seed->stirred = true;
 }
 
@@ -161,7 +164,8 @@ static void connected (zf_node_t *self, zf_seed_t *seed, const char *host, uint6
     seed->forgets = false;
     seed->miss_ms = ZF_NEVER;
     guess_host (self, guess);
-    zf_gossip_own_host (self, host[0] != '\0' ? host : guess, now_ms);
+    bool far = host[0] != '\0' && !is_loopback (host); /* else others need a better one */
+    zf_gossip_own_host (self, far ? host : guess, now_ms);
     zf_node_note (self, "seed %s: connected", seed->endpoint);
     greet (self, seed, now_ms);
 }

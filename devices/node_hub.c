@@ -49,9 +49,7 @@ static bool say (zf_node_t *self, zf_bytes_t id, const zf_gossip_t *message)
 {
     zf_gossip_state_t *gossip = &self->gossip;
     gossip->stirred = true;
-    if (zmq_send (gossip->router.raw, id.data, id.size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-        return false;
-    return zf_gossip_write (self, gossip->router.raw, message, 0);
+    return zf_gossip_write (self, gossip->router.raw, id, message);
 }
 
 static zf_bytes_t id_of (const zf_guest_t *guest)

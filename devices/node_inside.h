@@ -310,8 +310,8 @@ void zf_gossip_learn (zf_node_t *self, const zf_gossip_t *tuple, const zf_seed_t
 /* Our own address is this, by a connection that was made. */
 void zf_gossip_own_host (zf_node_t *self, const char *host, uint64_t now_ms);
 
-/* The message in gossip.w, to a socket. False: it had no room. */
-bool zf_gossip_write (zf_node_t *self, void *socket, const zf_gossip_t *message, int flags);
+/* The message to a socket, behind an id if it is a ROUTER. False: it had no room, or no memory. */
+bool zf_gossip_write (zf_node_t *self, void *socket, zf_bytes_t id, const zf_gossip_t *message);
 
 /* -- node_hub.c -------------------------------------------------------------------------------- */
 

@@ -42,9 +42,13 @@ static bool collect_group (void *arg, const char *group)
     return true;
 }
 
+/* As far as it is a text: others may put a zero in, and all behind it would be taken for the
+ * next. */
 static void put_text (zf_writer_t *w, zf_bytes_t text)
 {
-    zf_write_bytes (w, text.data, text.size);
+    const char *zero = text.size > 0 ? memchr (text.data, 0, text.size) : NULL;
+    size_t size = zero != NULL ? (size_t) (zero - (const char *) text.data) : text.size;
+    zf_write_bytes (w, text.data, size);
     zf_write_bytes (w, "", 1);
 }
 

@@ -243,6 +243,36 @@ static void headers_of_megabytes_are_refused (void **state)
     expect_good_terms (anna, bert);
 }
 
+static bool expect_two_headers (void *arg, const zf_peer_info_t *node)
+{
+    (void) arg;
+    assert_int_equal (node->header_count, 2);
+    assert_string_equal (node->headers[0].name, "first");
+    assert_string_equal (node->headers[0].value, "a");
+    assert_string_equal (node->headers[1].name, "second");
+    assert_string_equal (node->headers[1].value, "b");
+    return true;
+}
+
+static void header_with_a_zero_inside_leaves_the_next_as_it_is (void **state)
+{
+    zf_writer_t headers = {0};
+    zf_zre_put_header (&headers, zf_bytes_of ("first"), zf_bytes ("a\0none\0of these", 15));
+    zf_zre_put_header (&headers, zf_bytes_of ("second"), zf_bytes_of ("b"));
+    zf_node_t *anna = start_node ("anna");
+    become_someone (anna, 7);
+    zf_zre_t hello = {.id = ZF_ZRE_HELLO,
+                      .sequence = 1,
+                      .endpoint = zf_bytes_of (someone.endpoint),
+                      .name = zf_bytes_of ("someone"),
+                      .header_count = 2,
+                      .headers = zf_bytes (headers.data, headers.size)};
+    say (&hello, 0);
+    zf_writer_free (&headers);
+    expect_event (anna, ZF_PEER_ENTER, "someone");
+    zf_node_each (anna, expect_two_headers, NULL);
+}
+
 static void message_above_the_limit_ends_the_connection (void **state)
 {
     static char large[200000];
@@ -418,6 +448,7 @@ int main (void)
         BAD_CASE (join_with_a_wrong_status_kills_nobody),
         BAD_CASE (message_of_too_many_frames_is_dropped),
         BAD_CASE (headers_of_megabytes_are_refused),
+        BAD_CASE (header_with_a_zero_inside_leaves_the_next_as_it_is),
         BAD_CASE (message_above_the_limit_ends_the_connection),
         BAD_CASE (forged_farewell_does_not_part_two),
         BAD_CASE (invented_beacons_do_not_keep_others_out),
