@@ -196,6 +196,15 @@ static bool is_empty (const figures_t *figures)
     return figures->looks > 0 && figures->backlog == 0;
 }
 
+/* The time is over. Returns the exit code. */
+static int give_up (const cli_t *cli, const figures_t *figures)
+{
+    if (figures->connected_from == 0 && figures->looks == 0)
+        return cli_fail (cli, EX_UNAVAILABLE, "the source was not found, or did not answer: %s",
+                         cli_text (cli, "from", ""));
+    return cli_fail (cli, EX_TEMPFAIL, "%" PRIu64 " records are still there", figures->backlog);
+}
+
 /* Until the end; *figures are the last ones. Returns the exit code. */
 static int attend (device_run_t *run, zf_device_t *device, figures_t *figures)
 {
@@ -214,8 +223,7 @@ static int attend (device_run_t *run, zf_device_t *device, figures_t *figures)
         if (once && is_empty (figures))
             return 0;
         if (once && patience != 0 && cli_now_ms () - run->start_ms >= patience)
-            return cli_fail (cli, EX_TEMPFAIL, "%" PRIu64 " records are still there",
-                             figures->backlog);
+            return give_up (cli, figures);
     }
     return once ? 128 + cli_stopped () : 0;
 }

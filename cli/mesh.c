@@ -76,12 +76,11 @@ char *mesh_visible (char *copy, size_t size, const char *text)
 static const char *word_of (zf_peer_event_type_t type)
 {
     static const char *const words[] = {
-        [ZF_PEER_ENTER] = "enter",     [ZF_PEER_EVASIVE] = "evasive",
-        [ZF_PEER_BACK] = "back",       [ZF_PEER_EXIT] = "exit",
-        [ZF_PEER_JOIN] = "join",       [ZF_PEER_LEAVE] = "leave",
-        [ZF_PEER_WHISPER] = "whisper", [ZF_PEER_SHOUT] = "shout",
-        [ZF_PEER_OFFER] = "offer",     [ZF_PEER_WITHDRAW] = "withdraw",
-        [ZF_PEER_NOTE] = "note",       [ZF_PEER_MISSED] = "missed"};
+        [ZF_PEER_ENTER] = "enter",       [ZF_PEER_EVASIVE] = "evasive", [ZF_PEER_BACK] = "back",
+        [ZF_PEER_EXIT] = "exit",         [ZF_PEER_JOIN] = "join",       [ZF_PEER_LEAVE] = "leave",
+        [ZF_PEER_WHISPER] = "whisper",   [ZF_PEER_SHOUT] = "shout",     [ZF_PEER_OFFER] = "offer",
+        [ZF_PEER_WITHDRAW] = "withdraw", [ZF_PEER_NOTE] = "note",       [ZF_PEER_MISSED] = "missed",
+        [ZF_PEER_SILENT] = "silent"};
     return type < sizeof words / sizeof words[0] && words[type] != NULL ? words[type] : "?";
 }
 

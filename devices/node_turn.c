@@ -50,9 +50,9 @@ static void carry_out (zf_node_t *self, const zf_roster_effect_t *effect)
 {
     static const zf_peer_event_type_t types[] = {
         [ZF_ROSTER_EVASIVE] = ZF_PEER_EVASIVE, [ZF_ROSTER_BACK] = ZF_PEER_BACK,
-        [ZF_ROSTER_JOIN] = ZF_PEER_JOIN,       [ZF_ROSTER_LEAVE] = ZF_PEER_LEAVE,
-        [ZF_ROSTER_WHISPER] = ZF_PEER_WHISPER, [ZF_ROSTER_SHOUT] = ZF_PEER_SHOUT,
-        [ZF_ROSTER_NOTE] = ZF_PEER_NOTE};
+        [ZF_ROSTER_SILENT] = ZF_PEER_SILENT,   [ZF_ROSTER_JOIN] = ZF_PEER_JOIN,
+        [ZF_ROSTER_LEAVE] = ZF_PEER_LEAVE,     [ZF_ROSTER_WHISPER] = ZF_PEER_WHISPER,
+        [ZF_ROSTER_SHOUT] = ZF_PEER_SHOUT,     [ZF_ROSTER_NOTE] = ZF_PEER_NOTE};
     switch (effect->type) {
     case ZF_ROSTER_OPEN:
         zf_mail_open_line (self, effect);
@@ -74,6 +74,7 @@ static void carry_out (zf_node_t *self, const zf_roster_effect_t *effect)
             tell_effect (self, effect, ZF_PEER_WHISPER);
         break;
     case ZF_ROSTER_EVASIVE:
+    case ZF_ROSTER_SILENT:
     case ZF_ROSTER_BACK:
     case ZF_ROSTER_JOIN:
     case ZF_ROSTER_LEAVE:

@@ -125,6 +125,7 @@ typedef enum {
     ZF_ROSTER_LEAVE,
     ZF_ROSTER_WHISPER, /* content */
     ZF_ROSTER_SHOUT,   /* group, content */
+    ZF_ROSTER_SILENT,  /* after EVASIVE: asked, and no answer for evasive_ms */
     ZF_ROSTER_NOTE     /* text: for people; at most 20 a second */
 } zf_roster_effect_type_t;
 

@@ -154,6 +154,7 @@ struct zf_known {
     uint8_t chases;     /* greetings that followed one another too soon */
     bool is_proven : 1; /* it has heard our HELLO */
     bool is_evasive : 1;
+    bool is_silent : 1;   /* and told to be */
     bool is_told : 1;     /* SEND was said for what is in the line */
     bool is_peeked : 1;   /* the head of the line may be on its way */
     bool is_choked : 1;   /* its line is too long for the protocol */

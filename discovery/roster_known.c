@@ -389,6 +389,7 @@ void zf_known_exit (zf_known_t *known, const char *why)
     known->roster->stats.exits++;
     zf_circle_leave_all (known);
     known->is_evasive = false;
+    known->is_silent = false;
 }
 
 /* Who is looked for takes no place from those who are there. */

@@ -103,6 +103,7 @@ void zf_known_alive (zf_known_t *known)
     known->heard_ms = known->roster->now_ms;
     if (!known->is_evasive)
         return;
+    known->is_silent = false;
     known->is_evasive = false;
     zf_deeds_add (known->roster, ZF_ROSTER_BACK, known);
     zf_known_arm (known);
@@ -112,6 +113,9 @@ static void on_silence (zf_known_t *known)
 {
     if (!known->is_evasive)
         zf_deeds_add (known->roster, ZF_ROSTER_EVASIVE, known);
+    else if (!known->is_silent)
+        zf_deeds_add (known->roster, ZF_ROSTER_SILENT, known);
+    known->is_silent = known->is_evasive;
     known->is_evasive = true;
     known->pinged_ms = known->roster->now_ms;
     ping (known);

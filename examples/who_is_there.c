@@ -74,6 +74,7 @@ static int take_event (guest_t *self, const zf_peer_event_t *event)
     case ZF_PEER_WITHDRAW:
     case ZF_PEER_NOTE:
     case ZF_PEER_MISSED:
+    case ZF_PEER_SILENT:
         break;
     }
     return 0;

@@ -101,6 +101,17 @@ void zf_peer_listen (zf_peer_t *self, uint32_t types)
     zf_node_listen (self->node, types);
 }
 
+int zf_peer_run (zf_peer_t *self, zf_peer_event_fn *fn, void *arg, int timeout_ms)
+{
+    zf_peer_event_t event;
+    int rc = 0;
+    while (rc == 0 && (rc = zf_node_next (self->node, &event, timeout_ms)) == 0) {
+        rc = fn (arg, &event);
+        zf_node_event_release (&event);
+    }
+    return rc == ZF_E_AGAIN ? ZF_E_TIMEOUT : rc;
+}
+
 int zf_peer_fd (zf_peer_t *self)
 {
     return zf_node_fd (self->node);

@@ -7,6 +7,7 @@
  * Delivery:  at most once, in order from each node. What a node has not taken waits here, up to
  *            line_bytes; then it misses messages (they are counted) and the others do not.
  * Liveness:  a node that shows no sign of life is asked for one after evasive_ms (event EVASIVE),
+ *            told of once more if it does not give one for as long again (event SILENT),
  *            and forgotten after expired_ms (event EXIT). A clean end, or a lost connection that
  *            can't be made again, shows at once.
  * Trust:     anybody who reaches the port can take part: names and headers are claims.
@@ -32,7 +33,7 @@ typedef struct zf_peer zf_peer_t;
 typedef enum {
     ZF_PEER_ENTER = 1, /* a node is there: its name, its endpoint */
     ZF_PEER_EVASIVE,   /* it has been silent, and is asked */
-    ZF_PEER_BACK,      /* after EVASIVE: it has answered */
+    ZF_PEER_BACK,      /* after EVASIVE, and maybe SILENT: it has answered */
     ZF_PEER_EXIT,      /* it is gone; text: why */
     ZF_PEER_JOIN,      /* it has joined `group` */
     ZF_PEER_LEAVE,     /* it has left `group` */
@@ -42,7 +43,8 @@ typedef enum {
     ZF_PEER_WITHDRAW,  /* and no longer does */
     ZF_PEER_NOTE,      /* text: which interfaces are used and why, seeds that come and go, nodes
                           that break the protocol, messages that were dropped; for people */
-    ZF_PEER_MISSED     /* count: events that nobody fetched in time were dropped */
+    ZF_PEER_MISSED,    /* count: events that nobody fetched in time were dropped */
+    ZF_PEER_SILENT     /* after EVASIVE: it was asked, and has not answered for evasive_ms */
 } zf_peer_event_type_t;
 
 /* Strings are never NULL. */
@@ -135,6 +137,12 @@ ZF_API int zf_peer_whisper (zf_peer_t *peer, const char *to, const zf_bytes_t *f
  * timeout 0). */
 ZF_API int zf_peer_next (zf_peer_t *peer, zf_peer_event_t *event, int timeout_ms);
 ZF_API void zf_peer_event_release (zf_peer_event_t *event);
+
+/* Fetches events, and calls fn for each, until it returns something else than 0, or none has come
+ * for timeout_ms (-1: for ever). Returns what fn returned, or ZF_E_TIMEOUT. The event is valid
+ * during the call; fn may call the peer. */
+typedef int zf_peer_event_fn (void *arg, const zf_peer_event_t *event);
+ZF_API int zf_peer_run (zf_peer_t *peer, zf_peer_event_fn *fn, void *arg, int timeout_ms);
 
 /* Drops all events from now on, except those of which this is the bit (1 << ZF_PEER_...): for who
  * does not fetch them. */

@@ -100,6 +100,12 @@ class Broker(Discovery):
         self.endpoint = far_endpoint
         self.assertEqual(self.info("jobs")["length"], 3)
 
+    def test_link_whose_source_nobody_knows(self):
+        result = run("link", "--from", "zferry://broker/nobody", "--queue", "jobs", "--to", "zferry://broker/north",
+                     "--once", *self.net, "--timeout", "300ms")
+        self.assertEqual(result.code, 69, result.err)
+        self.assertIn("the source was not found, or did not answer: zferry://broker/nobody\n", result.err)
+
     def test_verbose_tells_which_interfaces_are_used(self):
         result = self.found("post", "jobs", "x", "--verbose")
         self.assertRegex(result.err, r"discovery: interface lo\S* 127\.0\.0\.1: chosen, ")

@@ -262,6 +262,9 @@ static void show (stage_t *stage, const zf_roster_effect_t *e)
     case ZF_ROSTER_ENTER:
         add (stage, "ENTER %s", e->name);
         break;
+    case ZF_ROSTER_SILENT:
+        add (stage, "SILENT %s", e->name);
+        break;
     case ZF_ROSTER_EVASIVE:
         add (stage, "EVASIVE %s", e->name);
         break;

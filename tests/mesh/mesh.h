@@ -79,7 +79,7 @@ typedef struct {
 /* What an application knows about another node. */
 typedef struct {
     uint8_t uuid[ZF_UUID_BYTES];
-    bool is_there, is_evasive;
+    bool is_there, is_evasive, is_silent;
     uint32_t groups;   /* bits */
     uint64_t last;     /* number of its last message to us */
     uint16_t sequence; /* of its last one on the wire */

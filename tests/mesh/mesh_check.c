@@ -36,7 +36,7 @@ static void on_exit_of (mesh_t *mesh, const node_t *node, seen_t *seen,
                         const zf_roster_effect_t *effect)
 {
     mesh_trace (mesh, "%s: EXIT %s: %s", node->name, effect->name, effect->text);
-    seen->is_there = seen->is_evasive = false;
+    seen->is_there = seen->is_evasive = seen->is_silent = false;
     seen->exits++;
     seen->groups = 0;
     mesh->exits++;
@@ -50,6 +50,14 @@ static void on_evasive (mesh_t *mesh, seen_t *seen, const zf_roster_effect_t *ef
     if (seen->is_evasive == evasive)
         mesh_fail (mesh, "%s is evasive twice, or back twice", effect->name);
     seen->is_evasive = evasive;
+    seen->is_silent = false;
+}
+
+static void on_silent (mesh_t *mesh, seen_t *seen, const zf_roster_effect_t *effect)
+{
+    if (!seen->is_evasive || seen->is_silent)
+        mesh_fail (mesh, "%s is silent twice, or without having been evasive", effect->name);
+    seen->is_silent = true;
 }
 
 void check_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *effect)
@@ -71,6 +79,8 @@ void check_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *effect)
         on_group (mesh, seen, effect);
     } else if (effect->type == ZF_ROSTER_WHISPER || effect->type == ZF_ROSTER_SHOUT) {
         on_message (mesh, node, seen, effect);
+    } else if (effect->type == ZF_ROSTER_SILENT) {
+        on_silent (mesh, seen, effect);
     } else {
         on_evasive (mesh, seen, effect);
     }

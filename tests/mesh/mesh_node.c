@@ -108,6 +108,7 @@ static void on_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *eff
         break;
     case ZF_ROSTER_ENTER:
     case ZF_ROSTER_EVASIVE:
+    case ZF_ROSTER_SILENT:
     case ZF_ROSTER_BACK:
     case ZF_ROSTER_EXIT:
     case ZF_ROSTER_JOIN:

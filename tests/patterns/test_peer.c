@@ -103,6 +103,22 @@ static void defaults_of_an_older_struct_are_its_own (void **state)
     zf_peer_stop (&peers[0]);
 }
 
+static int until_entered (void *arg, const zf_peer_event_t *event)
+{
+    if (event->type == ZF_PEER_ENTER)
+        snprintf (arg, ZF_PEER_NAME_MAX, "%s", event->name);
+    return event->type == ZF_PEER_ENTER ? 7 : 0;
+}
+
+static void events_come_to_a_callback (void **state)
+{
+    char name[ZF_PEER_NAME_MAX];
+    start_two ();
+    assert_int_equal (zf_peer_run (peers[0], until_entered, name, PATIENCE_MS), 7);
+    assert_string_equal (name, "bert");
+    assert_int_equal (zf_peer_run (peers[0], until_entered, name, 0), ZF_E_TIMEOUT);
+}
+
 static void peers_talk (void **state)
 {
     zf_bytes_t frame = zf_bytes_of ("hello");
@@ -280,6 +296,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         PEER_CASE (defaults_of_an_older_struct_are_its_own),
         PEER_CASE (peers_talk),
+        PEER_CASE (events_come_to_a_callback),
         PEER_CASE (peers_look_around),
         PEER_CASE (loop_is_told_of_events),
         PEER_CASE (directory_is_that_of_all),

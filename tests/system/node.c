@@ -80,6 +80,9 @@ static void print_event (const zf_peer_event_t *event)
     case ZF_PEER_EVASIVE:
         printf ("evasive %s\n", event->name);
         break;
+    case ZF_PEER_SILENT:
+        printf ("silent %s\n", event->name);
+        break;
     case ZF_PEER_BACK:
         printf ("back %s\n", event->name);
         break;
