@@ -102,6 +102,8 @@ void place_copy_all (const char *from, const char *to)
             continue;
         snprintf (source, sizeof source, "%s/%s", from, entry->d_name);
         snprintf (target, sizeof target, "%s/%s", to, entry->d_name);
+        if (strncmp (entry->d_name, "spare-", 6) == 0)
+            continue; /* being prepared, and renamed, while we look */
         place_copy (source, target);
     }
     closedir (names);
