@@ -230,12 +230,12 @@ static int sort_endpoints (zf_handle_t *handle, const zf_handle_options_t *optio
     zf_writer_t text = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < options->endpoint_count; i++) {
-        const char *endpoint = options->endpoints[i];
-        if (endpoint == NULL)
-            return zf_error_set (err, ZF_E_INVAL, "endpoint %zu is NULL", i);
+        const char *endpoint = options->endpoints[i] != NULL ? options->endpoints[i] : "";
         zf_write_bytes (&text, ", ", i > 0 ? 2 : 0);
         zf_write_bytes (&text, endpoint, strlen (endpoint));
-        if (is_url (endpoint))
+        if (options->endpoints[i] == NULL)
+            rc = zf_error_set (err, ZF_E_INVAL, "endpoint %zu is NULL", i);
+        else if (is_url (endpoint))
             rc = add_url (self, endpoint, err);
         else if (self->fixed == self->slots)
             rc = zf_error_set (err, ZF_E_INVAL, "only one endpoint can be used here");

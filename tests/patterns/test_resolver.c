@@ -41,6 +41,19 @@ static void malformed_ones_are_refused_in_words (void **state)
     expect_refused ("zferry://queue/a b");
 }
 
+static void null_among_them_is_refused (void **state)
+{
+    const char *endpoints[] = {"zferry://queue/jobs", NULL};
+    zf_client_t *client;
+    zf_client_options_t options;
+    zf_client_defaults (&options);
+    options.endpoints = endpoints;
+    options.endpoint_count = 2;
+    options.peer = start_peer ("anna");
+    assert_int_equal (zf_client_open (&client, &options, &stage.err), ZF_E_INVAL);
+    assert_non_null (strstr (stage.err.text, "endpoint 1 is NULL"));
+}
+
 static void nobody_is_told_in_words (void **state)
 {
     static const char *const url = "zferry://service/upper";
@@ -422,6 +435,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         MESH_CASE (malformed_ones_are_refused_in_words),
+        MESH_CASE (null_among_them_is_refused),
         MESH_CASE (nobody_is_told_in_words),
         MESH_CASE (addresses_and_names_can_be_mixed),
         MESH_CASE (brokers_stand_in),
