@@ -29,8 +29,9 @@ static void warn_if_local (const cli_t *cli, const char *endpoint)
     if (is_local (endpoint))
         cli_note (cli,
                   "others are told of %s, which no other machine can reach; for those bind all "
-                  "interfaces: --%s 'tcp://*%s'",
-                  endpoint, strcmp (cli->verb->name, "balancer") == 0 ? "front" : "bind", port);
+                  "interfaces: --%s 'tcp://*%s'%s",
+                  endpoint, strcmp (cli->verb->name, "balancer") == 0 ? "front" : "bind", port,
+                  cli->security == NULL ? " with --key-file, or --insecure" : "");
 }
 
 /* -- what -------------------------------------------------------------------------------------- */

@@ -93,6 +93,7 @@ static int start (const cli_t *cli, device_run_t *run, zf_device_t **device)
     }
     balancer.on_event = device_event;
     balancer.arg = run;
+    balancer.security = cli->security;
     int rc = zf_balancer_start (device, &balancer, &err);
     free (fronts);
     free (backs);
@@ -126,7 +127,8 @@ const cli_verb_t verbs_balancer[] = {
                 "With --discover its first front endpoint is in the directory, for plain clients "
                 "that look it up\n"
                 "(zferry directory); zferry's own clients do not speak to it.\n",
-     .example = "  zferry balancer --front tcp://*:5559 --back tcp://*:5560\n",
+     .example = "  zferry balancer --front tcp://127.0.0.1:5559 --back tcp://127.0.0.1:5560\n"
+                "  zferry balancer --front 'tcp://*:5559' --back 'tcp://*:5560' --insecure\n",
      .options = options,
      .flags = CLI_OFFERS,
      .run = run_balancer},

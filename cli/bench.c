@@ -105,7 +105,9 @@ static int run_all (cli_t *cli)
 static int become (const cli_t *cli)
 {
     char program[] = "zferry";
-    cli->args[1] = program; /* takes the place of "exec" */
+    cli->args[1] = program;                  /* takes the place of "exec" */
+    setenv ("ZFERRY_LOG_FORMAT", "text", 1); /* the parent reads what it says */
+    setenv ("ZFERRY_LOG_LEVEL", "info", 1);
     execv (bench_own_path (), cli->args + 1);
     return cli_fail (cli, EX_OSERR, "can't start the program again");
 }
@@ -176,6 +178,7 @@ static const cli_option_t queue_options[] = {
     {.name = "transport",
      .kind = CLI_TEXT,
      .value = "T",
+     .words = "tcp ipc inproc",
      .help = "tcp, ipc or inproc: all in one process (default tcp)"},
     {.name = "rate",
      .letter = 'r',
@@ -203,7 +206,11 @@ static const cli_option_t request_options[] = {
      .max = 100000000,
      .help = "requests on each side (default 20000)"},
     SIZE_OPTION,
-    {.name = "transport", .kind = CLI_TEXT, .value = "T", .help = "tcp or ipc (default tcp)"},
+    {.name = "transport",
+     .kind = CLI_TEXT,
+     .value = "T",
+     .words = "tcp ipc",
+     .help = "tcp or ipc (default tcp)"},
     {.name = "direct", .help = "the worker has its broker inside: two hops instead of four"},
     CONNECT_OPTION,
     {.name = NULL},
@@ -305,8 +312,13 @@ static const cli_option_t pubsub_options[] = {
     {.name = "via",
      .kind = CLI_TEXT,
      .value = "WHAT",
+     .words = "forwarder direct stream",
      .help = "forwarder (default), direct: one inside the publisher, or stream: of a broker"},
-    {.name = "transport", .kind = CLI_TEXT, .value = "T", .help = "tcp or ipc (default tcp)"},
+    {.name = "transport",
+     .kind = CLI_TEXT,
+     .value = "T",
+     .words = "tcp ipc",
+     .help = "tcp or ipc (default tcp)"},
     {.name = "topics",
      .kind = CLI_COUNT,
      .value = "N",

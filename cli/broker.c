@@ -3,6 +3,7 @@
 #include "device.h"
 #include "durable.h"
 #include "policy.h"
+#include "secure.h"
 
 #include <stdlib.h>
 
@@ -65,6 +66,7 @@ static const cli_option_t options[] = {
      .min = 1,
      .max = UINT32_MAX,
      .help = "a silent client is forgotten after this (default 60s)"},
+    SECURE_LIMIT_OPTIONS,
     POLICY_OPTIONS,
     ANNOUNCE_OPTIONS ("broker/NAME (default: the host's name)"),
     DEVICE_OPTIONS,
@@ -87,11 +89,13 @@ static void fill_limits (const cli_t *cli, zf_broker_options_t *broker)
 typedef struct {
     zf_policy_t policy; /* of queues that nobody declares */
     durable_t durable;  /* the journal */
+    zf_limits_t limits; /* of each client */
 } wanted_t;
 
 static int read_options (const cli_t *cli, wanted_t *wanted)
 {
     zf_policy_defaults (&wanted->policy);
+    secure_limits (cli, &wanted->limits);
     int rc = policy_from_options (cli, &wanted->policy);
     if (rc == 0)
         rc = durable_from_options (cli, &wanted->durable);
@@ -114,6 +118,8 @@ static int start (const cli_t *cli, const wanted_t *wanted, device_run_t *run, z
     }
     broker.policy = &wanted->policy;
     durable_apply (&wanted->durable, &broker);
+    broker.security = cli->security;
+    broker.limits = &wanted->limits;
     broker.on_event = device_event;
     broker.arg = run;
     int rc = zf_broker_start (device, &broker, &err);
@@ -165,9 +171,10 @@ const cli_verb_t verbs_broker[] = {
          "go to all of\n"
          "them, clients spread.\n",
      .example = "  zferry broker\n"
-                "  zferry broker --bind tcp://*:5555 --bind ipc:///tmp/zferry --memory 4GiB\n"
+                "  zferry broker --bind ipc:///tmp/zferry --memory 4GiB\n"
                 "  zferry broker --journal /var/lib/zferry --disk 100GiB\n"
-                "  zferry broker --discover --bind 'tcp://*:5555' --name north\n",
+                "  zferry broker --bind 'tcp://*:5555' --key-file keys/hub --authorised keys/in\n"
+                "  zferry broker --bind 'tcp://*:5555' --insecure --discover --name north\n",
      .options = options,
      .flags = CLI_OFFERS,
      .run = run_broker},

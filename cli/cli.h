@@ -10,8 +10,8 @@
  * Errors:  one line, "zferry VERB: what is wrong; what to do", and an exit code of sysexits.h.
  * Signals: the first SIGINT or SIGTERM asks the verb to drain and to say what it did, the second
  *          ends the program at once. SIGPIPE is ignored.
- * Threads: cli_fail, cli_note and cli_progress may be called from any thread; the rest from the
- *          main one. */
+ * Threads: cli_fail, cli_note, cli_log and cli_progress may be called from any thread; the rest
+ *          from the main one. */
 #ifndef ZFERRY_CLI_H
 #define ZFERRY_CLI_H
 
@@ -21,6 +21,7 @@
 #include <sys/types.h>
 #include <sysexits.h>
 #include <zferry/directory.h>
+#include <zferry/topology.h>
 #include <zferry/zferry.h>
 
 typedef struct cli cli_t;
@@ -44,6 +45,7 @@ typedef struct {
     uint64_t min;      /* least number allowed, in the kind's unit */
     uint64_t max;      /* greatest; 0: the greatest that a uint64_t holds */
     bool repeat;       /* may be given several times; all values are kept */
+    const char *words; /* what the value may be, for completion: "always never"; NULL: anything */
 } cli_option_t;
 
 enum {
@@ -80,6 +82,9 @@ typedef struct {
 
 /* The arrays of verbs, in the order of the overview; each in the file of its name. */
 extern const cli_verb_t verbs_demo[];
+extern const cli_verb_t verbs_run[];
+extern const cli_verb_t verbs_check[];
+extern const cli_verb_t verbs_reload[];
 extern const cli_verb_t verbs_broker[];
 extern const cli_verb_t verbs_balancer[];
 extern const cli_verb_t verbs_forwarder[];
@@ -94,15 +99,19 @@ extern const cli_verb_t verbs_sub[];
 extern const cli_verb_t verbs_queue[];
 extern const cli_verb_t verbs_dead[];
 extern const cli_verb_t verbs_stream[];
+extern const cli_verb_t verbs_top[];
+extern const cli_verb_t verbs_tail[];
 extern const cli_verb_t verbs_link[];
 extern const cli_verb_t verbs_peers[];
 extern const cli_verb_t verbs_whisper[];
 extern const cli_verb_t verbs_chat[];
 extern const cli_verb_t verbs_directory[];
 extern const cli_verb_t verbs_journal[];
+extern const cli_verb_t verbs_keygen[];
 extern const cli_verb_t verbs_doctor[];
 extern const cli_verb_t verbs_bench[];
 extern const cli_verb_t verbs_version[];
+extern const cli_verb_t verbs_help[];
 
 /* A value that was given for an option. */
 typedef struct {
@@ -112,16 +121,17 @@ typedef struct {
 } cli_value_t;
 
 struct cli {
-    const cli_verb_t *verb; /* the verb that runs */
-    char **args;            /* positional arguments, ended by NULL */
-    int arg_count;          /* their number */
-    cli_value_t *values;    /* options, in the order given */
-    size_t value_count;     /* their number */
-    const char **endpoints; /* where to connect: --connect, ZFERRY_CONNECT or the default */
-    size_t endpoint_count;  /* at least 1, with CLI_TALKS */
-    char *environment;      /* what endpoints point into, if that is no argument; or NULL */
-    zf_peer_t *peer;        /* the node that the verb is (discover.h); NULL: none */
-    uint32_t timeout_ms;    /* --timeout; default 5,000; 0 has become INT32_MAX */
+    const cli_verb_t *verb;  /* the verb that runs */
+    char **args;             /* positional arguments, ended by NULL */
+    int arg_count;           /* their number */
+    cli_value_t *values;     /* options, in the order given */
+    size_t value_count;      /* their number */
+    const char **endpoints;  /* where to connect: --connect, ZFERRY_CONNECT or the default */
+    size_t endpoint_count;   /* at least 1, with CLI_TALKS */
+    char *environment;       /* what endpoints point into, if that is no argument; or NULL */
+    zf_peer_t *peer;         /* the node that the verb is (discover.h); NULL: none */
+    zf_security_t *security; /* of all its connections (secure.h); NULL: plain, this machine only */
+    uint32_t timeout_ms;     /* --timeout; default 5,000; 0 has become INT32_MAX */
     bool json;       /* rows are printed as JSON Lines: --json was given or stdout is no terminal */
     bool json_asked; /* --json was given */
     bool out_terminal; /* stdout is a terminal */
@@ -159,7 +169,10 @@ uint64_t cli_now_us (void);
 
 /* -- errors and notes: stderr ------------------------------------------------------------------ */
 
-/* Prints "zferry VERB: text" and returns exit_code. The text says what is wrong; and what to do. */
+/* What follows goes through log.[ch], as text or, with --log-format json, as JSON. */
+
+/* Prints "zferry VERB: text" and returns exit_code. The text says what is wrong; and what to do.
+ * With 0 it is a warning. */
 int cli_fail (const cli_t *cli, int exit_code, const char *format, ...) ZF_PRINTF (3, 4);
 
 /* The same for what is wrong with the command line: adds "; see zferry VERB --help", returns
@@ -179,6 +192,11 @@ int cli_fail_no_broker (const cli_t *cli);
 
 /* Prints a line unless --quiet: summaries, hints. */
 void cli_note (const cli_t *cli, const char *format, ...) ZF_PRINTF (2, 3);
+
+/* Prints a line unless the level is not wanted (--log-level): what happened, or is to be known.
+ * device: whose line it is, "DEVICE: text"; NULL or "": nobody's. */
+void cli_log (const cli_t *cli, zf_log_level_t level, const char *device, const char *format, ...)
+    ZF_PRINTF (4, 5);
 
 /* Redraws the progress line: only on a terminal, at most ten times a second. Any other output
  * through this header removes it first. */
@@ -215,6 +233,9 @@ int cli_print_object (const cli_t *cli, const cli_column_t *columns, json_t *obj
 
 /* Flushes stdout. Returns 0, or EX_IOERR having said why. */
 int cli_flush (const cli_t *cli);
+
+/* Makes what could move a terminal's cursor, or begin a line, a dot, in place. Returns text. */
+char *cli_make_printable (char *text);
 
 /* Text of any bytes as a JSON string, or an object {"base64": "..."} when it is not UTF-8. */
 json_t *cli_json_bytes (zf_bytes_t bytes);

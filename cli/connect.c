@@ -8,6 +8,7 @@ void cli_client_options (const cli_t *cli, zf_client_options_t *options)
     options->endpoint_count = cli->endpoint_count;
     options->timeout_ms = cli->timeout_ms;
     options->peer = cli->peer;
+    options->security = cli->security;
 }
 
 int cli_client_open (const cli_t *cli, const zf_client_options_t *options, zf_client_t **client)

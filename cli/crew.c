@@ -186,9 +186,9 @@ static void summarize (const crew_t *crew)
 
 static bool tell_offer (void *arg, const zf_offer_t *offer)
 {
-    (void) arg;
+    const crew_t *crew = arg;
     if (offer->is_own)
-        fprintf (stderr, "%s is at %s\n", offer->what, offer->endpoint);
+        cli_log (crew->cli, ZF_LOG_NOTICE, NULL, "%s is at %s", offer->what, offer->endpoint);
     return true;
 }
 
@@ -207,6 +207,7 @@ static int open_worker (crew_t *crew)
         options.endpoint_count = crew->direct ? count : cli->endpoint_count;
     }
     options.peer = cli->peer;
+    options.security = cli->security;
     options.credit = crew->credit;
     if (crew->hold_ms != 0)
         options.max_hold_ms = (uint32_t) crew->hold_ms;
@@ -215,7 +216,7 @@ static int open_worker (crew_t *crew)
     if (rc != 0)
         return crew->direct ? device_fail (cli, &err) : cli_fail_call (cli, &err, false);
     if (crew->direct)
-        zf_directory_find (cli->peer, NULL, tell_offer, NULL);
+        zf_directory_find (cli->peer, NULL, tell_offer, crew);
     return 0;
 }
 

@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+#define DEVICE_LINE_MAX 600 /* bytes of a line; the rest is cut off */
+
 /* What the device's thread tells the main one. */
 typedef struct {
     const cli_t *cli;
@@ -12,6 +14,8 @@ typedef struct {
     atomic_bool failed; /* the device has stopped by itself */
     atomic_uint lost;   /* lines that found the pipe full */
     uint64_t start_ms;  /* when it was started */
+    char lines[8192];   /* what came out of the pipe; */
+    size_t line_bytes;  /* so much of it is the beginning of a line */
 } device_run_t;
 
 #define DEVICE_OPTIONS                                                                           \
@@ -26,7 +30,10 @@ int device_prepare (device_run_t *run, const cli_t *cli);
 /* The device's callback; arg is the device_run_t. */
 void device_event (void *arg, zf_event_t event, const char *text);
 
-/* Prints what the callback has written. */
+/* The same for a line of any device, a zf_log_fn: does not block. device: may be "". */
+void device_log (void *arg, zf_log_level_t level, const char *device, const char *text);
+
+/* Prints what these two have written. */
 void device_print_events (device_run_t *run);
 
 /* Tells where the device listens, waits, stops it and says what it did. role: text behind the

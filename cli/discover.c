@@ -1,5 +1,8 @@
 #include "discover.h"
 
+#include "log.h"
+#include "secure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,11 +26,11 @@
          .kind = CLI_TEXT,                                                                      \
          .value = "EP",                                                                         \
          .repeat = true,                                                                        \
-         .help = "gossip hub to find others through, too; may be repeated"},                    \
+         .help = "endpoint of any node, or of a hub, to find others through; may be repeated"}, \
         {.name = "hub",                                                                         \
          .kind = CLI_TEXT,                                                                      \
          .value = "EP",                                                                         \
-         .help = "be such a hub: listen at this endpoint"},                                     \
+         .help = "be a hub at a port of its own: listen at this endpoint"},                     \
         {.name = "advertise",                                                                   \
          .kind = CLI_TEXT,                                                                      \
          .value = "HOST",                                                                       \
@@ -170,8 +173,11 @@ int discover_fail_nobody (const cli_t *cli, const char *endpoints, const char *t
                          endpoints, found, time);
     return cli_fail (cli, EX_UNAVAILABLE,
                      "nobody was found for %s within %s; is one running? (%s) zferry doctor "
-                     "looks into the network",
-                     endpoints, time, who_offers (cli));
+                     "looks into the network%s",
+                     endpoints, time, who_offers (cli),
+                     cli->security == NULL
+                         ? "; without --key-file or --insecure only this machine is looked at"
+                         : "");
 }
 
 /* -- the node ---------------------------------------------------------------------------------- */
@@ -213,6 +219,7 @@ static int read_options (const cli_t *cli, wanted_t *wanted)
     *wanted = (wanted_t){.seeds = NULL};
     zf_peer_defaults (peer);
     peer->name = cli_text (cli, "name", NULL);
+    peer->security = cli->security;
     peer->space = cli_text (cli, "namespace", space != NULL ? space : peer->space);
     peer->hub = cli_text (cli, "hub", NULL);
     peer->advertise = cli_text (cli, "advertise", NULL);
@@ -253,6 +260,8 @@ static bool is_needed (const cli_t *cli)
 
 static int fail_start (const cli_t *cli, const zf_error_t *err)
 {
+    if (err->code == ZF_E_DENIED)
+        return secure_fail (cli, err);
     if (err->code != ZF_E_ADDRESS)
         return cli_fail_call (cli, err, true);
     bool udp = strncmp (err->text, "UDP", 3) == 0;
@@ -328,10 +337,10 @@ int discover_start (cli_t *cli)
         rc = fail_start (cli, &err);
     free_options (&wanted);
     if (rc == 0 && cli_has (cli, "hub"))
-        fprintf (stderr, "listening on %s for gossip\n", zf_peer_hub (cli->peer));
+        cli_log (cli, ZF_LOG_NOTICE, NULL, "listening on %s for gossip", zf_peer_hub (cli->peer));
     if (rc != 0 || (cli->verb->flags & CLI_NODE) != 0)
         return rc;
-    bool tells = cli_has (cli, "verbose") && !cli->quiet;
+    bool tells = log_is_verbose (cli) && !cli->quiet;
     zf_peer_listen (cli->peer, tells ? 1u << ZF_PEER_NOTE : 0);
     return tells ? start_teller (cli) : 0;
 }

@@ -1,5 +1,7 @@
 #include "durable.h"
 
+#include "device.h"
+
 #include <string.h>
 
 #define INTERVAL     "interval="
@@ -61,9 +63,8 @@ void durable_apply (const durable_t *durable, zf_broker_options_t *broker)
 
 int durable_fail (const cli_t *cli, const char *dir, const zf_error_t *err)
 {
-    if (err->code == ZF_E_ADDRESS)
-        return cli_fail (cli, EX_UNAVAILABLE,
-                         "%s; stop what listens there or choose another endpoint", err->text);
+    if (err->code == ZF_E_ADDRESS || err->code == ZF_E_DENIED)
+        return device_fail (cli, err);
     if (dir == NULL)
         return cli_fail_call (cli, err, true);
     switch (err->code) {

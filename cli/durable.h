@@ -13,10 +13,10 @@ typedef struct {
     uint64_t disk_bytes;  /* cap of its files */
 } durable_t;
 
-#define DURABLE_SYNC_OPTION                                                            \
-    {                                                                                  \
-        .name = "sync", .kind = CLI_TEXT, .value = "WHEN",                             \
-        .help = "when the journal is synced: always (default), interval=TIME or never" \
+#define DURABLE_SYNC_OPTION                                                                   \
+    {                                                                                         \
+        .name = "sync", .kind = CLI_TEXT, .value = "WHEN", .words = "always interval= never", \
+        .help = "when the journal is synced: always (default), interval=TIME or never"        \
     }
 
 #define DURABLE_DISK_OPTION                                                             \

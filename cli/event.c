@@ -1,6 +1,7 @@
 /* Showing events. */
 #include "event.h"
 
+#include "log.h"
 #include "record.h"
 
 #include <inttypes.h>
@@ -33,7 +34,7 @@ void event_style_close (event_style_t *style)
 
 void event_titles (const event_style_t *style, bool offsets)
 {
-    if (style->format != EVENT_TEXT || style->cli->quiet)
+    if (style->format != EVENT_TEXT || style->cli->quiet || !log_is_text ())
         return;
     if (offsets)
         fprintf (stderr, "%16s  ", "offset");

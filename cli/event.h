@@ -17,10 +17,10 @@ typedef struct {
     const char **headers; /* user headers to show, ended by NULL; owned, may be NULL */
 } event_style_t;
 
-#define EVENT_FORMAT_OPTION                                                             \
-    {                                                                                   \
-        .name = "format", .kind = CLI_TEXT, .value = "FORMAT",                          \
-        .help = "json, text, topic (and body) or body (default text, json into a pipe)" \
+#define EVENT_FORMAT_OPTION                                                                     \
+    {                                                                                           \
+        .name = "format", .kind = CLI_TEXT, .value = "FORMAT", .words = "json text topic body", \
+        .help = "json, text, topic (and body) or body (default text, json into a pipe)"         \
     }
 
 /* Reads --format and --show-header. Returns 0 or an exit code, having said why. Close it in any

@@ -2,6 +2,8 @@
  * which a command reads and writes can make the two wait for each other. */
 #include "exec.h"
 
+#include "trace.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,7 +17,7 @@
 
 extern char **environ;
 
-enum { OWN_VARIABLES = 3, VARIABLE_SIZE = 300 };
+enum { OWN_VARIABLES = 4, VARIABLE_SIZE = 300 };
 
 /* Descriptors of one run; -1 when closed. */
 typedef struct {
@@ -65,7 +67,24 @@ static bool is_own (const char *variable, char own[OWN_VARIABLES][VARIABLE_SIZE]
     return false;
 }
 
-/* The environment with our variables in it. To be freed. */
+/* Writes our variables; the last is one that a record may not have. Returns how many there are. */
+static size_t write_own (const zf_message_t *message, char own[OWN_VARIABLES][VARIABLE_SIZE])
+{
+    zf_props_t props;
+    snprintf (own[0], VARIABLE_SIZE, "ZFERRY_ID=%" PRIu64, message->id);
+    snprintf (own[1], VARIABLE_SIZE, "ZFERRY_ATTEMPT=%" PRIu32, message->attempt);
+    snprintf (own[2], VARIABLE_SIZE, "ZFERRY_QUEUE=%s",
+              message->queue != NULL ? message->queue : "");
+    snprintf (own[3], VARIABLE_SIZE, "TRACEPARENT=");
+    zf_props_defaults (&props);
+    if (zf_message_props (message, &props) != 0 || !trace_is_valid (props.trace))
+        return OWN_VARIABLES - 1;
+    snprintf (own[3], VARIABLE_SIZE, "TRACEPARENT=%.*s", (int) props.trace.size,
+              (const char *) props.trace.data);
+    return OWN_VARIABLES;
+}
+
+/* The environment with our variables in place of those of these names. To be freed. */
 static char **make_environment (const zf_message_t *message, char own[OWN_VARIABLES][VARIABLE_SIZE])
 {
     size_t count = 0;
@@ -74,12 +93,9 @@ static char **make_environment (const zf_message_t *message, char own[OWN_VARIAB
     char **all = calloc (count + OWN_VARIABLES + 1, sizeof *all);
     if (all == NULL)
         return NULL;
-    snprintf (own[0], VARIABLE_SIZE, "ZFERRY_ID=%" PRIu64, message->id);
-    snprintf (own[1], VARIABLE_SIZE, "ZFERRY_ATTEMPT=%" PRIu32, message->attempt);
-    snprintf (own[2], VARIABLE_SIZE, "ZFERRY_QUEUE=%s",
-              message->queue != NULL ? message->queue : "");
+    size_t own_count = write_own (message, own);
     size_t n = 0;
-    while (n < OWN_VARIABLES) {
+    while (n < own_count) {
         all[n] = own[n];
         n++;
     }

@@ -2,6 +2,7 @@
 #include "announce.h"
 #include "device.h"
 #include "durable.h"
+#include "secure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ static const cli_option_t options[] = {
     {.name = "slow",
      .kind = CLI_TEXT,
      .value = "RULE",
+     .words = "drop disconnect disconnect=",
      .help = "plain subscribers that do not read: drop (default), or disconnect[=TIME] (10s)"},
     {.name = "plain-hwm",
      .kind = CLI_COUNT,
@@ -77,6 +79,7 @@ static const cli_option_t options[] = {
      .help = "keep all that passes on disk here; the directory is made if need be"},
     DURABLE_SYNC_OPTION,
     DURABLE_DISK_OPTION,
+    SECURE_LIMIT_OPTIONS,
     ANNOUNCE_OPTIONS ("topic/NAME (default: what --stream says)"),
     DEVICE_OPTIONS,
     {.name = NULL}};
@@ -85,6 +88,7 @@ static const cli_option_t options[] = {
 typedef struct {
     zf_forwarder_options_t forwarder; /* points into the lists below and the arguments */
     durable_t durable;                /* the journal */
+    zf_limits_t limits;               /* of each client */
     const char **binds;               /* each owned; NULL: none given */
     const char **pubs;
     const char **subs;
@@ -159,6 +163,7 @@ static int read_options (const cli_t *cli, wanted_t *wanted)
         return rc;
     fill_keeping (cli, &wanted->durable, &wanted->forwarder);
     fill_limits (cli, &wanted->forwarder);
+    secure_limits (cli, &wanted->limits);
     fill_endpoints (cli, wanted);
     return 0;
 }
@@ -193,6 +198,8 @@ static int start (const cli_t *cli, wanted_t *wanted, device_run_t *run, zf_devi
     zf_error_t err = {0};
     wanted->forwarder.on_event = device_event;
     wanted->forwarder.arg = run;
+    wanted->forwarder.security = cli->security;
+    wanted->forwarder.limits = &wanted->limits;
     int rc = zf_forwarder_start (device, &wanted->forwarder, &err);
     return rc == 0 ? 0 : durable_fail (cli, wanted->durable.dir, &err);
 }
@@ -248,11 +255,13 @@ const cli_verb_t verbs_forwarder[] = {
          "are bound. Ends with the first Ctrl-C, and says what it did. With --discover zferry's "
          "own peers find\n"
          "it as zferry://topic/STREAM.\n",
-     .example = "  zferry forwarder\n"
-                "  zferry forwarder --pub tcp://*:6000 --sub tcp://*:6001 --last-values\n"
-                "  zferry forwarder --pub '>tcp://feed.example.com:6000' --sub tcp://*:6001\n"
-                "  zferry forwarder --journal /var/lib/zferry --keep 10GiB --keep-age 7d\n"
-                "  zferry forwarder --discover --bind 'tcp://*:5556'\n",
+     .example =
+         "  zferry forwarder\n"
+         "  zferry forwarder --pub 'tcp://*:6000' --sub 'tcp://*:6001' --insecure\n"
+         "  zferry forwarder --pub '>tcp://feed.example.com:6000' --sub tcp://127.0.0.1:6001\n"
+         "  zferry forwarder --journal /var/lib/zferry --keep 10GiB --keep-age 7d\n"
+         "  zferry forwarder --discover --bind 'tcp://*:5556' --key-file keys/fan --authorised "
+         "keys/in\n",
      .options = options,
      .flags = CLI_OFFERS,
      .run = run_forwarder},

@@ -265,6 +265,7 @@ static int run_link (const cli_t *cli, zf_link_options_t *link)
     link->window_bytes = cli_number (cli, "window", link->window_bytes);
     link->backoff_max_ms = (uint32_t) cli_number (cli, "backoff", link->backoff_max_ms);
     link->peer = cli->peer;
+    link->security = cli->security;
     link->on_event = device_event;
     link->arg = &run;
     if (zf_link_start (&device, link, &err) != 0) {

@@ -2,7 +2,9 @@
 #include "cli.h"
 #include "discover.h"
 #include "help.h"
+#include "log.h"
 #include "options.h"
+#include "secure.h"
 #include "signals.h"
 
 #include <string.h>
@@ -13,11 +15,12 @@ enum {
 };
 
 const cli_verb_t *const help_groups[] = {
-    verbs_demo,    verbs_broker,  verbs_balancer, verbs_forwarder, verbs_post,
-    verbs_work,    verbs_request, verbs_serve,    verbs_submit,    verbs_fetch,
-    verbs_pub,     verbs_sub,     verbs_queue,    verbs_dead,      verbs_stream,
-    verbs_link,    verbs_peers,   verbs_whisper,  verbs_chat,      verbs_directory,
-    verbs_journal, verbs_doctor,  verbs_bench,    verbs_version,   NULL};
+    verbs_demo,      verbs_run,     verbs_check,  verbs_reload,  verbs_broker,  verbs_balancer,
+    verbs_forwarder, verbs_post,    verbs_work,   verbs_request, verbs_serve,   verbs_submit,
+    verbs_fetch,     verbs_pub,     verbs_sub,    verbs_queue,   verbs_dead,    verbs_stream,
+    verbs_top,       verbs_tail,    verbs_link,   verbs_peers,   verbs_whisper, verbs_chat,
+    verbs_directory, verbs_journal, verbs_keygen, verbs_doctor,  verbs_bench,   verbs_version,
+    verbs_help,      NULL};
 
 /* Counts the leading words of argv that the words of name are; 0 unless all of name's are there. */
 static int words_matched (const char *name, int argc, char **argv)
@@ -132,9 +135,10 @@ static int run_verb (const cli_verb_t *verb, int argc, char **argv)
     cli_t cli;
     int rc = options_parse (&cli, verb, argc, argv);
     if (rc == OPTIONS_GO_ON && (rc = signals_start (&cli)) == 0 &&
-        (rc = discover_start (&cli)) == 0)
+        (rc = secure_start (&cli)) == 0 && (rc = discover_start (&cli)) == 0)
         rc = verb->run (&cli);
     discover_stop (&cli);
+    secure_stop (&cli);
     cli_progress_clear ();
     options_free (&cli);
     return rc;
@@ -145,9 +149,12 @@ int main (int argc, char **argv)
     static char version[] = "version";
     static char help[] = "--help";
     int words = 0;
+    int rc = log_start (argc, argv);
+    if (rc != 0)
+        return rc;
     argc--;
     argv++;
-    if (argc > 1 && strcmp (argv[0], "help") == 0) { /* zferry help VERB... */
+    if (argc > 1 && strcmp (argv[0], "help") == 0 && argv[1][0] != '-') { /* zferry help VERB... */
         memmove (argv, argv + 1, (size_t) (argc - 1) * sizeof *argv);
         argv[argc - 1] = help;
     }

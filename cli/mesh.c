@@ -1,5 +1,7 @@
 #include "mesh.h"
 
+#include "log.h"
+
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
@@ -7,7 +9,7 @@
 
 mesh_t mesh_begin (const cli_t *cli, bool always)
 {
-    bool wanted = always || cli_has (cli, "verbose");
+    bool wanted = always || log_is_verbose (cli);
     return (mesh_t){.cli = cli, .tells = wanted && !cli->quiet, .input = -1};
 }
 

@@ -3,6 +3,8 @@
 
 #include "discover.h"
 #include "help.h"
+#include "log.h"
+#include "secure.h"
 
 #include <assert.h>
 #include <getopt.h>
@@ -67,6 +69,7 @@ static const cli_option_t common_options[] = {
     {.name = "json", .letter = 'j', .help = "print JSON Lines, also on a terminal"},
     {.name = "no-color", .help = "no colours (as does $NO_COLOR)"},
     {.name = "quiet", .letter = 'q', .help = "no notes and no progress on stderr"},
+    LOG_OPTIONS,
     {.name = "help", .letter = 'h', .help = "show this"},
     {.name = NULL}};
 
@@ -82,6 +85,8 @@ size_t options_tables (const cli_verb_t *verb, const cli_option_t *tables[OPTION
         tables[n++] = node_options;
     if (meeting != NULL)
         tables[n++] = meeting;
+    if (secure_options (verb) != NULL)
+        tables[n++] = secure_options (verb);
     if (meeting != NULL && (verb->flags & CLI_OFFERS) == 0)
         tables[n++] = verbose_options;
     tables[n++] = common_options;
@@ -278,6 +283,12 @@ static int endpoint_sought (cli_t *cli)
     return OPTIONS_GO_ON;
 }
 
+/* Dead letters are a broker's. */
+static bool is_for_events (const cli_t *cli)
+{
+    return (cli->verb->flags & CLI_EVENTS) != 0 && !cli_has (cli, "dead");
+}
+
 static int endpoints_from_environment (cli_t *cli)
 {
     const char *env = getenv ("ZFERRY_CONNECT");
@@ -289,7 +300,7 @@ static int endpoints_from_environment (cli_t *cli)
         return cli_fail (cli, EX_OSERR, "out of memory");
     if (cli->endpoint_count == 0)
         cli->endpoints[cli->endpoint_count++] =
-            (cli->verb->flags & CLI_EVENTS) != 0 ? events_endpoint : default_endpoint;
+            is_for_events (cli) ? events_endpoint : default_endpoint;
     return OPTIONS_GO_ON;
 }
 
@@ -306,6 +317,9 @@ static int apply_common (cli_t *cli)
     uint64_t timeout = cli_number (cli, "timeout", TIMEOUT_DEFAULT_MS);
     cli->timeout_ms = timeout == 0 ? INT32_MAX : (uint32_t) timeout;
     cli->endpoint_count = cli_list (cli, "connect", &cli->endpoints);
+    int rc = log_from_options (cli);
+    if (rc != 0)
+        return rc;
     return cli->endpoint_count == 0 ? endpoints_from_environment (cli) : OPTIONS_GO_ON;
 }
 

@@ -14,7 +14,7 @@ int options_parse (cli_t *cli, const cli_verb_t *verb, int argc, char **argv);
 void options_free (cli_t *cli);
 
 /* The tables of options that apply to a verb, its own one first. Returns their number. */
-#define OPTIONS_TABLES 6
+#define OPTIONS_TABLES 7
 size_t options_tables (const cli_verb_t *verb, const cli_option_t *tables[OPTIONS_TABLES]);
 
 #endif

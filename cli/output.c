@@ -72,8 +72,7 @@ static void print_json_line (const json_t *row)
 
 /* -- cells ------------------------------------------------------------------------------------- */
 
-/* Makes text printable: what could move a terminal's cursor becomes a dot. */
-static void make_printable (char *text)
+char *cli_make_printable (char *text)
 {
     for (unsigned char *c = (unsigned char *) text; *c != '\0'; c++) {
         if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 .. U+009F */
@@ -82,6 +81,7 @@ static void make_printable (char *text)
             continue;
         *c = '.';
     }
+    return text;
 }
 
 /* The text of a value; NULL when out of memory. To be freed. */
@@ -104,7 +104,7 @@ static char *cell_text (const json_t *value, cli_column_kind_t kind)
         cell = value != NULL ? json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY) : strdup ("");
     }
     if (cell != NULL)
-        make_printable (cell);
+        cli_make_printable (cell);
     return cell;
 }
 

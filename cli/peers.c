@@ -172,9 +172,10 @@ const cli_verb_t verbs_peers[] = {
          "it. Which interfaces are used, and why, goes to stderr. --watch goes on until "
          "Ctrl-C, or for\n"
          "--timeout. With --hub this is a hub for others while it runs.\n",
-     .example = "  zferry peers\n"
-                "  zferry peers --watch --json\n"
-                "  zferry peers --watch --hub 'tcp://*:5670' --quiet\n",
+     .example =
+         "  zferry peers\n"
+         "  zferry peers --watch --json\n"
+         "  zferry peers --watch --hub 'tcp://*:5670' --key-file keys/hub --authorised keys/in\n",
      .options = options,
      .flags = CLI_NODE,
      .run = run},

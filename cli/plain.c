@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
 enum { ENDPOINT_MAX = 256 };
@@ -12,12 +13,25 @@ int plain_fail (const plain_t *plain, const char *what)
     return cli_fail (plain->cli, EX_UNAVAILABLE, "%s: %s", what, zmq_strerror (errno));
 }
 
+/* Who gives a key does not mean to be heard by everybody. */
+static int check (const cli_t *cli)
+{
+    if (!cli_has (cli, "bind") && !cli_has (cli, "connect"))
+        return cli_misuse (cli, "--raw: where? give --bind EP or --connect EP");
+    if (cli->security != NULL && cli->security != zf_security_insecure ())
+        return cli_misuse (cli, "--raw has no keys; leave --key-file (or ZFERRY_KEY) away, or say "
+                                "--insecure");
+    return 0;
+}
+
 int plain_open (plain_t *plain, const cli_t *cli, int type)
 {
     int linger_ms = type == ZMQ_SUB ? 0 : (int) cli->timeout_ms; /* subscriptions go with it */
-    *plain = (plain_t){.cli = cli, .context = zmq_ctx_new ()};
-    if (!cli_has (cli, "bind") && !cli_has (cli, "connect"))
-        return cli_misuse (cli, "--raw: where? give --bind EP or --connect EP");
+    *plain = (plain_t){.cli = cli};
+    int rc = check (cli);
+    if (rc != 0)
+        return rc;
+    plain->context = zmq_ctx_new ();
     if (plain->context != NULL)
         plain->socket = zmq_socket (plain->context, type);
     if (plain->socket == NULL)
@@ -26,16 +40,31 @@ int plain_open (plain_t *plain, const cli_t *cli, int type)
     return 0;
 }
 
+/* Only this machine can reach it. */
+static bool is_local (const char *endpoint)
+{
+    static const char *const local[] = {"tcp://127.", "tcp://[::1]:", "ipc://", "inproc://"};
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        if (strncmp (endpoint, local[i], strlen (local[i])) == 0)
+            return true;
+    return false;
+}
+
 static int bind_one (plain_t *plain, const char *endpoint)
 {
     char bound[ENDPOINT_MAX];
     size_t size = sizeof bound;
+    if (plain->cli->security == NULL && !is_local (endpoint))
+        return cli_fail (plain->cli, EX_NOPERM,
+                         "bind %s: other machines can reach that, and --raw has no keys; say "
+                         "--insecure, or bind 127.0.0.1",
+                         endpoint);
     if (zmq_bind (plain->socket, endpoint) != 0)
         return cli_fail (plain->cli, EX_UNAVAILABLE,
                          "bind %s: %s; stop what listens there or choose another endpoint",
                          endpoint, zmq_strerror (errno));
     if (zmq_getsockopt (plain->socket, ZMQ_LAST_ENDPOINT, bound, &size) == 0)
-        fprintf (stderr, "listening on %s\n", bound);
+        cli_log (plain->cli, ZF_LOG_NOTICE, NULL, "listening on %s", bound);
     return 0;
 }
 

@@ -43,6 +43,7 @@
         {.name = "overflow",                                                          \
          .kind = CLI_TEXT,                                                            \
          .value = "RULE",                                                             \
+         .words = "backpressure reject drop-oldest",                                  \
          .help = "at the cap: backpressure (the default), reject or drop-oldest"},    \
         {.name = "dedup-window",                                                      \
          .kind = CLI_TIME,                                                            \

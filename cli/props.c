@@ -52,5 +52,7 @@ int props_from_options (record_props_t *record, const cli_t *cli)
     int rc = check_length (cli, "id", record->props.id);
     if (rc == 0)
         rc = check_length (cli, "key", record->props.key);
+    if (rc == 0)
+        rc = trace_from_options (cli, &record->props.trace);
     return rc == 0 ? take_headers (cli, record) : rc;
 }

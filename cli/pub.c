@@ -40,6 +40,7 @@ static const cli_option_t options[] = {
      .value = "NAME=VALUE",
      .repeat = true,
      .help = "user header; may be repeated"},
+    TRACE_OPTION,
     PLAIN_BIND_OPTION ("listen here: subscribers connect to this process; may be repeated"),
     {.name = "linger",
      .kind = CLI_TIME,
@@ -169,7 +170,7 @@ static void tell_endpoints (const native_t *native)
     const char *endpoint = NULL;
     for (size_t i = 0; (endpoint = zf_device_endpoint (device, i)) != NULL; i++)
         if (strncmp (endpoint, "inproc:", 7) != 0) /* its own */
-            fprintf (stderr, "listening on %s\n", endpoint);
+            cli_log (native->cli, ZF_LOG_NOTICE, NULL, "listening on %s", endpoint);
 }
 
 static int open_publisher (native_t *native)
@@ -183,11 +184,13 @@ static int open_publisher (native_t *native)
     zf_forwarder_defaults (&forwarder);
     forwarder.endpoint_count = cli_list (cli, "bind", &binds);
     forwarder.endpoints = binds;
+    forwarder.security = cli->security;
     wanted.endpoints = cli->endpoints;
     wanted.endpoint_count = cli->endpoint_count;
     wanted.bind = binds != NULL ? &forwarder : NULL;
     wanted.direct = cli_has (cli, "direct");
     wanted.peer = cli->peer;
+    wanted.security = cli->security;
     wanted.stream = cli_text (cli, "stream", wanted.stream);
     wanted.timeout_ms = cli->timeout_ms;
     wanted.on_confirm = on_confirm;
@@ -318,8 +321,8 @@ static int pub_native (pub_tally_t *tally, input_t *input)
 
 static int check_options (const cli_t *cli)
 {
-    static const char *const native[] = {"stream", "key",    "id",      "header",
-                                         "linger", "direct", "discover"};
+    static const char *const native[] = {"stream", "key",    "id",       "header",
+                                         "linger", "direct", "discover", "trace"};
     bool raw = cli_has (cli, "raw");
     bool bind = cli_has (cli, "bind");
     bool direct = cli_has (cli, "direct");
@@ -370,7 +373,7 @@ const cli_verb_t verbs_pub[] = {
          "sees one subscription at most, however many there are.\n",
      .example = "  zferry pub prices.eur 1.0842\n"
                 "  tail -f app.log | zferry pub logs.app --lines\n"
-                "  zferry pub prices.eur 1.0842 --bind tcp://*:5556 --wait-subscribers 2\n"
+                "  zferry pub prices.eur 1.0842 --bind tcp://127.0.0.1:5556 --wait-subscribers 2\n"
                 "  zferry pub prices.eur 1.0842 --direct --wait-subscribers 2 --linger 1s\n"
                 "  zferry pub prices.eur 1.0842 --raw --connect tcp://127.0.0.1:6000\n",
      .options = options,

@@ -1,106 +1,11 @@
-/* What goes to stderr: errors, notes and the progress line; and the exit codes. */
+/* What the codes of the library mean for the program: exit codes, and what to do. */
 #include "cli.h"
 
 #include "discover.h"
 
-#include <pthread.h>
-#include <stdarg.h>
 #include <string.h>
 
-enum { PROGRESS_EVERY_MS = 100, ENDPOINTS_TEXT = 400 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool progress_shown;       /* the progress line is on the screen */
-static uint64_t progress_next_ms; /* not redrawn before */
-
-/* -- the progress line ------------------------------------------------------------------------- */
-
-static void clear_locked (void)
-{
-    if (progress_shown)
-        fputs ("\r\033[K", stderr);
-    progress_shown = false;
-}
-
-void cli_progress_clear (void)
-{
-    pthread_mutex_lock (&lock);
-    clear_locked ();
-    pthread_mutex_unlock (&lock);
-}
-
-void cli_progress (const cli_t *cli, const char *format, ...)
-{
-    uint64_t now_ms = cli_now_ms ();
-    if (!cli->err_terminal || cli->quiet)
-        return;
-    pthread_mutex_lock (&lock);
-    if (now_ms >= progress_next_ms) {
-        va_list args;
-        va_start (args, format);
-        fputs ("\r\033[K", stderr);
-        vfprintf (stderr, format, args);
-        fflush (stderr);
-        va_end (args);
-        progress_shown = true;
-        progress_next_ms = now_ms + PROGRESS_EVERY_MS;
-    }
-    pthread_mutex_unlock (&lock);
-}
-
-/* -- lines ------------------------------------------------------------------------------------- */
-
-/* Prints "zferry VERB: text; hint", in one write as stderr is not buffered. */
-static void ZF_PRINTF (2, 0)
-    print_line (const cli_t *cli, const char *format, va_list args, const char *tail)
-{
-    char line[1200];
-    const char *verb = cli != NULL ? cli->verb->name : NULL;
-    int n = verb != NULL ? snprintf (line, sizeof line, "zferry %s: ", verb)
-                         : snprintf (line, sizeof line, "zferry: ");
-    if (n < 0)
-        return;
-    vsnprintf (line + n, sizeof line - (size_t) n, format, args);
-    pthread_mutex_lock (&lock);
-    clear_locked ();
-    fprintf (stderr, "%s%s\n", line, tail);
-    pthread_mutex_unlock (&lock);
-}
-
-int cli_fail (const cli_t *cli, int exit_code, const char *format, ...)
-{
-    va_list args;
-    va_start (args, format);
-    print_line (cli, format, args, "");
-    va_end (args);
-    return exit_code;
-}
-
-int cli_misuse (const cli_t *cli, const char *format, ...)
-{
-    char tail[80];
-    va_list args;
-    snprintf (tail, sizeof tail, "; see zferry %s --help", cli->verb->name);
-    va_start (args, format);
-    print_line (cli, format, args, tail);
-    va_end (args);
-    return EX_USAGE;
-}
-
-void cli_note (const cli_t *cli, const char *format, ...)
-{
-    char line[1200];
-    va_list args;
-    if (cli->quiet)
-        return;
-    va_start (args, format);
-    vsnprintf (line, sizeof line, format, args);
-    va_end (args);
-    pthread_mutex_lock (&lock);
-    clear_locked ();
-    fprintf (stderr, "%s\n", line);
-    pthread_mutex_unlock (&lock);
-}
+enum { ENDPOINTS_TEXT = 400 };
 
 /* -- codes of the library ---------------------------------------------------------------------- */
 
@@ -130,7 +35,10 @@ static const treatment_t treatments[] = {
     {ZF_E_NOT_FOUND, EX_NOINPUT, "zferry queue ls lists those that there are"},
     {ZF_E_LIMIT, EX_TEMPFAIL, "the broker's --max-queues and --max-sessions set it"},
     {ZF_E_VERSION, EX_PROTOCOL, "use the same version of zferry on both sides"},
-    {ZF_E_CORRUPT, EX_PROTOCOL, NULL}};
+    {ZF_E_CORRUPT, EX_PROTOCOL, NULL},
+    {ZF_E_DENIED, EX_NOPERM,
+     "--key-file FILE says who you are; the other side's authorised keys and "
+     "rules say what that one may"}};
 
 static const treatment_t *treatment_of (int code)
 {
@@ -178,6 +86,8 @@ int cli_fail_call (const cli_t *cli, const zf_error_t *err, bool connected)
 {
     const treatment_t *treatment = treatment_of (err->code);
     const char *text = err->text[0] != '\0' ? err->text : zf_strerror (err->code);
+    if (err->code == ZF_E_TIMEOUT && !connected && strstr (err->text, " says: ") != NULL)
+        return cli_fail (cli, EX_UNAVAILABLE, "%s", text);
     if (err->code == ZF_E_TIMEOUT && !connected)
         return cli_fail_no_broker (cli);
     if (err->code == ZF_E_NOT_FOUND && (cli->verb->flags & CLI_EVENTS) != 0)

@@ -47,19 +47,21 @@ const cli_verb_t verbs_serve[] = {
     {.name = "serve",
      .usage = "SERVICE --exec CMD | --echo",
      .summary = "Answer the requests of a service with what a command prints",
-     .details = "sh -c CMD gets the request on its standard input, and what it prints is the "
-                "answer. When it exits\n"
-                "with anything but 0, the request is rejected, with the last line of its stderr as "
-                "the reason. In\n"
-                "its environment are ZFERRY_ID, ZFERRY_ATTEMPT and ZFERRY_QUEUE. The first Ctrl-C "
-                "lets running\n"
-                "commands finish, the second ends at once. --timeout is how long to wait for a "
-                "broker at the start.\n"
-                "With --discover it serves at all brokers that are found. With --direct there need "
-                "not be any:\n"
-                "clients (zferry request SERVICE --discover) find this process and talk to it; "
-                "start more of\n"
-                "them, and they share the work.\n",
+     .details =
+         "sh -c CMD gets the request on its standard input, and what it prints is the "
+         "answer. When it exits\n"
+         "with anything but 0, the request is rejected, with the last line of its stderr as "
+         "the reason. In\n"
+         "its environment are ZFERRY_ID, ZFERRY_ATTEMPT and ZFERRY_QUEUE, and TRACEPARENT if "
+         "the request has\n"
+         "a trace. The first Ctrl-C lets running commands finish, the second ends at once. "
+         "--timeout is how\n"
+         "long to wait for a broker at the start.\n"
+         "With --discover it serves at all brokers that are found. With --direct there need "
+         "not be any:\n"
+         "clients (zferry request SERVICE --discover) find this process and talk to it; "
+         "start more of\n"
+         "them, and they share the work.\n",
      .example = "  zferry serve upper --exec 'tr a-z A-Z' --concurrency 4\n"
                 "  zferry serve upper --exec 'tr a-z A-Z' --direct\n",
      .options = options,

@@ -14,6 +14,14 @@ static atomic_int stop_signal;
 static atomic_int children[CHILDREN_MAX]; /* process groups; 0: free */
 static atomic_int spawning;               /* being made, and not in the list yet */
 static atomic_int ending;                 /* the signal that ends us; the last spawner does it */
+static void (*at_end) (void);             /* called before a signal ends us; NULL: nothing */
+
+static _Noreturn void end_now (int number)
+{
+    if (at_end != NULL)
+        at_end ();
+    _exit (128 + number);
+}
 
 static void end_children (int number)
 {
@@ -32,7 +40,7 @@ static void on_signal (int number)
         atomic_store (&ending, number);
         end_children (SIGTERM);
         if (atomic_load (&spawning) == 0)
-            _exit (128 + number);
+            end_now (number);
         errno = saved;
         return;
     }
@@ -54,6 +62,11 @@ int signals_start (const cli_t *cli)
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
     return 0;
+}
+
+void signals_at_end (void (*fn) (void))
+{
+    at_end = fn;
 }
 
 int cli_stop_fd (void)
@@ -82,7 +95,7 @@ void cli_child_add (pid_t group)
     int number = atomic_load (&ending);
     if (number != 0) {
         end_children (SIGTERM);
-        _exit (128 + number);
+        end_now (number);
     }
 }
 

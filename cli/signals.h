@@ -8,4 +8,8 @@
  * said why. */
 int signals_start (const cli_t *cli);
 
+/* Calls fn before a second signal ends the program: in a handler, so it may do little. NULL:
+ * nothing any more. */
+void signals_at_end (void (*fn) (void));
+
 #endif

@@ -4,10 +4,10 @@
 
 #include "cli.h"
 
-#define START_OPTION(default_text)                                                    \
-    {                                                                                 \
-        .name = "from", .kind = CLI_TEXT, .value = "WHERE",                           \
-        .help = "first, new, last=N, an OFFSET, or a TIME (default " default_text ")" \
+#define START_OPTION(default_text)                                                      \
+    {                                                                                   \
+        .name = "from", .kind = CLI_TEXT, .value = "WHERE", .words = "first new last=", \
+        .help = "first, new, last=N, an OFFSET, or a TIME (default " default_text ")"   \
     }
 
 /* For --help of verbs with that option. */

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 512 }; /* messages printed between two flushes */
+enum {
+    BATCH = 512, /* messages printed between two flushes */
+    PATTERNS_MAX = 256
+};
 
 static const cli_option_t options[] = {
     {.name = "stream", .kind = CLI_TEXT, .value = "NAME", .help = "default events"},
@@ -88,16 +91,15 @@ static int open_subscriber (native_t *native, const zf_start_t *start)
     const cli_t *cli = native->sub->cli;
     zf_error_t err = {0};
     zf_subscriber_options_t wanted;
-    const char *patterns[256];
     zf_subscriber_defaults (&wanted);
     wanted.endpoints = cli->endpoints;
     wanted.endpoint_count = cli->endpoint_count;
     wanted.peer = cli->peer;
-    wanted.stream = cli_text (cli, "stream", wanted.stream);
-    for (int i = 0; i < cli->arg_count; i++)
-        patterns[i] = cli->args[i];
-    wanted.patterns = patterns;
-    wanted.pattern_count = (size_t) cli->arg_count;
+    wanted.security = cli->security;
+    if (native->sub->stream != NULL)
+        wanted.stream = native->sub->stream;
+    wanted.patterns = native->sub->patterns;
+    wanted.pattern_count = native->sub->pattern_count;
     wanted.start = *start;
     wanted.group = cli_text (cli, "group", NULL);
     wanted.credit = (uint32_t) cli_number (cli, "credit", wanted.credit);
@@ -132,7 +134,10 @@ static int print_some (native_t *native)
         rc = zf_subscriber_recv (native->subscriber, message, 0, &err);
         if (rc != 0)
             break;
-        event_print (&sub->style, message);
+        if (sub->print != NULL)
+            sub->print (sub, message);
+        else
+            event_print (&sub->style, message);
         native->count++;
         sub->received++;
         sub->active_ms = cli_now_ms ();
@@ -185,7 +190,8 @@ static int follow (native_t *native)
 {
     sub_t *sub = native->sub;
     int rc = 0;
-    event_titles (&sub->style, true);
+    if (sub->print == NULL)
+        event_titles (&sub->style, true);
     while (rc == 0 && !sub_ended (sub)) {
         int n = print_some (native);
         if (n < 0)
@@ -208,7 +214,7 @@ static void summarize (const native_t *native)
               stats.gaps == 1 ? "" : "s", stats.missed, stats.refills, stats.reconnects);
 }
 
-static int sub_native (sub_t *sub)
+int sub_native (sub_t *sub)
 {
     static native_t native;
     zf_start_t start = {.from = ZF_FROM_DEFAULT};
@@ -239,27 +245,39 @@ static int check_options (const cli_t *cli)
         return cli_misuse (cli, "--bind is for --raw");
     if (cli_has (cli, "credit") && !cli_has (cli, "group"))
         return cli_misuse (cli, "--credit is for --group");
-    if (cli->arg_count > 256)
-        return cli_misuse (cli, "256 patterns at most");
+    if (cli->arg_count > PATTERNS_MAX)
+        return cli_misuse (cli, "%d patterns at most", PATTERNS_MAX);
     return 0;
+}
+
+int sub_code (const sub_t *sub, int rc)
+{
+    bool unfinished = sub->limit != 0 && sub->received < sub->limit;
+    return rc == 0 && unfinished && cli_stopped () != 0 ? 128 + cli_stopped () : rc;
 }
 
 static int run (cli_t *cli)
 {
     uint64_t now_ms = cli_now_ms ();
+    const char *patterns[PATTERNS_MAX];
     sub_t sub = {.cli = cli,
+                 .stream = cli_text (cli, "stream", NULL),
+                 .patterns = patterns,
                  .limit = cli_number (cli, "count", 0),
                  .idle_ms = cli_number (cli, "idle", 0),
                  .start_ms = now_ms,
                  .active_ms = now_ms};
     int rc = check_options (cli);
+    while (rc == 0 && sub.pattern_count < (size_t) cli->arg_count) {
+        patterns[sub.pattern_count] = cli->args[sub.pattern_count];
+        sub.pattern_count++;
+    }
     if (rc == 0)
         rc = event_style_open (&sub.style, cli);
     if (rc == 0)
         rc = cli_has (cli, "raw") ? sub_raw (&sub) : sub_native (&sub);
     event_style_close (&sub.style);
-    bool unfinished = sub.limit != 0 && sub.received < sub.limit;
-    return rc == 0 && unfinished && cli_stopped () != 0 ? 128 + cli_stopped () : rc;
+    return sub_code (&sub, rc);
 }
 
 const cli_verb_t verbs_sub[] = {

@@ -1,35 +1,43 @@
 /* zferry version: of the program's library and of what it stands on. */
 #include "cli.h"
 
-#include <czmq.h>
-#include <msgpack.h>
-#include <zmq.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+enum { VERSIONS_MAX = 16 };
+
+/* What was told: an object, and columns whose titles are its keys. */
+typedef struct {
+    json_t *object;
+    cli_column_t columns[VERSIONS_MAX + 1]; /* ended by an empty one */
+    size_t count;
+} versions_t;
+
+static void add (void *arg, const char *name, const char *version)
+{
+    versions_t *versions = arg;
+    if (versions->count == VERSIONS_MAX)
+        return;
+    json_object_set_new (versions->object, name, json_string (version));
+    void *key = json_object_iter_at (versions->object, name);
+    const char *kept = json_object_iter_key (key);
+    versions->columns[versions->count++] = (cli_column_t){kept, kept, CLI_COLUMN_TEXT};
+}
 
 static int run (cli_t *cli)
 {
-    static const cli_column_t columns[] = {
-        {"zferry", "zferry", CLI_COLUMN_TEXT},   {"libzmq", "libzmq", CLI_COLUMN_TEXT},
-        {"czmq", "czmq", CLI_COLUMN_TEXT},       {"msgpack", "msgpack-c", CLI_COLUMN_TEXT},
-        {"jansson", "jansson", CLI_COLUMN_TEXT}, {NULL, NULL, CLI_COLUMN_TEXT}};
-    int major = 0;
-    int minor = 0;
-    int patch = 0;
-    char zmq[CLI_UNIT_TEXT];
-    char czmq[CLI_UNIT_TEXT];
-    zmq_version (&major, &minor, &patch);
-    snprintf (zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
-    zsys_version (&major, &minor, &patch);
-    snprintf (czmq, sizeof czmq, "%d.%d.%d", major, minor, patch);
-    json_t *versions =
-        json_pack ("{s:s, s:s, s:s, s:s, s:s}", "zferry", zf_version (), "libzmq", zmq, "czmq",
-                   czmq, "msgpack", msgpack_version (), "jansson", JANSSON_VERSION);
-    return cli_print_object (cli, columns, versions);
+    versions_t versions = {.object = json_object ()};
+    struct utsname kernel;
+    zf_versions (add, &versions);
+    if (uname (&kernel) == 0)
+        add (&versions, "kernel", kernel.release);
+    return cli_print_object (cli, versions.columns, versions.object);
 }
 
 const cli_verb_t verbs_version[] = {
     {.name = "version",
      .usage = "",
      .summary = "Show the versions of zferry and of the libraries it stands on",
-     .example = "  zferry version\n",
+     .example = "  zferry version\n  zferry --version --json\n",
      .run = run},
     {.name = NULL}};

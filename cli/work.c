@@ -1,6 +1,7 @@
 /* zferry work: takes the records of a queue and prints them, or runs a command for each. */
 #include "crew.h"
 #include "job.h"
+#include "log.h"
 #include "record.h"
 
 #include <inttypes.h>
@@ -63,7 +64,7 @@ static int run_print (const cli_t *cli, crew_t *crew)
     crew->threads = 1;
     crew->batch = CREW_BATCH_MAX;
     crew->on_screen = cli->out_terminal;
-    if (!cli->json && !style.raw && !cli->quiet)
+    if (!cli->json && !style.raw && !cli->quiet && log_is_text ())
         fprintf (stderr, "%8s  %3s  %s\n", "id", "try", "body");
     int rc = crew_run (crew);
     crew->arg = NULL;
@@ -110,12 +111,13 @@ const cli_verb_t verbs_work[] = {
                 "acknowledged once\n"
                 "it is written. With --exec CMD, sh -c CMD gets the body on its standard input and "
                 "ZFERRY_ID,\n"
-                "ZFERRY_ATTEMPT and ZFERRY_QUEUE in its environment; exit 0 acknowledges the "
-                "record, any other end\n"
-                "gives it back, to be delivered again after the queue's backoff. The first Ctrl-C "
-                "lets running\n"
-                "commands finish, the second ends at once. --timeout is how long to wait for a "
-                "broker at the start.\n",
+                "ZFERRY_ATTEMPT and ZFERRY_QUEUE in its environment, and TRACEPARENT if "
+                "the record has a\n"
+                "trace; exit 0 acknowledges the record, any other end gives it back, to be "
+                "delivered again after\n"
+                "the queue's backoff. The first Ctrl-C lets running commands finish, the second "
+                "ends at once.\n"
+                "--timeout is how long to wait for a broker at the start.\n",
      .example = "  zferry work jobs --exec './resize.sh' --concurrency 4\n"
                 "  zferry work jobs --raw --count 10 > ten.txt\n",
      .options = options,

@@ -4,6 +4,8 @@ add_library (zf_flags INTERFACE)
 target_compile_options (zf_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Wformat=2 -Wundef -Wvla -Wswitch-enum
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>
+    # What C99 forbids, and compilers still let pass: it would run, wrongly.
+    $<$<COMPILE_LANGUAGE:C>:-Werror=implicit-function-declaration;-Werror=int-conversion>
     # Texts of errors and the like are cut to their buffers on purpose.
     $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
     $<$<BOOL:${ZFERRY_WERROR}>:-Werror>)

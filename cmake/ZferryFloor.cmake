@@ -1,6 +1,6 @@
 # The floors, lowest first. A floor may use those before it and none after it, with one exception
 # that has nothing to do with order: discovery does not use persist.
-set (ZF_FLOORS core persist discovery devices patterns)
+set (ZF_FLOORS core persist discovery devices patterns web compose)
 
 # zf_floor (<folder> [LINKS <target>...] [DEFINES <definition>...])
 #

@@ -2,7 +2,8 @@
 get_property (floors GLOBAL PROPERTY ZF_BUILT_FLOORS)
 list (TRANSFORM floors REPLACE "(.+)" "$<TARGET_OBJECTS:zf_\\1_objects>" OUTPUT_VARIABLE objects)
 set (zf_uses PkgConfig::ZFERRY_CZMQ PkgConfig::ZFERRY_ZMQ PkgConfig::ZFERRY_MSGPACK
-     PkgConfig::ZFERRY_XXHASH Threads::Threads)
+     PkgConfig::ZFERRY_XXHASH PkgConfig::ZFERRY_YAML PkgConfig::ZFERRY_MICROHTTPD
+     PkgConfig::ZFERRY_JANSSON Threads::Threads)
 
 # zf_library (<target> SHARED|STATIC <name in the package zferry::>)
 function (zf_library target kind name)

@@ -65,9 +65,11 @@ void zf_engine_free (zf_engine_t **engine_p)
     zf_queue_t *queue, *next;
     HASH_ITER (hh, engine->queues, queue, next)
         free_queue (engine, queue);
+    zf_accounts_free (engine);
     zf_effects_clear (engine);
     zf_store_free (engine);
     zf_producers_free (&engine->atomics);
+    zf_access_drop (&engine->access);
     zf_timers_free (&engine->timers);
     zf_writer_free (&engine->scratch);
     zf_writer_free (&engine->keep_scratch);
@@ -407,6 +409,7 @@ zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t addr
     session->address_size = address.size;
     session->seen_ms = engine->now_ms;
     session->timer.kind = ZF_TIMER_SESSION;
+    zf_account_open (session);
     name_session (session);
     if (zf_timers_set (&engine->timers, &session->timer,
                        engine->now_ms + engine->options.client_idle_ms) != 0) {
@@ -421,6 +424,7 @@ zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t addr
 /* Takes away all that it holds here but its requests. */
 static void strip (zf_session_t *session)
 {
+    zf_throttle_release (session);
     while (session->consumers != NULL)
         zf_consumer_detach (session->consumers);
     zf_subscriptions_drop_session (session);
@@ -445,6 +449,7 @@ void zf_session_release (zf_session_t *session)
         LL_DELETE2 (engine->doomed, session, doomed_next);
     zf_store_drop_session (engine, session);
     zf_kept_drop_session (session);
+    zf_account_leave (session);
     zf_timers_cancel (&engine->timers, &session->timer);
     DL_DELETE (engine->sessions, session);
     engine->counters.sessions--;
@@ -494,6 +499,7 @@ void zf_session_succeed (zf_session_t *old, zf_session_t *session)
         zf_note_forget_asker (note);
         zf_note_link (note, session);
     }
+    zf_account_succeed (old, session);
     zf_session_release (old);
 }
 
@@ -506,6 +512,20 @@ void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t n
     answer.service = zf_bytes (queue->name, queue->name_size);
     if (session->dialect->answer != NULL)
         session->dialect->answer (session, &answer);
+}
+
+void zf_session_deny_all (zf_session_t *session, zf_bytes_t name, const zf_intake_t *in, int code,
+                          const char *reason)
+{
+    zf_queue_t nowhere = {.name_size = name.size};
+    nowhere.name = (char *) (uintptr_t) name.data;
+    for (uint32_t i = 0; i < in->batch.count; i++) {
+        uint64_t number = in->batch.first + i;
+        zf_note_t *pending;
+        HASH_FIND (hh, session->requests, &number, sizeof number, pending);
+        if (pending == NULL)
+            zf_session_deny (session, &nowhere, number, code, reason);
+    }
 }
 
 static int why_not_now (const zf_queue_t *queue, uint32_t flags)
@@ -561,6 +581,10 @@ bool zf_session_answer (zf_consumer_t *consumer, uint64_t id, zf_answer_t *answe
     }
     if (answer->more)
         return true;
+    if (note != NULL && note->asked)
+        zf_histogram_add (&queue->engine->answer, &zf_answer_ms,
+                          queue->engine->now_ms - note->since_ms, 1);
+    zf_histogram_add (&queue->engine->hold, &zf_hold_ms, queue->engine->now_ms - run->since_ms, 1);
     if (note != NULL && note->keeps && !zf_kept_answer (note, &answer->record))
         return true; /* no memory: the lease will run out, and it is done once more */
     if (note != NULL)
@@ -604,6 +628,14 @@ static void lease_over (zf_run_t *run)
         zf_run_lease_over (queue, run);
 }
 
+static void account_due (zf_account_t *account)
+{
+    if (account->waiting != NULL)
+        zf_throttle_over (account);
+    else
+        zf_account_review (account);
+}
+
 static void fire (zf_timer_t *timer)
 {
     zf_run_t *run = CONTAINER (timer, zf_run_t, timer);
@@ -630,6 +662,9 @@ static void fire (zf_timer_t *timer)
         break;
     case ZF_TIMER_CHORES:
         zf_queue_chores (CONTAINER (timer, zf_queue_t, chores_timer));
+        break;
+    case ZF_TIMER_ACCOUNT:
+        account_due (CONTAINER (timer, zf_account_t, timer));
         break;
     case ZF_TIMER_LOAD:
         zf_engine_load_again (CONTAINER (timer, zf_engine_t, load_timer));
@@ -681,7 +716,8 @@ void zf_engine_input (zf_session_t *session, zf_frame_t **frames, size_t count)
     if (session->doomed || session->gone)
         return;
     session->seen_ms = engine->now_ms;
-    session->dialect->input (session, frames, count);
+    if (!zf_throttle_hold (session, frames, count))
+        session->dialect->input (session, frames, count);
 }
 
 void zf_engine_decide (zf_engine_t *engine)
@@ -733,53 +769,4 @@ uint64_t zf_engine_deadline (const zf_engine_t *engine)
         engine->unfinished)
         return engine->now_ms;
     return zf_timers_next (&engine->timers);
-}
-
-void zf_engine_stats (const zf_engine_t *engine, zf_stat_fn *fn, void *arg)
-{
-    const zf_counters_t *c = &engine->counters;
-    zf_queue_info_t sum = {.length = 0};
-    for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
-        sum.length += queue->length;
-        sum.posted += queue->totals.posted;
-        sum.delivered += queue->totals.delivered;
-        sum.acked += queue->totals.acked;
-        sum.redelivered += queue->totals.redelivered;
-        sum.dead += queue->totals.dead;
-        sum.dropped += queue->totals.dropped;
-    }
-    fn (arg, "sessions", c->sessions);
-    fn (arg, "queues", HASH_COUNT (engine->queues));
-    fn (arg, "records", sum.length);
-    fn (arg, "bytes", engine->bytes);
-    fn (arg, "overhead", engine->overhead);
-    fn (arg, "posted", sum.posted);
-    fn (arg, "delivered", sum.delivered);
-    fn (arg, "acked", sum.acked);
-    fn (arg, "redelivered", sum.redelivered);
-    fn (arg, "dead", sum.dead);
-    fn (arg, "dropped", sum.dropped);
-    fn (arg, "messages_in", c->messages_in);
-    fn (arg, "messages_out", c->messages_out);
-    fn (arg, "peer_errors", c->peer_errors);
-    fn (arg, "corrupt", c->corrupt);
-    fn (arg, "stale", c->stale);
-    fn (arg, "answers_dropped", c->answers_dropped);
-    fn (arg, "abandoned", c->abandoned);
-    fn (arg, "sessions_lost", c->sessions_lost);
-    fn (arg, "sessions_refused", c->sessions_refused);
-    fn (arg, "peers_slow", c->peers_slow);
-    fn (arg, "notices_dropped", c->notices_dropped);
-    const zf_store_t *store = &engine->store;
-    fn (arg, "sync", (uint64_t) store->sync);
-    if (!store->on)
-        return;
-    fn (arg, "durable_records", store->records);
-    fn (arg, "durable_bytes", store->bytes);
-    fn (arg, "in_memory", store->resident_bytes);
-    fn (arg, "spilled", store->spilled);
-    fn (arg, "read_back", store->loaded);
-    fn (arg, "carried", store->carried);
-    fn (arg, "log_failed", store->failed);
-    fn (arg, "journal_written", store->lsn);
 }

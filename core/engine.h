@@ -13,9 +13,13 @@
 #ifndef ZF_CORE_ENGINE_H
 #define ZF_CORE_ENGINE_H
 
+#include "core/access.h"
+#include "core/histogram.h"
 #include "core/queue.h"
+#include "core/secret.h"
 #include "core/store.h"
 #include "core/stream.h"
+#include "core/throttle.h"
 
 typedef struct zf_dialect zf_dialect_t;
 
@@ -29,9 +33,11 @@ typedef struct {
     uint32_t heartbeat_ms; /* asked of workers */
     uint32_t mdp_heartbeat_ms;
     uint32_t client_idle_ms;
-    uint64_t stream_bytes;         /* kept of a stream that nobody declared, in memory */
-    uint64_t stream_durable_bytes; /* and on disk */
-    uint8_t uuid[ZF_UUID_BYTES];   /* of this broker: random, from the shell */
+    uint64_t stream_bytes;           /* kept of a stream that nobody declared, in memory */
+    uint64_t stream_durable_bytes;   /* and on disk */
+    uint8_t uuid[ZF_UUID_BYTES];     /* of this broker: random, from the shell */
+    uint8_t secret[ZF_SECRET_BYTES]; /* the same, and nobody is told */
+    zf_limits_t limits;              /* of each client */
 } zf_engine_options_t;
 
 /* A peer with state here. Its dialect says how it is spoken to. */
@@ -43,6 +49,8 @@ struct zf_session {
     size_t address_size;
     char name[64];                    /* what it calls itself */
     uint8_t uuid[ZF_UUID_BYTES];      /* native: what makes it the same peer after a reconnect */
+    zf_subject_t subject;             /* by its key, if it is known */
+    bool is_known;                    /* it has a key; else it is this process, or nobody asks */
     bool greeted;                     /* native: HELLO was there */
     bool doomed;                      /* to be detached before this turn ends */
     bool has_left;                    /* it said goodbye: no need to tell it that it is out */
@@ -61,6 +69,9 @@ struct zf_session {
     zf_await_t *awaits;               /* (session_next) */
     uint32_t subscription_count, await_count;
     uint64_t window_bytes, pattern_bytes; /* of all its subscriptions */
+    zf_account_t *account;                /* what it has taken of its limits: its key's, or */
+    zf_account_t own;                     /* its own */
+    zf_throttle_t throttle;
     uint64_t parked_bytes;
     uint64_t unread_bytes; /* sent since it last said that it had read all (if its dialect asks) */
     uint64_t probed_bytes; /* of them, before the question under way; 0: there is none */
@@ -88,6 +99,8 @@ typedef struct {
 struct zf_dialect {
     const char *name;
     bool (*matches) (zf_frame_t **frames, size_t count); /* a first message of this kind */
+    /* It is not held back (throttle.h). */
+    bool (*passes) (const zf_session_t *session, zf_frame_t **frames, size_t count);
     void (*input) (zf_session_t *session, zf_frame_t **frames, size_t count);
     int (*deliver) (zf_consumer_t *consumer, zf_run_t *run); /* 0 or ZF_E_NOMEM */
     void (*confirm) (zf_session_t *session, const zf_queue_t *queue, uint64_t first, uint64_t count,
@@ -97,6 +110,8 @@ struct zf_dialect {
     void (*subscribed) (const zf_subscription_t *subscription, int code, const char *text);
     int (*events) (const zf_subscription_t *subscription, const zf_events_t *events); /* 0, NOMEM */
     void (*awaited) (zf_session_t *session, uint64_t number, int code, uint64_t subscribers);
+    /* It may not do that, or not any more. NULL: its session ends. */
+    void (*refused) (zf_session_t *session, uint32_t right, zf_bytes_t name);
     /* Asks the peer to say when it has read all that was sent so far: zf_session_has_read. */
     void (*probe) (zf_session_t *session);
     void (*tick) (zf_session_t *session);     /* its timer fired: heartbeat, or zf_session_lost */
@@ -140,6 +155,9 @@ typedef struct {
     uint64_t sessions_lost;    /* by silence or disconnect */
     uint64_t sessions_refused; /* at the limit */
     uint64_t peers_slow;       /* cut off because they did not read */
+    uint64_t denied;           /* commands that no rule allows */
+    uint64_t limited;          /* those that a limit of clients forbids */
+    uint64_t throttled;        /* messages held because their client was beyond its rate */
     uint64_t notices_dropped;
 } zf_counters_t;
 
@@ -172,6 +190,7 @@ struct zf_engine {
                       again */
     zf_session_t *sessions;   /* all (utlist) */
     zf_session_t *greeted;    /* native ones, by uuid (uthash) */
+    zf_account_t *accounts;   /* of keys (uthash) */
     zf_session_t *doomed;     /* to be ended before this turn does (doomed_next) */
     bool out_failed;          /* the effect being built is incomplete */
     uint64_t looks;           /* records that may still be looked at for readers in this turn, */
@@ -180,7 +199,11 @@ struct zf_engine {
     zf_session_t *leaving;    /* gone, to be freed when the effects are sent */
     zf_producers_t atomics;   /* numbers of atomic posts */
     zf_timer_t atomics_timer; /* forgetting those */
+    zf_access_t *access;      /* held; NULL: everybody may do everything */
     zf_counters_t counters;
+    zf_histogram_t wait;      /* from the post to the first delivery, */
+    zf_histogram_t answer;    /* from the request to the final answer, */
+    zf_histogram_t hold;      /* from the delivery to the ack */
     zf_writer_t scratch;      /* for building a record or properties */
     zf_writer_t keep_scratch; /* the same, for an answer to keep */
     zf_writer_t arena;        /* bytes of frames of this turn's effects */
@@ -211,6 +234,14 @@ void zf_engine_tick (zf_engine_t *engine, uint64_t now_ms);
 /* A peer that has no session yet. Returns NULL at the limit of sessions or memory. */
 zf_session_t *zf_engine_attach (zf_engine_t *engine, void *host, zf_bytes_t address,
                                 const zf_dialect_t *dialect);
+
+/* Whose key its connection has: after attach, before the first input; again if the name of that key
+ * has changed. Without that it is this process itself, or nobody asks: it may do everything. */
+void zf_engine_identify (zf_session_t *session, const zf_subject_t *subject);
+
+/* Puts rules into force; takes the hold over. NULL: there are none. What sessions do that they may
+ * not any more ends, and they are told: to be called where input is. */
+void zf_engine_access (zf_engine_t *engine, zf_access_t *access);
 
 /* Its connection is gone. The session must not be used any more. */
 void zf_engine_detach (zf_session_t *session);
@@ -349,9 +380,45 @@ void zf_session_release (zf_session_t *session);
 /* Moves what `old` waits for to a new session of the same peer, and ends `old`. */
 void zf_session_succeed (zf_session_t *old, zf_session_t *session);
 
+/* -- allow.c: what a session may do ------------------------------------------------------------ */
+
+/* True if the rules let it; one of these rights is enough. If not that is counted and told. */
+bool zf_session_may (zf_session_t *session, uint32_t rights, zf_bytes_t name);
+
+/* The same for putting records there: to post, or, if it is a stream or would become one, to
+ * publish. makes_stream: by the command's own wish. */
+bool zf_session_may_put (zf_session_t *session, zf_bytes_t name, bool makes_stream);
+
+/* The right that takes. */
+uint32_t zf_engine_right_to_put (zf_engine_t *engine, zf_bytes_t name, bool makes_stream);
+
+/* The same for outcomes of requests: who may post anything may fetch, if it knows the id. */
+bool zf_session_may_fetch (zf_session_t *session);
+
+/* As zf_engine_queue, zf_engine_stream and zf_engine_group: for a command of the session, which has
+ * made the queue if it is new. ZF_E_LIMIT, too, if those are too many. */
+zf_queue_t *zf_session_queue (zf_session_t *session, zf_bytes_t name, int *code);
+zf_queue_t *zf_session_stream (zf_session_t *session, zf_bytes_t name, bool make, int *code);
+zf_queue_t *zf_session_group (zf_session_t *session, zf_bytes_t name, zf_group_wish_t *wish,
+                              int *code);
+
+/* True if the session may use that name, though it may be new: to be asked before it is made in
+ * another way; and it was. */
+bool zf_session_may_make (zf_session_t *session, zf_bytes_t name);
+void zf_session_made (zf_session_t *session, zf_queue_t *queue);
+
+/* A code in words; which limit it is, too. */
+const char *zf_session_words (const zf_session_t *session, int code);
+
+/* -- engine.c, further ------------------------------------------------------------------------- */
+
 /* Requests: queues records that are answered through the session, or answers at once why not. */
 enum { ZF_ASK_FAIL_FAST = 1 };
 void zf_session_ask (zf_session_t *session, zf_queue_t *queue, zf_intake_t *in, uint32_t flags);
+
+/* Answers requests of which none was taken, but those that it waits for already. */
+void zf_session_deny_all (zf_session_t *session, zf_bytes_t name, const zf_intake_t *in, int code,
+                          const char *reason);
 
 /* Answers a request that was not taken. */
 void zf_session_deny (zf_session_t *session, const zf_queue_t *queue, uint64_t number, int code,

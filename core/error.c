@@ -35,6 +35,7 @@ static const char *const names[] = {
     "limit reached",
     "unknown version",
     "checksum mismatch",
+    "not allowed",
 };
 
 const char *zf_strerror (int code)

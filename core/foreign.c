@@ -130,6 +130,7 @@ int zf_foreign_ask (zf_session_t *session, zf_queue_t *queue, zf_frame_t **frame
     rc = zf_intake_open (&in, batch);
     if (rc == 0) {
         session->number++;
+        zf_throttle_charge (session, 1, in.batch.size);
         in.session = session;
         in.asked = true;
         in.ttl_ms = patience_ms (queue);

@@ -75,6 +75,8 @@ const char *zf_kept_words (int code)
     case ZF_E_AGAIN:
     case ZF_E_BUSY:
         return "there is no answer yet";
+    case ZF_E_DENIED:
+        return "may not fetch answers: it may not post anything";
     default:
         return zf_strerror (code);
     }
@@ -202,6 +204,15 @@ void zf_kept_drop_session (zf_session_t *session)
     zf_fetch_t *fetch, *next;
     DL_FOREACH_SAFE2 (session->fetches, fetch, next, session_next)
         end_fetch (fetch);
+}
+
+void zf_kept_deny_session (zf_session_t *session)
+{
+    zf_fetch_t *fetch, *next;
+    DL_FOREACH_SAFE2 (session->fetches, fetch, next, session_next) {
+        tell_code (session, fetch->number, ZF_E_DENIED);
+        end_fetch (fetch);
+    }
 }
 
 /* A session waits for an answer once: who gave up waiting does not say so. */

@@ -67,6 +67,9 @@ int zf_kept_look (zf_engine_t *engine, zf_bytes_t id, zf_answer_t *answer);
 
 void zf_kept_drop_session (zf_session_t *session);
 
+/* The session may not fetch any more: it is told instead of answers. */
+void zf_kept_deny_session (zf_session_t *session);
+
 /* One of these codes in words, for who fetches. */
 const char *zf_kept_words (int code);
 

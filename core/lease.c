@@ -362,6 +362,16 @@ static zf_run_t *take (zf_queue_t *queue, uint32_t max)
     return NULL;
 }
 
+/* It is delivered for the first time. A group's records are as old as their chunk in the stream. */
+static void count_wait (zf_queue_t *queue, const zf_run_t *run)
+{
+    uint64_t id = zf_run_first (run);
+    zf_ages_t *ages = &queue->lanes[id >> ZF_LANE_SHIFT].ages;
+    uint64_t came = zf_ages_take (ages, id, run->chunk->newest_ms);
+    uint64_t now = queue->engine->now_ms;
+    zf_histogram_add (&queue->engine->wait, &zf_wait_ms, now > came ? now - came : 0, run->count);
+}
+
 static int lease (zf_consumer_t *consumer, zf_run_t *run)
 {
     zf_queue_t *queue = consumer->queue;
@@ -388,6 +398,8 @@ static int lease (zf_consumer_t *consumer, zf_run_t *run)
     }
     if (!consumer->drains)
         zf_store_state (queue, run, 0);
+    if (run->attempts == 1)
+        count_wait (queue, run);
     queue->totals.delivered += run->count;
     queue->totals.redelivered += run->attempts > 1 ? run->count : 0;
     return 0;
@@ -461,6 +473,8 @@ static void nack (zf_queue_t *queue, zf_run_t *run, int64_t delay_ms)
 static void ack (zf_queue_t *queue, zf_run_t *run)
 {
     queue->totals.acked += run->count;
+    zf_histogram_add (&queue->engine->hold, &zf_hold_ms, queue->engine->now_ms - run->since_ms,
+                      run->count);
     zf_run_answer (run, 0, zf_bytes (NULL, 0)); /* whoever asked gets an empty answer */
     zf_run_finish (queue, run);
 }

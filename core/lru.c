@@ -16,8 +16,10 @@ typedef enum { INPUT_READY, INPUT_HEARTBEAT, INPUT_ANSWER, INPUT_JUNK } input_t;
 
 static void client_input (zf_session_t *session, zf_frame_t **frames, size_t count)
 {
-    int code;
-    zf_queue_t *queue = zf_engine_queue (session->engine, zf_bytes_of (ZF_LRU_QUEUE), &code);
+    int code = ZF_E_DENIED;
+    zf_queue_t *queue = NULL;
+    if (zf_session_may (session, ZF_MAY_POST, zf_bytes_of (ZF_LRU_QUEUE)))
+        queue = zf_engine_queue (session->engine, zf_bytes_of (ZF_LRU_QUEUE), &code);
     if (queue != NULL)
         code = zf_foreign_ask (session, queue, frames, count);
     if (code == ZF_E_TOO_BIG)
@@ -86,6 +88,10 @@ static input_t classify (zf_frame_t **frames, size_t count)
 static void serve (zf_session_t *session)
 {
     int code;
+    if (!zf_session_may (session, ZF_MAY_CONSUME, zf_bytes_of (ZF_LRU_QUEUE))) {
+        zf_session_end (session, "may not serve");
+        return;
+    }
     zf_queue_t *queue = zf_engine_queue (session->engine, zf_bytes_of (ZF_LRU_QUEUE), &code);
     if (queue == NULL)
         zf_session_end (session, zf_strerror (code));

@@ -124,18 +124,22 @@ static bool is_mmi (zf_bytes_t service)
     return service.size >= 4 && memcmp (service.data, "mmi.", 4) == 0;
 }
 
-static const char *mmi_code (zf_engine_t *engine, zf_bytes_t service, zf_bytes_t body)
+static const char *mmi_code (zf_session_t *session, zf_bytes_t service, zf_bytes_t body)
 {
     if (!zf_bytes_equal (service, zf_bytes_of ("mmi.service")))
         return "501";
-    const zf_queue_t *queue = zf_engine_find (engine, body);
+    if (!zf_session_may (session, ZF_MAY_POST, body)) /* which is not told */
+        return "404";
+    const zf_queue_t *queue = zf_engine_find (session->engine, body);
     return queue != NULL && queue->consumers > 0 ? "200" : "404";
 }
 
 static void ask (zf_session_t *session, zf_bytes_t service, zf_frame_t **body, size_t count)
 {
-    int code;
-    zf_queue_t *queue = zf_engine_queue (session->engine, service, &code);
+    int code = ZF_E_DENIED;
+    zf_queue_t *queue = NULL;
+    if (zf_session_may (session, ZF_MAY_POST, service))
+        queue = zf_session_queue (session, service, &code);
     if (queue != NULL)
         code = zf_foreign_ask (session, queue, body, count);
     if (code == ZF_E_INVAL || code == ZF_E_TOO_BIG)
@@ -167,7 +171,7 @@ static void client_input (zf_session_t *session, zf_frame_t **frames, size_t cou
         return;
     }
     zf_answer_t answer = {.service = name};
-    const char *code = mmi_code (session->engine, name, frame_bytes (body[0]));
+    const char *code = mmi_code (session, name, frame_bytes (body[0]));
     answer.record.body = zf_bytes_of (code);
     mdp_answer (session, &answer);
 }
@@ -184,13 +188,17 @@ static void on_ready (zf_session_t *session, const zf_frame_t *service)
 {
     zf_engine_t *engine = session->engine;
     int code;
-    zf_queue_t *queue = zf_engine_queue (engine, frame_bytes (service), &code);
+    if (!zf_session_may (session, ZF_MAY_CONSUME, frame_bytes (service))) {
+        zf_session_end (session, "may not serve it");
+        return;
+    }
+    zf_queue_t *queue = zf_session_queue (session, frame_bytes (service), &code);
     if (queue == NULL && code == ZF_E_INVAL) {
         expel (session, "worker registers a service of an invalid name");
         return;
     }
     if (queue == NULL) {
-        zf_session_end (session, zf_strerror (code));
+        zf_session_end (session, zf_session_words (session, code));
         return;
     }
     uint64_t beat = engine->now_ms + engine->options.mdp_heartbeat_ms;

@@ -25,9 +25,8 @@ static void send_bare (zf_session_t *session, unsigned command)
     zf_out_end (session);
 }
 
-void zf_native_error (zf_session_t *session, int code, const char *text)
+void zf_native_refuse (zf_session_t *session, int code, const char *text)
 {
-    zf_session_wrong (session, "%s", text);
     zf_out_begin (session);
     zf_writer_t *w = zf_out_write (session);
     zf_control (w, ZF_CMD_ERROR, 3);
@@ -35,6 +34,19 @@ void zf_native_error (zf_session_t *session, int code, const char *text)
     zf_mp_put_str (w, zf_bytes_of (text));
     zf_out_written (session);
     zf_out_end (session);
+}
+
+void zf_native_error (zf_session_t *session, int code, const char *text)
+{
+    zf_session_wrong (session, "%s", text);
+    zf_native_refuse (session, code, text);
+}
+
+static void native_refused (zf_session_t *session, uint32_t right, zf_bytes_t name)
+{
+    char text[ZF_REFUSAL_TEXT];
+    zf_right_refusal (text, right, name);
+    zf_native_refuse (session, ZF_E_DENIED, text);
 }
 
 static void send_welcome (zf_session_t *session)
@@ -202,6 +214,17 @@ static void read_options (zf_session_t *session, zf_reader_t *r)
     }
 }
 
+/* An identity is no secret: workers are told it. */
+static bool is_of_another_key (const zf_session_t *session, const uint8_t *uuid)
+{
+    const zf_session_t *old;
+    HASH_FIND (hh, session->engine->greeted, uuid, ZF_UUID_BYTES, old);
+    if (old == NULL || old->doomed)
+        return false;
+    return old->is_known != session->is_known ||
+           strcmp (old->subject.key, session->subject.key) != 0;
+}
+
 static void greet (zf_session_t *session, const uint8_t *uuid)
 {
     zf_engine_t *engine = session->engine;
@@ -236,6 +259,10 @@ static void on_hello (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     }
     if (session->greeted && memcmp (session->uuid, uuid.data, uuid.size) != 0) {
         zf_native_error (session, ZF_E_PROTO, "HELLO with another identity");
+        return;
+    }
+    if (!session->greeted && is_of_another_key (session, uuid.data)) {
+        zf_native_error (session, ZF_E_DENIED, "HELLO with the identity of another key");
         return;
     }
     if (!session->greeted)
@@ -293,6 +320,23 @@ bool zf_native_batch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body, u
     return rc == 0;
 }
 
+static void ask (zf_session_t *session, zf_bytes_t name, zf_intake_t *in, uint32_t flags)
+{
+    char text[ZF_REFUSAL_TEXT];
+    int code;
+    zf_throttle_charge (session, in->batch.count, in->batch.size);
+    if (!zf_session_may (session, ZF_MAY_POST, name)) {
+        zf_right_refusal (text, ZF_MAY_POST, name);
+        zf_session_deny_all (session, name, in, ZF_E_DENIED, text);
+        return;
+    }
+    zf_queue_t *queue = zf_session_queue (session, name, &code);
+    if (queue != NULL)
+        zf_session_ask (session, queue, in, flags);
+    else
+        zf_session_deny_all (session, name, in, code, zf_session_words (session, code));
+}
+
 static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
     zf_bytes_t name = zf_mp_bytes (r);
@@ -300,16 +344,9 @@ static void on_request (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     uint32_t flags = (uint32_t) zf_mp_uint (r);
     zf_intake_t in;
     if (zf_native_batch (session, r, body, 0, &in)) {
-        int code;
-        zf_queue_t *queue = zf_engine_queue (session->engine, name, &code);
-        zf_queue_t nowhere = {.name_size = 0};
         in.asked = true;
         in.ttl_ms = ttl_ms;
-        if (queue != NULL)
-            zf_session_ask (session, queue, &in, flags);
-        else
-            for (uint32_t i = 0; i < in.batch.count; i++)
-                zf_session_deny (session, &nowhere, in.batch.first + i, code, zf_strerror (code));
+        ask (session, name, &in, flags);
     }
     zf_intake_done (&in);
 }
@@ -332,6 +369,11 @@ static void on_fetch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         zf_native_error (session, ZF_E_PROTO, "FETCH is malformed");
         return;
     }
+    if (!zf_session_may_fetch (session)) {
+        held.code = ZF_E_DENIED;
+        say_forgotten (session, &held);
+        return;
+    }
     if (!forget) {
         zf_kept_fetch (session, held.first, id, wait);
         return;
@@ -340,30 +382,45 @@ static void on_fetch (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     zf_store_hold (session, &held);
 }
 
+/* NULL: it was told why not. */
+static zf_queue_t *queue_to_consume (zf_session_t *session, zf_bytes_t name)
+{
+    int code;
+    if (!zf_session_may (session, ZF_MAY_CONSUME, name)) {
+        native_refused (session, ZF_MAY_CONSUME, name);
+        return NULL;
+    }
+    zf_queue_t *queue = zf_session_queue (session, name, &code);
+    if (queue == NULL) {
+        zf_native_error (session, code, zf_session_words (session, code));
+        return NULL;
+    }
+    if (queue->stream != NULL) {
+        zf_native_error (session, ZF_E_INVAL,
+                         "a stream is read by subscribers, or by groups: consume STREAM@GROUP");
+        return NULL;
+    }
+    if (queue->is_drained && zf_consumer_find (session, queue) == NULL) {
+        zf_native_error (session, ZF_E_BUSY,
+                         "a link drains this queue: it takes no other consumers");
+        return NULL;
+    }
+    return queue;
+}
+
 static void on_consume (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
     (void) body;
     zf_bytes_t name = zf_mp_bytes (r);
     uint64_t limit = zf_mp_uint (r);
     uint64_t flags = zf_reader_left (r) > 0 ? zf_mp_uint (r) : 0;
-    int code = ZF_E_PROTO;
-    zf_engine_t *engine = session->engine;
-    zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (engine, name, &code);
-    if (queue == NULL) {
-        zf_native_error (session, code, zf_strerror (code));
+    int code;
+    zf_queue_t *queue = r->failed ? NULL : queue_to_consume (session, name);
+    if (r->failed)
+        zf_native_error (session, ZF_E_PROTO, zf_strerror (ZF_E_PROTO));
+    if (queue == NULL)
         return;
-    }
     zf_consumer_t *consumer = zf_consumer_find (session, queue);
-    if (queue->stream != NULL) {
-        zf_native_error (session, ZF_E_INVAL,
-                         "a stream is read by subscribers, or by groups: consume STREAM@GROUP");
-        return;
-    }
-    if (queue->is_drained && consumer == NULL) {
-        zf_native_error (session, ZF_E_BUSY,
-                         "a link drains this queue: it takes no other consumers");
-        return;
-    }
     bool is_new = consumer == NULL;
     if (is_new)
         consumer = zf_consumer_attach (session, queue, 0);
@@ -512,6 +569,24 @@ static command_fn *const commands[] = {
     [ZF_CMD_ADMIN] = on_admin,
 };
 
+/* Commands that cost the rate something, or build on such. */
+static bool waits (uint64_t command)
+{
+    return command == ZF_CMD_POST || command == ZF_CMD_POST_MANY || command == ZF_CMD_REQUEST ||
+           command == ZF_CMD_FETCH || command == ZF_CMD_BYE;
+}
+
+/* Before HELLO nothing waits: it is answered with RESET, and must not count for who greets
+ * later. */
+static bool native_passes (const zf_session_t *session, zf_frame_t **frames, size_t count)
+{
+    (void) count;
+    zf_reader_t r = zf_reader (zf_bytes (frames[0]->data, frames[0]->size));
+    zf_mp_array (&r);
+    uint64_t command = zf_mp_uint (&r);
+    return r.failed || !session->greeted || !waits (command);
+}
+
 static bool native_matches (zf_frame_t **frames, size_t count)
 {
     if (count == 1 && frames[0]->size == 0)
@@ -546,6 +621,7 @@ static void native_input (zf_session_t *session, zf_frame_t **frames, size_t cou
 const zf_dialect_t zf_dialect_native = {
     .name = "native",
     .matches = native_matches,
+    .passes = native_passes,
     .input = native_input,
     .deliver = native_deliver,
     .confirm = native_confirm,
@@ -553,6 +629,7 @@ const zf_dialect_t zf_dialect_native = {
     .subscribed = zf_native_subscribed,
     .events = zf_native_events,
     .awaited = zf_native_awaited,
+    .refused = native_refused,
     .probe = native_probe,
     .tick = native_tick,
     .farewell = native_farewell,

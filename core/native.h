@@ -103,7 +103,10 @@ void zf_control (zf_writer_t *w, unsigned command, size_t elements);
 
 /* -- inside of the native_*.c ------------------------------------------------------------------ */
 
-/* Answers ERROR, and counts it. */
+/* Answers ERROR. */
+void zf_native_refuse (zf_session_t *session, int code, const char *text);
+
+/* The same for what is against the protocol, which is counted. */
 void zf_native_error (zf_session_t *session, int code, const char *text);
 
 /* Opens the batch of a command, whose first number must be `least` or higher, or answers why it

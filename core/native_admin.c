@@ -75,21 +75,39 @@ static void number_result (const call_t *call, uint64_t value)
     zf_store_hold (call->session, &held);
 }
 
+/* Those that the session may administer. */
+static bool is_shown (const zf_session_t *session, const zf_queue_t *queue)
+{
+    const zf_subject_t *who = session->is_known ? &session->subject : NULL;
+    return zf_access_may (session->engine->access, who, ZF_MAY_ADMINISTER,
+                          zf_bytes (queue->name, queue->name_size));
+}
+
+static size_t count_shown (const zf_session_t *session)
+{
+    const zf_queue_t *queue = session->engine->queues;
+    size_t n = 0;
+    for (; queue != NULL; queue = queue->hh.next)
+        n += is_shown (session, queue);
+    return n;
+}
+
 static void on_queues (const call_t *call)
 {
-    zf_engine_t *engine = call->session->engine;
-    zf_queue_t *queue = engine->queues;
-    size_t left = HASH_COUNT (engine->queues);
+    zf_queue_t *queue = call->session->engine->queues;
+    size_t left = count_shown (call->session);
     do {
         size_t n = left < QUEUES_A_RESULT ? left : QUEUES_A_RESULT;
         left -= n;
         zf_writer_t *w = begin (call, 0, "", left > 0);
         zf_mp_put_array (w, n);
-        for (; n > 0; n--) {
+        for (; n > 0; queue = queue->hh.next) {
             zf_queue_info_t info;
+            if (!is_shown (call->session, queue))
+                continue;
             zf_queue_describe (queue, &info);
             zf_info_encode (w, &info);
-            queue = queue->hh.next;
+            n--;
         }
         end (call);
     } while (left > 0);
@@ -104,17 +122,41 @@ static void on_queue (const call_t *call)
 }
 
 /* A new one; under a name STREAM@GROUP a group, with what it is by itself. */
-static zf_queue_t *make_declared (zf_engine_t *engine, zf_bytes_t name, const zf_policy_t *policy,
+static zf_queue_t *make_declared (zf_session_t *session, zf_bytes_t name, const zf_policy_t *policy,
                                   int *code)
 {
+    zf_engine_t *engine = session->engine;
     if (zf_group_source (engine, name) != NULL)
-        return zf_engine_queue (engine, name, code);
+        return zf_session_queue (session, name, code);
+    *code = ZF_E_LIMIT;
+    if (!zf_session_may_make (session, name))
+        return NULL;
     zf_queue_t *queue = zf_engine_make (engine, name, policy, code);
+    if (queue != NULL)
+        zf_session_made (session, queue);
     if (queue == NULL || queue->stream == NULL)
         return queue;
     queue->stream->born = queue->lanes[0].log.next;
     zf_stream_found_groups (queue);
     return queue;
+}
+
+static void refuse (const call_t *call, zf_bytes_t name)
+{
+    char text[ZF_REFUSAL_TEXT];
+    zf_right_refusal (text, ZF_MAY_ADMINISTER, name);
+    fail (call, ZF_E_DENIED, text);
+}
+
+/* Dead letters must not go where the session may not put them itself. False: it was told. */
+static bool may_bury (const call_t *call, const zf_policy_t *policy)
+{
+    zf_bytes_t grave = zf_bytes_of (policy->dead_letter);
+    if (grave.size == 0 || zf_bytes_equal (grave, zf_bytes_of ("-")) ||
+        zf_session_may (call->session, ZF_MAY_ADMINISTER, grave))
+        return true;
+    refuse (call, grave);
+    return false;
 }
 
 static void on_declare (const call_t *call)
@@ -131,6 +173,8 @@ static void on_declare (const call_t *call)
         fail (call, ZF_E_INVAL, "a queue can't be its own dead-letter queue");
         return;
     }
+    if (!may_bury (call, &policy))
+        return;
     const zf_queue_t *grave = zf_engine_find (engine, zf_bytes_of (policy.dead_letter));
     if (grave != NULL && (grave->stream != NULL || grave->follow != NULL)) {
         fail (call, ZF_E_INVAL, "a stream, or a group of one, can't be a dead-letter queue");
@@ -142,9 +186,9 @@ static void on_declare (const call_t *call)
     }
     zf_queue_t *queue = call->queue != NULL
                             ? call->queue
-                            : make_declared (engine, call->queue_name, &policy, &code);
+                            : make_declared (call->session, call->queue_name, &policy, &code);
     if (queue == NULL) {
-        fail (call, code, zf_strerror (code));
+        fail (call, code, zf_session_words (call->session, code));
         return;
     }
     if (queue->follow != NULL)
@@ -312,10 +356,11 @@ static void on_upstreams (const call_t *call)
 static void on_stream (const call_t *call)
 {
     int code;
-    if (zf_engine_stream (call->session->engine, call->queue_name, true, &code) != NULL)
+    if (zf_session_stream (call->session, call->queue_name, true, &code) != NULL)
         number_result (call, 0);
     else
-        fail (call, code, code == ZF_E_INVAL ? "that is a queue" : zf_strerror (code));
+        fail (call, code,
+              code == ZF_E_INVAL ? "that is a queue" : zf_session_words (call->session, code));
 }
 
 typedef struct {
@@ -365,13 +410,17 @@ static void on_group (const call_t *call)
               "a group takes {from, value, patterns, policy}, and one of these can't be");
         return;
     }
-    if (zf_engine_group (call->session->engine, call->queue_name, &group.wish, &code) != NULL)
+    if (group.wish.policy != NULL && !may_bury (call, group.wish.policy)) {
+        zf_filter_free (&group.wish.filter);
+        return;
+    }
+    if (zf_session_group (call->session, call->queue_name, &group.wish, &code) != NULL)
         number_result (call, 0);
     else
         fail (call, code,
               code == ZF_E_NOT_FOUND ? "no such stream"
               : code == ZF_E_INVAL   ? "a queue of that name is there, and is no group"
-                                     : zf_strerror (code));
+                                     : zf_session_words (call->session, code));
 }
 
 static bool is_used (const zf_queue_t *queue)
@@ -423,17 +472,42 @@ static void on_trim (const call_t *call)
         number_result (call, zf_stream_trim (call->queue, below));
 }
 
+#define WORKS (ZF_MAY_ADMINISTER | ZF_MAY_CONSUME) /* consumers and links ask for these, too */
+#define USES  (WORKS | ZF_MAY_PUBLISH | ZF_MAY_SUBSCRIBE)
+
 static const struct {
     const char *name;
     void (*run) (const call_t *call);
     bool needs_queue;
+    uint32_t rights; /* on the queue, one is enough; 0: what is shown goes by them. Of stats: on
+                        the broker itself, so on all */
 } verbs[] = {
-    {"queues", on_queues, false},  {"queue", on_queue, true},  {"declare", on_declare, false},
-    {"peek", on_peek, true},       {"purge", on_purge, true},  {"requeue", on_requeue, true},
-    {"discard", on_discard, true}, {"stats", on_stats, false}, {"upstreams", on_upstreams, false},
-    {"stream", on_stream, false},  {"group", on_group, false}, {"forget", on_forget, true},
-    {"trim", on_trim, true},
+    {"queues", on_queues, false, 0},
+    {"queue", on_queue, true, WORKS},
+    {"declare", on_declare, false, ZF_MAY_ADMINISTER},
+    {"peek", on_peek, true, ZF_MAY_ADMINISTER},
+    {"purge", on_purge, true, ZF_MAY_ADMINISTER},
+    {"requeue", on_requeue, true, ZF_MAY_ADMINISTER},
+    {"discard", on_discard, true, ZF_MAY_ADMINISTER},
+    {"stats", on_stats, false, ZF_MAY_ADMINISTER},
+    {"upstreams", on_upstreams, false, WORKS},
+    {"stream", on_stream, false, USES},
+    {"group", on_group, false, WORKS},
+    {"forget", on_forget, true, ZF_MAY_ADMINISTER},
+    {"trim", on_trim, true, ZF_MAY_ADMINISTER},
 };
+
+/* False: it was told. */
+static bool may_run (const call_t *call, void (*run) (const call_t *call), uint32_t rights)
+{
+    zf_bytes_t name = call->queue_name;
+    if (run == on_stats || name.size == 0)
+        name = zf_bytes_of ("*");
+    if (rights == 0 || zf_session_may (call->session, rights, name))
+        return true;
+    refuse (call, name);
+    return false;
+}
 
 void zf_native_admin (zf_session_t *session, zf_reader_t *r)
 {
@@ -448,6 +522,8 @@ void zf_native_admin (zf_session_t *session, zf_reader_t *r)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (!zf_bytes_equal (verb, zf_bytes_of (verbs[i].name)))
             continue;
+        if (!may_run (&call, verbs[i].run, verbs[i].rights))
+            return;
         if (verbs[i].needs_queue && call.queue == NULL)
             fail (&call, ZF_E_NOT_FOUND, "no such queue");
         else

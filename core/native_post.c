@@ -8,11 +8,46 @@
 #define NUMBER_MAX (UINT64_C (1) << 62)
 
 /* A stream is made only where there is nothing yet: records for a queue of that name go there. */
-static zf_queue_t *open_target (zf_engine_t *engine, zf_bytes_t name, uint64_t flags, int *code)
+static zf_queue_t *open_target (zf_session_t *session, zf_bytes_t name, bool makes_stream,
+                                int *code)
 {
-    if ((flags & ZF_MAKE_STREAM) != 0 && zf_engine_find (engine, name) == NULL)
-        return zf_engine_stream (engine, name, true, code);
-    return zf_engine_queue (engine, name, code);
+    if (makes_stream && zf_engine_find (session->engine, name) == NULL)
+        return zf_session_stream (session, name, true, code);
+    return zf_session_queue (session, name, code);
+}
+
+/* The session may not post there. Nothing is made, or remembered of it. */
+static void refuse_post (zf_session_t *session, zf_bytes_t name, zf_intake_t *in, uint64_t low)
+{
+    zf_queue_t *queue = zf_engine_find (session->engine, name);
+    zf_queue_t nowhere = {.name_size = name.size};
+    nowhere.name = (char *) (uintptr_t) name.data;
+    if (queue == NULL)
+        session->dialect->confirm (session, &nowhere, in->batch.first, in->batch.count,
+                                   ZF_E_DENIED);
+    else if (zf_feed_find (queue, session) != NULL) /* a link must not go on behind this */
+        zf_session_end (session, "may not post there any more");
+    else
+        zf_queue_refuse (queue, in, low, ZF_E_DENIED);
+}
+
+static void post (zf_session_t *session, zf_bytes_t name, uint64_t flags, zf_intake_t *in,
+                  uint64_t low)
+{
+    bool makes_stream = (flags & ZF_MAKE_STREAM) != 0;
+    int code;
+    zf_throttle_charge (session, in->batch.count, in->batch.size);
+    if (!zf_session_may_put (session, name, makes_stream)) {
+        refuse_post (session, name, in, low);
+        return;
+    }
+    zf_queue_t *queue = open_target (session, name, makes_stream, &code);
+    zf_queue_t nowhere = {.name_size = name.size};
+    nowhere.name = (char *) (uintptr_t) name.data;
+    if (queue != NULL)
+        zf_queue_post (queue, in, low);
+    else
+        session->dialect->confirm (session, &nowhere, in->batch.first, in->batch.count, code);
 }
 
 void zf_native_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
@@ -21,47 +56,60 @@ void zf_native_post (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
     uint64_t low = zf_mp_uint (r);
     uint64_t flags = !r->failed && zf_reader_left (r) > 0 ? zf_mp_uint (r) : 0;
     zf_intake_t in;
-    if (zf_native_batch (session, r, body, 1, &in)) {
-        int code;
-        zf_queue_t *queue = open_target (session->engine, name, flags, &code);
-        zf_queue_t nowhere = {.name_size = name.size};
-        nowhere.name = (char *) (uintptr_t) name.data;
-        if (queue != NULL)
-            zf_queue_post (queue, &in, low);
-        else
-            session->dialect->confirm (session, &nowhere, in.batch.first, in.batch.count, code);
-    } else { /* what was in it is not known, and must not be passed over: it will come again */
+    if (zf_native_batch (session, r, body, 1, &in))
+        post (session, name, flags, &in, low);
+    else /* what was in it is not known, and must not be passed over: it will come again */
         zf_session_end (session, "a post was malformed");
-    }
     zf_intake_done (&in);
+}
+
+static void send_linked (zf_session_t *session, zf_bytes_t name, uint64_t last, int code,
+                         const char *text)
+{
+    zf_out_begin (session);
+    zf_writer_t *w = zf_out_write (session);
+    zf_control (w, ZF_CMD_LINKED, 5);
+    zf_mp_put_str (w, name);
+    zf_mp_put_uint (w, last);
+    zf_mp_put_uint (w, (uint64_t) -code);
+    zf_mp_put_str (w, zf_bytes_of (text));
+    zf_out_written (session);
+    zf_out_end (session);
 }
 
 static void say_linked (zf_session_t *session, const zf_held_t *held)
 {
-    const zf_queue_t *queue = held->queue;
-    zf_out_begin (session);
-    zf_writer_t *w = zf_out_write (session);
-    zf_control (w, ZF_CMD_LINKED, 5);
-    zf_mp_put_str (w, zf_bytes (queue->name, queue->name_size));
-    zf_mp_put_uint (w, held->first);
-    zf_mp_put_uint (w, (uint64_t) -held->code);
-    zf_mp_put_str (w, zf_bytes_of (held->code == ZF_E_INVAL
-                                       ? "a loop of links: this queue is on the way to itself"
-                                       : zf_strerror (held->code)));
-    zf_out_written (session);
-    zf_out_end (session);
+    send_linked (session, zf_bytes (held->queue->name, held->queue->name_size), held->first,
+                 held->code,
+                 held->code == ZF_E_INVAL ? "a loop of links: this queue is on the way to itself"
+                                          : zf_strerror (held->code));
+}
+
+/* The queue that a link may feed; NULL: it was told why not. */
+static zf_queue_t *queue_to_feed (zf_session_t *session, zf_bytes_t name)
+{
+    int code;
+    if (!zf_session_may_put (session, name, false)) {
+        char text[ZF_REFUSAL_TEXT];
+        zf_right_refusal (text, zf_engine_right_to_put (session->engine, name, false), name);
+        send_linked (session, name, 0, ZF_E_DENIED, text);
+        return NULL;
+    }
+    zf_queue_t *queue = zf_session_queue (session, name, &code);
+    if (queue == NULL)
+        zf_native_error (session, code, zf_session_words (session, code));
+    return queue;
 }
 
 void zf_native_link (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
 {
     (void) body;
     zf_bytes_t name = zf_mp_bytes (r);
-    int code = ZF_E_PROTO;
-    zf_queue_t *queue = r->failed ? NULL : zf_engine_queue (session->engine, name, &code);
-    if (queue == NULL) {
-        zf_native_error (session, code, zf_strerror (code));
+    zf_queue_t *queue = r->failed ? NULL : queue_to_feed (session, name);
+    if (r->failed)
+        zf_native_error (session, ZF_E_PROTO, "LINK is malformed");
+    if (queue == NULL)
         return;
-    }
     zf_held_t held = {.queue = queue, .say = say_linked};
     held.code = zf_feed_link (queue, session, r, &held.first);
     held.count = UINT64_MAX; /* nothing goes on from it */
@@ -114,7 +162,7 @@ static int read_segments (zf_session_t *session, zf_reader_t *r, const zf_intake
         int code;
         if (r->failed || count == 0 || count > in->batch.count - start)
             return ZF_E_PROTO;
-        segments[i].queue = zf_engine_queue (session->engine, name, &code);
+        segments[i].queue = zf_session_queue (session, name, &code);
         if (segments[i].queue == NULL)
             return code;
         if (segments[i].queue->policy.compact) /* what it lets go of can't be taken back */
@@ -182,11 +230,40 @@ static bool remember (zf_session_t *session, zf_producer_t *producer, uint64_t n
     return true;
 }
 
+/* True if the session may post to all of the n segments. r is a copy. */
+static bool may_put_all (zf_session_t *session, zf_reader_t r, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && !r.failed; i++) {
+        zf_bytes_t name = zf_mp_bytes (&r);
+        zf_mp_uint (&r);
+        if (!r.failed && !zf_session_may_put (session, name, false))
+            return false;
+    }
+    return true;
+}
+
+/* The session may not do that: nothing is made, or remembered of it, but what was done before was
+ * done. */
+static void refuse_many (zf_session_t *session, uint64_t number)
+{
+    zf_producer_t *producer;
+    uint64_t span;
+    HASH_FIND (hh, session->engine->atomics.table, session->uuid, ZF_UUID_BYTES, producer);
+    if (producer != NULL && number <= producer->last)
+        hold_done (session, number, zf_producer_outcome (producer, number, &span));
+    else
+        send_done (session, number, ZF_E_DENIED);
+}
+
 static void post_many (zf_session_t *session, uint64_t number, uint64_t low, zf_reader_t *r,
                        zf_intake_t *in)
 {
-    zf_producer_t *producer = zf_engine_atomics (session->engine, session->uuid);
     uint32_t n = zf_mp_array (r) / 2;
+    if (!may_put_all (session, *r, n)) {
+        refuse_many (session, number);
+        return;
+    }
+    zf_producer_t *producer = zf_engine_atomics (session->engine, session->uuid);
     segment_t *segments = n > 0 && n <= ZF_SEGMENTS_MAX ? calloc (n, sizeof *segments) : NULL;
     int rc = r->failed || n == 0 || n > ZF_SEGMENTS_MAX ? ZF_E_PROTO : 0;
     bool remembered = true;
@@ -220,6 +297,7 @@ void zf_native_post_many (zf_session_t *session, zf_reader_t *r, zf_frame_t *bod
     uint64_t low = zf_mp_uint (r);
     zf_intake_t in;
     if (zf_native_batch (session, r, body, 0, &in)) {
+        zf_throttle_charge (session, in.batch.count, in.batch.size);
         if (number > 0 && number < NUMBER_MAX)
             post_many (session, number, low, r, &in);
         else

@@ -59,15 +59,19 @@ int zf_native_events (const zf_subscription_t *subscription, const zf_events_t *
     return zf_out_end (session);
 }
 
-static const char *why_not (int code)
+static const char *why_not (const zf_session_t *session, int code)
 {
     switch (code) {
+    case ZF_E_DENIED:
+        return "may not subscribe to it";
+    case ZF_E_LIMIT:
+        return "limit reached: of queues, or of subscriptions, patterns and who waits for them";
     case ZF_E_NOT_FOUND:
         return "no such stream";
     case ZF_E_INVAL:
         return "that is a queue, not a stream, or one of the patterns is none";
     default:
-        return zf_strerror (code);
+        return zf_session_words (session, code);
     }
 }
 
@@ -78,7 +82,7 @@ void zf_native_awaited (zf_session_t *session, uint64_t number, int code, uint64
     zf_control (w, ZF_CMD_RESULT, 6);
     zf_mp_put_uint (w, number);
     zf_mp_put_uint (w, (uint64_t) -code);
-    zf_mp_put_str (w, zf_bytes_of (code != 0 ? why_not (code) : ""));
+    zf_mp_put_str (w, zf_bytes_of (code != 0 ? why_not (session, code) : ""));
     zf_mp_put_bool (w, false);
     zf_mp_put_uint (w, subscribers);
     zf_out_written (session);
@@ -104,8 +108,10 @@ void zf_native_subscribe (zf_session_t *session, zf_reader_t *r, zf_frame_t *bod
     }
     wish.start.from = (zf_from_t) from;
     zf_queue_t *stream = NULL;
+    if (code == 0 && !zf_session_may (session, ZF_MAY_SUBSCRIBE, name))
+        code = ZF_E_DENIED;
     if (code == 0)
-        stream = zf_engine_stream (session->engine, name, (flags & ZF_MAKE_STREAM) != 0, &code);
+        stream = zf_session_stream (session, name, (flags & ZF_MAKE_STREAM) != 0, &code);
     if (stream != NULL)
         code = zf_subscribe (session, stream, &wish);
     else
@@ -114,7 +120,7 @@ void zf_native_subscribe (zf_session_t *session, zf_reader_t *r, zf_frame_t *bod
     if (old != NULL) /* what is refused takes the place of the one before all the same */
         zf_subscription_end (old);
     if (code != 0)
-        say_subscribed (session, NULL, wish.number, code, why_not (code));
+        say_subscribed (session, NULL, wish.number, code, why_not (session, code));
     else
         session->dialect->tick (session); /* it is to be heard of more often now */
 }
@@ -156,8 +162,11 @@ void zf_native_await (zf_session_t *session, zf_reader_t *r, zf_frame_t *body)
         zf_native_error (session, ZF_E_PROTO, "AWAIT is malformed");
         return;
     }
-    zf_queue_t *stream =
-        zf_engine_stream (session->engine, name, (flags & ZF_MAKE_STREAM) != 0, &code);
+    zf_queue_t *stream = NULL;
+    if (!zf_session_may (session, ZF_MAY_PUBLISH | ZF_MAY_SUBSCRIBE, name))
+        code = ZF_E_DENIED;
+    else
+        stream = zf_session_stream (session, name, (flags & ZF_MAKE_STREAM) != 0, &code);
     if (stream != NULL)
         code = zf_await (session, stream, number, topic, count);
     if (code != 0)

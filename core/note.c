@@ -171,6 +171,7 @@ int zf_note_take (zf_queue_t *queue, zf_place_t place, uint8_t lane, const zf_pr
     note->at = place.at;
     note->lane = lane;
     note->number = number;
+    note->since_ms = queue->engine->now_ms;
     note->own_ttl = ttl_ms > 0;
     note->keeps = keeps && !queue->holds_replies;
     int rc = zf_chunk_set_note (place.chunk, place.at, note);
@@ -220,6 +221,9 @@ void zf_run_answer (zf_run_t *run, int code, zf_bytes_t reason)
         if (note == NULL || note->asker == NULL)
             continue;
         zf_session_t *asker = note->asker;
+        zf_engine_t *engine = note->queue->engine;
+        if (code == 0)
+            zf_histogram_add (&engine->answer, &zf_answer_ms, engine->now_ms - note->since_ms, 1);
         zf_answer_t answer = {.number = note->number, .code = code, .reason = reason};
         answer.service = zf_bytes (note->queue->name, note->queue->name_size);
         zf_note_forget_asker (note);

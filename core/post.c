@@ -220,6 +220,16 @@ void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low)
         park (queue, producer, in, start);
 }
 
+void zf_queue_refuse (zf_queue_t *queue, zf_intake_t *in, uint64_t low, int code)
+{
+    zf_producer_t *producer;
+    HASH_FIND (hh, queue->producers.table, in->session->uuid, ZF_UUID_BYTES, producer);
+    uint32_t start = producer != NULL ? skip_known (queue, producer, in, low) : 0;
+    uint32_t n = in->batch.count - start;
+    confirm (queue, in, start, n, code);
+    queue->totals.refused += n;
+}
+
 /* One parked post goes on. Returns true if it is dealt with, and gone. */
 static bool resume (zf_queue_t *queue, zf_parked_t *parked)
 {

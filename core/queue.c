@@ -107,6 +107,7 @@ static int make_lanes (zf_queue_t *queue, uint32_t count)
         zf_group_free (&queue->lanes[i].group);
         zf_log_free (&queue->lanes[i].log);
         free (queue->lanes[i].marks);
+        zf_ages_free (&queue->lanes[i].ages);
     }
     free (queue->lanes);
     queue->lanes = lanes;
@@ -172,6 +173,7 @@ static void free_lane (zf_queue_t *queue, zf_lane_t *lane)
     zf_group_free (&lane->group);
     zf_log_free (&lane->log);
     free (lane->marks);
+    zf_ages_free (&lane->ages);
 }
 
 void zf_queue_free (zf_queue_t *queue)
@@ -184,6 +186,7 @@ void zf_queue_free (zf_queue_t *queue)
         zf_subscriptions_drop_stream (queue);
     zf_follow_free (queue);
     zf_feeds_drop_queue (queue);
+    zf_account_drop_queue (queue);
     zf_engine_unnumber_queue (queue);
     if (queue->is_waiting)
         DL_DELETE2 (engine->store.waiting, queue, waiting_prev, waiting_next);
@@ -478,9 +481,19 @@ static void set_ttl_timer (zf_queue_t *queue)
         zf_timers_set (&queue->engine->timers, &queue->ttl_timer, now + ttl);
 }
 
+/* What is put from now on came now. */
+static void mark_ages (zf_queue_t *queue)
+{
+    if (queue->stream != NULL) /* nobody takes from it */
+        return;
+    for (uint32_t i = 0; i < queue->policy.priorities; i++)
+        zf_ages_add (&queue->lanes[i].ages, queue->lanes[i].log.next, queue->engine->now_ms);
+}
+
 int zf_queue_put_one (zf_queue_t *queue, zf_bytes_t encoded)
 {
     close_old_chunks (queue);
+    mark_ages (queue);
     int rc = put_record (queue, encoded, NULL, 0);
     set_ttl_timer (queue);
     return rc;
@@ -529,6 +542,7 @@ uint32_t zf_queue_put (zf_queue_t *queue, zf_intake_t *in, uint32_t start, uint3
 {
     uint32_t done = 0;
     close_old_chunks (queue);
+    mark_ages (queue);
     if (adoptable (queue, in, start, n) && adopt (queue, in))
         done = n;
     while (done < n) {

@@ -13,6 +13,8 @@
 #ifndef ZF_CORE_QUEUE_H
 #define ZF_CORE_QUEUE_H
 
+#include "core/account.h"
+#include "core/ages.h"
 #include "core/dedup.h"
 #include "core/group.h"
 #include "core/producers.h"
@@ -43,7 +45,8 @@ enum {
     ZF_TIMER_TTL,
     ZF_TIMER_CHORES,
     ZF_TIMER_ATOMICS,
-    ZF_TIMER_LOAD
+    ZF_TIMER_LOAD,
+    ZF_TIMER_ACCOUNT
 };
 
 /* What is special about one record. */
@@ -61,6 +64,7 @@ struct zf_note {
     bool keeps;          /* its answer is to be kept */
     zf_session_t *asker; /* who waits for an answer, or NULL */
     uint64_t number;     /* the asker's number for it */
+    uint64_t since_ms;   /* when it was asked */
     UT_hash_handle hh;   /* in the asker's requests, by number */
 };
 
@@ -111,6 +115,7 @@ typedef struct zf_lane {
     zf_mark_t *marks; /* records that are not durable yet: nobody gets them */
     size_t mark_first, mark_count, mark_room;
     uint64_t durable_end; /* while there are marks: those before this id are */
+    zf_ages_t ages;       /* of what nobody has had yet */
 } zf_lane_t;
 
 struct zf_queue {
@@ -154,6 +159,8 @@ struct zf_queue {
     zf_queue_t *idle_prev, *idle_next;       /* idle list */
     zf_queue_t *starved_prev, *starved_next; /* starved list */
     zf_queue_t *waiting_prev, *waiting_next; /* store's list */
+    zf_account_t *maker;                     /* it is there because this one used a new name */
+    zf_queue_t *made_prev, *made_next;       /* of the maker */
     UT_hash_handle hh_number;                /* in the engine, by number */
     UT_hash_handle hh;                       /* in the engine, by name */
 };
@@ -183,6 +190,10 @@ int zf_queue_set_policy (zf_queue_t *queue, const zf_policy_t *policy);
 /* Takes the records of a producer: queues, parks or refuses them, and confirms through the session.
  * Records below `low` the producer knows the outcome of. */
 void zf_queue_post (zf_queue_t *queue, zf_intake_t *in, uint64_t low);
+
+/* Confirms what is known already of a producer's records, and refuses the others: its session may
+ * not post them. Nothing of that is remembered: they may come again. */
+void zf_queue_refuse (zf_queue_t *queue, zf_intake_t *in, uint64_t low, int code);
 
 /* Queues up to n records from `start` on, however full the queue is. Returns how many it could
  * (memory). */

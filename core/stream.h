@@ -249,6 +249,9 @@ void zf_subscription_end (zf_subscription_t *subscription);
 void zf_subscription_locate (zf_subscription_t *subscription);
 void zf_subscriptions_drop_session (zf_session_t *session);
 
+/* The rules have changed: what the session may not read any more ends, and it is told. */
+void zf_subscriptions_review (zf_session_t *session);
+
 /* Sends to those who have room what there is for them, and wakes the groups. */
 void zf_stream_dispatch (zf_queue_t *stream);
 

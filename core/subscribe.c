@@ -171,6 +171,32 @@ void zf_subscriptions_drop_session (zf_session_t *session)
     }
 }
 
+void zf_subscriptions_review (zf_session_t *session)
+{
+    zf_subscription_t *subscription, *next;
+    zf_await_t *await, *following;
+    session->why = "not allowed any more";
+    DL_FOREACH_SAFE2 (session->subscriptions, subscription, next, session_next) {
+        const zf_queue_t *stream = subscription->stream;
+        zf_bytes_t name = zf_bytes (stream->name, stream->name_size);
+        if (zf_session_may (session, ZF_MAY_SUBSCRIBE, name))
+            continue;
+        char text[ZF_REFUSAL_TEXT];
+        zf_right_refusal (text, ZF_MAY_SUBSCRIBE, name);
+        session->dialect->subscribed (subscription, ZF_E_DENIED, text);
+        zf_subscription_end (subscription);
+    }
+    DL_FOREACH_SAFE2 (session->awaits, await, following, session_next) {
+        zf_bytes_t name = zf_bytes (await->stream->name, await->stream->name_size);
+        if (zf_session_may (session, ZF_MAY_PUBLISH | ZF_MAY_SUBSCRIBE, name))
+            continue;
+        session->dialect->awaited (session, await->number, ZF_E_DENIED, 0);
+        zf_engine_touch (await->stream);
+        free_await (await);
+    }
+    session->why = NULL;
+}
+
 void zf_subscriptions_drop_stream (zf_queue_t *stream)
 {
     while (stream->stream->subscriptions != NULL) {

@@ -87,12 +87,14 @@ static void write_uuid (XXH128_hash_t hash, char text[UUID_DIGITS])
     }
 }
 
-/* Nobody can guess it who does not know this run's identity. */
+/* Who knows it may have the answer, so nobody can guess it. */
 static XXH128_hash_t new_uuid (zf_engine_t *engine)
 {
-    uint64_t seed[4] = {++engine->titanics, engine->now_ms, 0, 0};
-    memcpy (&seed[2], engine->options.uuid, ZF_UUID_BYTES);
-    return XXH3_128bits (seed, sizeof seed);
+    const uint8_t *secret = engine->options.secret;
+    uint64_t number = ++engine->titanics;
+    XXH128_hash_t uuid = {.low64 = zf_secret_number (secret, number, 0),
+                          .high64 = zf_secret_number (secret, number, 1)};
+    return uuid;
 }
 
 /* When the request is on disk. */
@@ -121,6 +123,8 @@ static int put (zf_session_t *session, zf_queue_t *queue, zf_bytes_t id, const z
         return rc != 0 ? rc : ZF_E_NOMEM;
     rc = zf_intake_open (&in, batch);
     in.session = session;
+    if (rc == 0)
+        zf_throttle_charge (session, 1, in.batch.size);
     if (rc == 0)
         zf_queue_admit (queue, &in, 0, 1, &rc);
     zf_intake_done (&in);
@@ -153,9 +157,11 @@ static void on_request (zf_session_t *session, zf_frame_t **body, size_t count)
     zf_held_t held = {.say = say_taken, .first = hash.low64, .count = hash.high64};
     zf_queue_t *queue = NULL;
     held.code = read_body (engine, body + 1, count - 1, frames);
+    if (held.code == 0 && !zf_session_may (session, ZF_MAY_POST, frame_bytes (body[0])))
+        held.code = ZF_E_DENIED;
     if (held.code == 0)
-        queue = zf_engine_queue (engine, frame_bytes (body[0]), &held.code);
-    if (queue != NULL && queue->holds_replies)
+        queue = zf_session_queue (session, frame_bytes (body[0]), &held.code);
+    if (queue != NULL && (queue->holds_replies || queue->stream != NULL))
         held.code = ZF_E_INVAL;
     write_uuid (hash, uuid);
     if (held.code == 0)
@@ -205,6 +211,11 @@ void zf_titanic_ask (zf_session_t *session, zf_bytes_t service, zf_frame_t **bod
 {
     if (zf_bytes_equal (service, zf_bytes_of ("titanic.request")))
         on_request (session, body, count);
+    else if (!zf_session_may_fetch (session)) /* as if there were none */
+        say_code (session,
+                  zf_bytes_equal (service, zf_bytes_of ("titanic.reply")) ? "titanic.reply"
+                                                                          : "titanic.close",
+                  code_of (ZF_E_NOT_FOUND));
     else if (zf_bytes_equal (service, zf_bytes_of ("titanic.reply")))
         on_reply (session, frame_bytes (body[0]));
     else

@@ -59,11 +59,16 @@ int zf_balancer_start (zf_device_t **device, const zf_balancer_options_t *option
         return rc;
     zf_shell_options_t shell = {
         .port_count = 2, .on_event = options->on_event, .arg = options->arg};
-    shell.ports[0] = (zf_router_options_t){options->front, options->front_count, front_dialects,
-                                           options->max_message_bytes};
-    shell.ports[1] = (zf_router_options_t){options->back, options->back_count, back_dialects,
-                                           options->max_message_bytes};
+    shell.ports[0] = (zf_router_options_t){.endpoints = options->front,
+                                           .endpoint_count = options->front_count,
+                                           .dialects = front_dialects,
+                                           .max_message_bytes = options->max_message_bytes};
+    shell.ports[1] = (zf_router_options_t){.endpoints = options->back,
+                                           .endpoint_count = options->back_count,
+                                           .dialects = back_dialects,
+                                           .max_message_bytes = options->max_message_bytes};
     zf_engine_defaults (&shell.engine);
+    zf_shell_guard (&shell, options->security, options->limits);
     zf_policy_t *policy = &shell.engine.policy;
     policy->max_attempts = options->max_attempts;
     policy->ttl_ms = options->request_ttl_ms;

@@ -87,6 +87,7 @@ int zf_broker_start (zf_device_t **device, const zf_broker_options_t *options, z
     shell.ports[0].dialects = dialects;
     shell.ports[0].max_message_bytes = options->max_message_bytes;
     zf_engine_defaults (&shell.engine);
+    zf_shell_guard (&shell, options->security, options->limits);
     if (options->policy != NULL)
         shell.engine.policy = *options->policy;
     shell.engine.memory_bytes = options->memory_bytes;

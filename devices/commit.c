@@ -204,6 +204,11 @@ void zf_commit_stats (const zf_commit_t *self, zf_stat_fn *fn, void *arg)
     fn (arg, "journal_syncs", stats.syncs);
     fn (arg, "journal_full", stats.full || stats.tight);
     fn (arg, "journal_failed", stats.failed);
+    zf_histogram_t sync_us;
+    if (self->wal->sync_times == NULL)
+        return;
+    self->wal->sync_times (self->wal, &sync_us);
+    zf_histogram_tell (&sync_us, &zf_sync_us, fn, arg);
 }
 
 void zf_commit_close (zf_commit_t *self)

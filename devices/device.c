@@ -18,3 +18,8 @@ int zf_device_stats (zf_device_t *self, zf_stat_fn *fn, void *arg)
 {
     return self->ops->stats (self, fn, arg);
 }
+
+const char *zf_device_inside (const zf_device_t *self)
+{
+    return self->ops->inside != NULL ? self->ops->inside (self) : NULL;
+}

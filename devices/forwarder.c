@@ -154,11 +154,15 @@ int zf_forwarder_start (zf_device_t **device, const zf_forwarder_options_t *opti
     shell.ports[0].dialects = dialects;
     shell.ports[0].max_message_bytes = options->max_message_bytes;
     set_engine (&shell.engine, options);
+    zf_shell_guard (&shell, options->security, options->limits);
     shell.commit.journal = options->journal;
     shell.commit.sync = options->sync;
     shell.commit.interval_ms = options->sync_interval_ms;
     shell.commit.disk_bytes = options->disk_bytes;
     set_plain (&plain, options);
+    plain.security = options->security;
+    plain.connections = shell.limits.connections;
+    plain.handshake_ms = shell.limits.handshake_ms;
     if (options->pub_count + options->sub_count > 0) {
         shell.side = &zf_plain_side;
         shell.side_options = &plain;

@@ -110,16 +110,18 @@ static int take_name (zf_node_t *self, const char *name)
     return self->name != NULL ? 0 : ZF_E_NOMEM;
 }
 
+/* Without a security: what is not said is this machine only. */
 static int copy_rules (zf_node_t *self, const zf_peer_options_t *options)
 {
-    if (options->interface_count == 0)
-        return 0;
-    self->rules = calloc (options->interface_count, sizeof *self->rules);
+    size_t count = options->interface_count;
+    self->rules = calloc (count + 1, sizeof *self->rules);
     if (self->rules == NULL)
         return ZF_E_NOMEM;
-    for (; self->rule_count < options->interface_count; self->rule_count++) {
-        self->rules[self->rule_count] = strdup (options->interfaces[self->rule_count]);
-        if (self->rules[self->rule_count] == NULL)
+    while (self->rule_count < count + (options->security == NULL)) {
+        const char *rule =
+            self->rule_count < count ? options->interfaces[self->rule_count] : "127.0.0.0/8";
+        self->rules[self->rule_count] = strdup (rule);
+        if (self->rules[self->rule_count++] == NULL)
             return ZF_E_NOMEM;
     }
     return 0;
@@ -129,6 +131,10 @@ static int say_headers (zf_node_t *self, const zf_peer_options_t *options)
 {
     zf_bytes_t version = zf_bytes_of ("1");
     int rc = zf_roster_header (self->roster, zf_bytes_of (ZF_HEADER_VERSION), &version);
+    if (rc == 0 && zf_node_is_secured (self)) {
+        zf_bytes_t key = zf_bytes_of (zf_security_public_key (self->security));
+        rc = zf_roster_header (self->roster, zf_bytes_of ("X-PUBLICKEY"), &key); /* as Zyre does */
+    }
     for (size_t i = 0; rc == 0 && i < options->header_count; i++) {
         zf_bytes_t value = zf_bytes_of (options->headers[i].value);
         rc = zf_roster_header (self->roster, zf_bytes_of (options->headers[i].name), &value);
@@ -157,6 +163,7 @@ static int make_parts (zf_node_t *self, const zf_peer_options_t *options, zf_err
     if (self->roster == NULL || self->offers == NULL)
         return out_of_memory (err);
     zf_offers_own_host (self->offers, zf_bytes_of ("127.0.0.1"), self->uuid);
+    zf_offers_open (self);
     rc = say_headers (self, options);
     return rc != 0 ? zf_error_set (err, rc, "headers: %s", zf_strerror (rc)) : 0;
 }
@@ -207,11 +214,14 @@ int zf_node_start (zf_node_t **node, const zf_peer_options_t *options, zf_error_
     if (options != NULL)
         own = *options;
     int rc = zf_node_check (&own, err);
+    if (rc == 0)
+        rc = zf_node_check_reach (&own, err);
     if (rc != 0)
         return rc;
     zf_node_t *self = new_node (&own);
     if (self == NULL)
         return out_of_memory (err);
+    self->security = zf_security_hold (own.security);
     rc = make_parts (self, &own, err);
     if (rc == 0)
         rc = open_ways (self, &own, err);
@@ -242,6 +252,7 @@ void zf_node_stop (zf_node_t **node)
     zf_air_close (self);
     zf_roster_free (&self->roster); /* before the mailbox: it may hold frames */
     zf_mail_close (self);
+    zf_herald_close (&self->herald);
     zf_offers_free (&self->offers);
     zf_happenings_close (&self->happenings);
     if (self->wake_fd >= 0)
@@ -249,11 +260,11 @@ void zf_node_stop (zf_node_t **node)
     for (size_t i = 0; i < self->rule_count; i++)
         free (self->rules[i]);
     free (self->rules);
-    zf_writer_free (&self->list);
-    zf_writer_free (&self->told);
     pthread_cond_destroy (&self->changed);
     pthread_mutex_destroy (&self->watch_lock);
     pthread_mutex_destroy (&self->lock);
+    zf_node_forget_keys (self);
+    zf_security_drop (&self->security);
     free (self->name);
     free (self);
 }
@@ -276,4 +287,9 @@ const char *zf_node_endpoint (const zf_node_t *self)
 const char *zf_node_hub (const zf_node_t *self)
 {
     return self->gossip.endpoint;
+}
+
+zf_security_t *zf_node_security (const zf_node_t *self)
+{
+    return self->security;
 }

@@ -7,9 +7,10 @@
  *   node_options.c    what it may be told
  *   node_turn.c       its turn
  *   node_mail.c       the mailbox (ROUTER) and the DEALERs to the others
+ *   node_reach.c      which of those have got through
  *   node_beacon.c     beacons out and in
  *   node_gossip.c     hubs, as a client of some
- *   node_hub.c        and as one of them
+ *   node_hub.c        and as one of them, as every node is
  *   node_talk.c       what the application says
  *   node_look.c       what it looks at and waits for
  *   node_directory.c  offers, ours and those of others
@@ -50,6 +51,9 @@ int zf_node_announce (zf_node_t *node, const char *what, const char *endpoint, z
 int zf_node_withdraw (zf_node_t *node, const char *what, const char *endpoint);
 size_t zf_node_find (zf_node_t *node, const char *what, zf_offer_fn *fn, void *arg);
 int zf_node_await (zf_node_t *node, const char *what, size_t count, int timeout_ms);
+
+/* What the node was started with; NULL: nothing. It lives as long as the node. */
+zf_security_t *zf_node_security (const zf_node_t *node);
 
 /* The host to bind what is to be announced: "*", or the only address, if just one interface is
  * chosen. */

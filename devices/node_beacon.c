@@ -73,9 +73,11 @@ void zf_air_close (zf_node_t *self)
 
 static void send_beacon (zf_node_t *self, uint16_t port)
 {
-    zf_beacon_t beacon = {.port = port};
+    zf_beacon_t beacon = {.port = port, .has_key = zf_node_is_secured (self)};
     uint8_t datagram[ZF_BEACON_KEY_BYTES];
     memcpy (beacon.uuid, self->uuid, ZF_UUID_BYTES);
+    if (beacon.has_key)
+        memcpy (beacon.key, zf_security_own_public (self->security), sizeof beacon.key);
     size_t size = zf_beacon_encode (&beacon, datagram);
     self->air.out += zf_udp_send (self->air.udp, zf_bytes (datagram, size));
 }
@@ -85,6 +87,11 @@ static void sighted (zf_node_t *self, const zf_beacon_t *beacon, const char *fro
 {
     char endpoint[ZF_NODE_ENDPOINT_MAX];
     char ours[ZF_NODE_ENDPOINT_MAX];
+    char key[ZF_KEY_TEXT] = "";
+    if (beacon->has_key)
+        zmq_z85_encode (key, beacon->key, sizeof beacon->key);
+    if (!zf_node_claim_key (self, beacon->uuid, beacon->has_key ? key : NULL))
+        return;
     snprintf (endpoint, sizeof endpoint, "tcp://%s:%u", from, (unsigned) beacon->port);
     zf_node_own_endpoint (self, own, ours, sizeof ours);
     zf_roster_sighted (self->roster, beacon->uuid, zf_bytes_of (endpoint), zf_bytes_of (ours),
@@ -166,7 +173,9 @@ void zf_node_bind_host (zf_node_t *self, char host[80])
 {
     pthread_mutex_lock (&self->lock);
     host[0] = '\0';
-    if (self->air.udp != NULL && zf_udp_count (self->air.udp) == 1)
+    if (self->security == NULL)
+        snprintf (host, 80, "127.0.0.1");
+    else if (self->air.udp != NULL && zf_udp_count (self->air.udp) == 1)
         zf_udp_host (self->air.udp, host);
     if (host[0] == '\0')
         snprintf (host, 80, "*");

@@ -1,14 +1,6 @@
 #include "devices/node_inside.h"
 
-#include "discovery/zre.h"
-#include <errno.h>
 #include <stdio.h>
-#include <utlist.h>
-
-#define TOLD_MAX       200 /* offers in headers, */
-#define TOLD_BYTES_MAX 32768
-#define RETRY_MS       50 /* until a line that was full is tried again */
-#define NUMBER_MAX     32 /* bytes of a header's name */
 
 /* -- ours -------------------------------------------------------------------------------------- */
 
@@ -26,18 +18,33 @@ static int check_offer (const char *what, const char *endpoint, zf_error_t *err)
 
 static void change_offers (zf_node_t *self)
 {
-    self->offers_dirty = true;
+    zf_herald_changed (&self->herald);
     zf_offers_settle (self);
     zf_node_wake (self);
 }
 
+/* Others have to know whose key is there. */
+static int put_key (const zf_node_t *self, const char *endpoint, char at[ZF_OFFER_ENDPOINT_MAX + 1],
+                    zf_error_t *err)
+{
+    if (zf_node_is_secured (self) &&
+        strlen (endpoint) + ZF_KEY_TEXT > (size_t) ZF_OFFER_ENDPOINT_MAX)
+        return zf_error_set (err, ZF_E_INVAL, "%s: too long, with a key behind it", endpoint);
+    snprintf (at, ZF_OFFER_ENDPOINT_MAX + 1, "%s", endpoint);
+    zf_node_add_key (self, at, ZF_OFFER_ENDPOINT_MAX + 1);
+    return 0;
+}
+
 int zf_node_announce (zf_node_t *self, const char *what, const char *endpoint, zf_error_t *err)
 {
+    char at[ZF_OFFER_ENDPOINT_MAX + 1];
     int rc = check_offer (what, endpoint, err);
+    if (rc == 0)
+        rc = put_key (self, endpoint, at, err);
     if (rc != 0)
         return rc;
     pthread_mutex_lock (&self->lock);
-    rc = zf_offers_announce (self->offers, zf_bytes_of (what), zf_bytes_of (endpoint));
+    rc = zf_offers_announce (self->offers, zf_bytes_of (what), zf_bytes_of (at));
     if (rc == 1)
         change_offers (self);
     pthread_mutex_unlock (&self->lock);
@@ -48,7 +55,10 @@ int zf_node_announce (zf_node_t *self, const char *what, const char *endpoint, z
 
 int zf_node_withdraw (zf_node_t *self, const char *what, const char *endpoint)
 {
-    zf_bytes_t at = zf_bytes_of (endpoint != NULL ? endpoint : "");
+    char text[ZF_OFFER_ENDPOINT_MAX + 1];
+    if (endpoint != NULL && put_key (self, endpoint, text, NULL) != 0)
+        return ZF_E_NOT_FOUND;
+    zf_bytes_t at = zf_bytes_of (endpoint != NULL ? text : "");
     pthread_mutex_lock (&self->lock);
     int rc = zf_offers_withdraw (self->offers, zf_bytes_of (what), endpoint != NULL ? &at : NULL);
     if (rc >= 0)
@@ -149,172 +159,43 @@ void zf_offers_settle (zf_node_t *self)
     settle (self, NULL);
 }
 
+/* -- between roster and directory -------------------------------------------------------------- */
+
+static zf_frame_t *new_frame (size_t size)
+{
+    zf_sheet_t *sheet = zf_sheet_new (size);
+    return sheet != NULL ? &sheet->frame : NULL;
+}
+
+void zf_offers_open (zf_node_t *self)
+{
+    zf_herald_open (&self->herald, self->roster, self->offers, new_frame);
+}
+
+void zf_offers_line (zf_node_t *self, zf_line_t *line, const char *endpoint)
+{
+    if (zf_herald_greeted (&self->herald, &line->hearer, line->uuid, zf_bytes_of (endpoint)))
+        settle (self, NULL);
+}
+
+void zf_offers_entered (zf_node_t *self, const zf_node_view_t *view)
+{
+    if (zf_herald_entered (&self->herald, view))
+        settle (self, view->name);
+}
+
 void zf_offers_left (zf_node_t *self, const zf_roster_effect_t *effect)
 {
-    if (zf_offers_forget (self->offers, effect->uuid))
+    if (zf_herald_left (&self->herald, effect->uuid))
         settle (self, effect->name);
-}
-
-/* -- what others say --------------------------------------------------------------------------- */
-
-static bool begins_with (zf_bytes_t bytes, const char *prefix)
-{
-    size_t size = strlen (prefix);
-    return bytes.size >= size && memcmp (bytes.data, prefix, size) == 0;
-}
-
-void zf_offers_of_headers (zf_node_t *self, const zf_node_view_t *view, zf_line_t *line)
-{
-    zf_bytes_t headers = view->headers;
-    zf_bytes_t name, value;
-    zf_writer_t lines = {0};
-    while (zf_zre_next_header (&headers, &name, &value)) {
-        line->is_zferry |= zf_bytes_equal (name, zf_bytes_of (ZF_HEADER_VERSION));
-        if (!begins_with (name, ZF_HEADER_OFFER))
-            continue;
-        zf_write_bytes (&lines, value.data, value.size);
-        zf_write_bytes (&lines, "\n", 1);
-    }
-    line->owes_offers =
-        line->is_zferry && (line->offers != self->offers_version || self->list_is_long);
-    self->owes_offers |= line->owes_offers;
-    if (line->is_zferry && !lines.failed &&
-        zf_offers_replace (self->offers, view->uuid, zf_bytes (lines.data, lines.size),
-                           zf_endpoint_host (zf_bytes_of (view->endpoint))))
-        settle (self, view->name);
-    zf_writer_free (&lines);
 }
 
 bool zf_offers_whispered (zf_node_t *self, const zf_roster_effect_t *effect)
 {
-    static const char word[] = ZF_OFFERS_WORD;
-    zf_frame_t *const *content = effect->content;
-    if (effect->count != 2 || content[0]->size != ZF_OFFERS_WORD_BYTES ||
-        memcmp (content[0]->data, word, ZF_OFFERS_WORD_BYTES) != 0)
+    bool changed;
+    if (!zf_herald_heard (&self->herald, effect, &changed))
         return false;
-    const zf_line_t *line = zf_mail_line_of (self, effect->uuid);
-    if (line == NULL || !line->is_zferry)
-        return false;
-    if (zf_offers_replace (self->offers, effect->uuid,
-                           zf_bytes (content[1]->data, content[1]->size),
-                           zf_endpoint_host (zf_bytes_of (effect->endpoint))))
+    if (changed)
         settle (self, effect->name);
     return true;
-}
-
-/* -- telling others ---------------------------------------------------------------------------- */
-
-/* The next line of a list; empty at its end. */
-static zf_bytes_t next_line (zf_bytes_t *list)
-{
-    const char *begin = list->data;
-    const char *end = list->size > 0 ? memchr (begin, '\n', list->size) : NULL;
-    if (end == NULL)
-        return zf_bytes (NULL, 0);
-    zf_bytes_t line = zf_bytes (begin, (size_t) (end - begin));
-    *list = zf_bytes (end + 1, list->size - line.size - 1);
-    return line;
-}
-
-/* Puts the n-th offer into its header, or takes it out; 0, or ZF_E_NOMEM. */
-static int set_header (zf_node_t *self, uint32_t n, zf_bytes_t line)
-{
-    char name[NUMBER_MAX];
-    snprintf (name, sizeof name, ZF_HEADER_OFFER "%u", n);
-    return zf_roster_header (self->roster, zf_bytes_of (name), line.size > 0 ? &line : NULL);
-}
-
-/* Our headers tell as much of the list as may be; only what has changed is set. */
-static int set_headers (zf_node_t *self)
-{
-    zf_bytes_t list = zf_bytes (self->list.data, self->list.size);
-    zf_bytes_t told = zf_bytes (self->told.data, self->told.size);
-    uint32_t n = 1;
-    size_t bytes = 0;
-    int rc = 0;
-    self->list_is_long = false;
-    for (; rc == 0; n++) {
-        zf_bytes_t line = next_line (&list);
-        zf_bytes_t before = next_line (&told);
-        bytes += line.size;
-        bool fits = n <= TOLD_MAX && bytes <= TOLD_BYTES_MAX;
-        self->list_is_long |= !fits && line.size > 0;
-        line.size = fits ? line.size : 0;
-        if (line.size == 0 && (before.size == 0 || n > TOLD_MAX))
-            break;
-        if (!zf_bytes_equal (line, before))
-            rc = set_header (self, n, line);
-    }
-    return rc;
-}
-
-/* Returns false if memory is short. */
-static bool write_list (zf_node_t *self)
-{
-    self->told.size = 0;
-    zf_write_bytes (&self->told, self->list.data, self->list.size);
-    zf_writer_t list = {0};
-    zf_offers_write (self->offers, &list);
-    if (list.failed || self->told.failed) {
-        zf_writer_free (&list);
-        return false;
-    }
-    zf_writer_free (&self->list);
-    self->list = list;
-    return true;
-}
-
-static void owe_all (zf_node_t *self)
-{
-    zf_line_t *line, *next;
-    HASH_ITER (hh, self->mail.by_uuid, line, next) {
-        line->owes_offers = line->is_zferry;
-        self->owes_offers |= line->is_zferry;
-    }
-}
-
-static zf_sheet_t *new_sheet (const void *data, size_t size)
-{
-    zf_sheet_t *sheet = zf_sheet_new (size);
-    if (sheet != NULL && size > 0)
-        memcpy (sheet->frame.data, data, size);
-    return sheet;
-}
-
-/* Whispers the list to all that it is owed. Returns false if some of them have no room. */
-static bool pay_all (zf_node_t *self)
-{
-    static const char word[] = ZF_OFFERS_WORD;
-    zf_sheet_t *first = new_sheet (word, ZF_OFFERS_WORD_BYTES);
-    zf_sheet_t *second = new_sheet (self->list.data, self->list.size);
-    bool paid = first != NULL && second != NULL;
-    zf_line_t *line, *next;
-    HASH_ITER (hh, self->mail.by_uuid, line, next) {
-        if (!line->owes_offers || first == NULL || second == NULL)
-            continue;
-        zf_frame_t *content[2] = {&first->frame, &second->frame};
-        int rc = zf_roster_whisper (self->roster, line->uuid, content, 2);
-        line->owes_offers = rc == ZF_E_AGAIN || rc == ZF_E_NOMEM;
-        paid &= !line->owes_offers;
-    }
-    zf_frame_drop (first != NULL ? &first->frame : NULL);
-    zf_frame_drop (second != NULL ? &second->frame : NULL);
-    return paid;
-}
-
-uint64_t zf_offers_tick (zf_node_t *self, uint64_t now_ms)
-{
-    if (self->offers_dirty && write_list (self)) {
-        self->offers_dirty = set_headers (self) != 0;
-        self->offers_version++;
-        self->offers_ms = now_ms;
-        owe_all (self);
-    }
-    if (self->owes_offers && now_ms >= self->offers_ms) {
-        self->owes_offers = !pay_all (self);
-        self->offers_ms = now_ms + RETRY_MS;
-    }
-    if (self->offers_dirty)
-        return now_ms + RETRY_MS;
-    return self->owes_offers ? self->offers_ms : ZF_NEVER;
 }

@@ -53,8 +53,13 @@ static void sight (zf_node_t *self, const zf_gossip_t *tuple, const char *from, 
     const char *bar = tuple->value.size > 0 ? memchr (tuple->value.data, '|', tuple->value.size)
                                             : NULL; /* a CURVE key follows */
     zf_bytes_t endpoint = tuple->value;
-    if (bar != NULL)
+    char key[ZF_KEY_TEXT] = "";
+    if (bar != NULL) {
         endpoint.size = (size_t) (bar - (const char *) endpoint.data);
+        snprintf (key, sizeof key, "%.*s", (int) (tuple->value.size - endpoint.size - 1), bar + 1);
+    }
+    if (!zf_node_claim_key (self, uuid, bar != NULL ? key : NULL))
+        return;
     zf_node_own_towards (self, endpoint, own, sizeof own);
     zf_roster_sighted (self->roster, uuid, endpoint, zf_bytes_of (own), zf_bytes_of (from), now_ms);
 }
@@ -77,7 +82,7 @@ void zf_gossip_learn (zf_node_t *self, const zf_gossip_t *tuple, const zf_seed_t
     if (ours && (seed != NULL || guest != NULL)) /* an echo; we know better */
         return;
     zf_hub_news_t news = zf_hub_publish (self->gossip.hub, tuple, now_ms);
-    bool is_hub = self->gossip.router.raw != NULL;
+    bool is_hub = self->gossip.router.raw != NULL || self->gossip.guests != NULL;
     if (is_hub && (news == ZF_HUB_NEWS || news == ZF_HUB_AGAIN))
         pass_on (self, tuple, seed, guest);
     if (!ours)
@@ -105,6 +110,7 @@ static void publish (zf_node_t *self, uint64_t now_ms)
     if (gossip->host[0] == '\0')
         return;
     zf_node_own_endpoint (self, gossip->host, own, sizeof own);
+    zf_node_add_key (self, own, sizeof own);
     zf_gossip_t tuple = {.id = ZF_GOSSIP_PUBLISH,
                          .key = zf_bytes_of (self->id),
                          .value = zf_bytes_of (own),
@@ -230,6 +236,8 @@ static int open_seed (zf_node_t *self, const char *endpoint, zf_error_t *err)
     bool is_inproc = strncmp (endpoint, "inproc://", 9) == 0; /* libzmq does not watch that */
     seed->miss_ms = zf_clock_ms () + MISS_MS;
     int rc = zf_socket_seed (&seed->socket, ZF_GOSSIP_VALUE_MAX + 512, err);
+    if (rc == 0)
+        zf_socket_secure (&seed->socket, self->security);
     if (rc == 0 && !is_inproc)
         rc = zf_socket_monitor_both (&seed->monitor, &seed->socket, err);
     if (rc == 0)
@@ -244,15 +252,15 @@ static int open_seed (zf_node_t *self, const char *endpoint, zf_error_t *err)
 int zf_gossip_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err)
 {
     zf_gossip_state_t *gossip = &self->gossip;
+    gossip->is_advertised = options->advertise != NULL;
+    if (gossip->is_advertised && (size_t) snprintf (gossip->host, sizeof gossip->host, "%s",
+                                                    options->advertise) >= sizeof gossip->host)
+        return zf_error_set (err, ZF_E_INVAL, "advertise: %s: too long", options->advertise);
     if (options->seed_count == 0 && options->hub == NULL)
         return 0;
     gossip->hub = zf_hub_new ();
     if (gossip->hub == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
-    gossip->is_advertised = options->advertise != NULL;
-    if (gossip->is_advertised && (size_t) snprintf (gossip->host, sizeof gossip->host, "%s",
-                                                    options->advertise) >= sizeof gossip->host)
-        return zf_error_set (err, ZF_E_INVAL, "advertise: %s: too long", options->advertise);
     int rc = options->hub != NULL ? zf_guests_open (self, options->hub, err) : 0;
     for (size_t i = 0; rc == 0 && i < options->seed_count; i++)
         rc = open_seed (self, options->seeds[i], err);
@@ -361,7 +369,9 @@ bool zf_gossip_has_input (zf_node_t *self)
         has |= gossip->seeds[i].stirred && zf_socket_readable (gossip->seeds[i].socket.raw);
         gossip->seeds[i].stirred = false;
     }
-    has |= gossip->stirred && zf_socket_readable (gossip->router.raw);
+    if (gossip->stirred)
+        has |= zf_socket_readable (self->mail.mailbox.raw) ||
+               (gossip->router.raw != NULL && zf_socket_readable (gossip->router.raw));
     gossip->stirred = false;
     return has;
 }

@@ -11,6 +11,7 @@
 #include "devices/socket.h"
 #include "discovery/beacon.h"
 #include "discovery/directory.h"
+#include "discovery/herald.h"
 #include "discovery/hub.h"
 #include "discovery/roster.h"
 #include "discovery/udp.h"
@@ -69,14 +70,16 @@ typedef struct zf_line zf_line_t;
 /* The way to one node: a DEALER. */
 struct zf_line {
     zf_socket_t socket;
+    zf_socket_t monitor; /* until its HELLO is answered; raw NULL: none */
     uint8_t uuid[ZF_UUID_BYTES];
     uint32_t slot;
     int fd;                 /* of the connection by which it writes to us; -1: none is known */
+    bool is_cut;            /* it was connected, and that was lost; as the monitor told */
+    bool is_through;        /* it is connected; as the monitor told, */
+    int way;                /* by this descriptor, if it still is */
     bool is_due;            /* in the list below */
     bool is_blocked;        /* it had no room */
-    bool is_zferry;         /* it understands offers */
-    bool owes_offers;       /* it has to be told our list */
-    uint64_t offers;        /* which version of the list its HELLO told */
+    zf_hearer_t hearer;     /* of our offers */
     zf_line_t *prev, *next; /* lines with something to send */
     UT_hash_handle hh;      /* by uuid */
 };
@@ -99,8 +102,10 @@ typedef struct {
     zf_sheet_t *sheets[ZF_NODE_SHEETS_MAX]; /* for the next message; NULL: to be made */
     zf_lost_t lost[ZF_NODE_LOST_MAX];
     uint32_t lost_count;
-    uint64_t strange; /* messages that were no message */
-    bool has_more;    /* the last turn ended before the messages did */
+    uint32_t awaited;  /* lines with monitors */
+    uint64_t reach_ms; /* when to look at those */
+    uint64_t strange;  /* messages that were no message */
+    bool has_more;     /* the last turn ended before the messages did */
 } zf_mail_t;
 
 /* -- beacons (node_beacon.c) ------------------------------------------------------------------- */
@@ -136,12 +141,13 @@ typedef struct {
 typedef struct zf_guest zf_guest_t;
 
 typedef struct {
-    zf_hub_t *hub; /* what is known; NULL: neither seeds nor a hub */
+    zf_hub_t *hub; /* what is known; NULL: there are neither seeds nor guests, and never were */
     zf_seed_t seeds[ZF_NODE_SEEDS_MAX];
     size_t seed_count;
-    zf_socket_t router; /* raw NULL: we are no hub */
+    zf_socket_t watch;  /* the monitor of that, if it has a domain */
+    zf_socket_t router; /* of guests; raw NULL: they come by the mailbox alone */
     char endpoint[ZF_NODE_ENDPOINT_MAX];
-    bool stirred;
+    bool stirred;       /* a guest was told something */
     zf_guest_t *guests; /* (uthash) */
     char host[80];      /* by which others reach us; "": not known yet */
     bool is_advertised; /* it was given */
@@ -159,6 +165,8 @@ typedef struct {
     uint64_t until_ms; /* it is asked again then */
 } zf_route_t;
 
+typedef struct zf_node_key zf_node_key_t;
+
 struct zf_node {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* nodes or offers came or went */
@@ -168,6 +176,9 @@ struct zf_node {
     uint8_t uuid[ZF_UUID_BYTES];
     char id[ZF_PEER_ID];
     char *name;
+    zf_security_t *security;  /* held; NULL: none */
+    zf_node_key_t *keys;      /* of the others (uthash) */
+    uint64_t review_ms;       /* when to look whose keys are authorised */
     uint64_t frame_bytes_max; /* others take no larger ones, if they are as we are */
     char **rules;             /* of interfaces */
     size_t rule_count;
@@ -183,15 +194,8 @@ struct zf_node {
 
     /* offers (node_directory.c) */
     zf_offers_t *offers;
-    uint64_t offers_version; /* grows with each change of ours */
-    bool offers_dirty;       /* our headers do not tell them yet */
-    zf_writer_t told;        /* the lines that our headers tell */
-    uint32_t told_count;
-    zf_writer_t list;       /* all lines */
-    bool list_is_long;      /* more than headers tell */
-    bool owes_offers;       /* some line owes them */
-    uint64_t offers_ms;     /* when to try that again */
-    uint64_t offers_due_ms; /* when the offers want to be looked at */
+    zf_herald_t herald;     /* tells them to others */
+    uint64_t offers_due_ms; /* when it wants to be ticked */
 
     /* watches (node_watch.c) */
     pthread_mutex_t watch_lock;
@@ -223,6 +227,34 @@ static inline uint64_t zf_sooner (uint64_t a, uint64_t b)
 
 /* Returns 0, or ZF_E_INVAL in words. */
 int zf_node_check (const zf_peer_options_t *options, zf_error_t *err);
+
+/* -- node_keys.c ------------------------------------------------------------------------------- */
+
+bool zf_node_is_secured (const zf_node_t *self);
+
+/* Somebody says that this node has that key (NULL: none). Returns false if it can't be connected
+ * to: the key is not authorised, there is none, or it has one and we do not. */
+bool zf_node_claim_key (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES], const char *key);
+
+/* It speaks over a connection that has this key. False: it is not that node, which is there with
+ * another one. */
+bool zf_node_prove_key (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES], const char *key);
+
+/* NULL: none that is authorised. */
+const char *zf_node_key_of (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES]);
+
+/* It is gone: it may come back with another one. */
+void zf_node_doubt_key (zf_node_t *self, const uint8_t uuid[ZF_UUID_BYTES]);
+void zf_node_forget_keys (zf_node_t *self);
+
+/* Puts our own key behind an endpoint of ours. */
+void zf_node_add_key (const zf_node_t *self, char *endpoint, size_t size);
+
+/* Without a security other machines must not be reached. Returns 0 or ZF_E_DENIED. */
+int zf_node_check_reach (const zf_peer_options_t *options, zf_error_t *err);
+
+/* Who is not authorised any more loses his connections. */
+void zf_node_review (zf_node_t *self, uint64_t now_ms);
 
 /* -- node_turn.c ------------------------------------------------------------------------------- */
 
@@ -279,6 +311,15 @@ bool zf_mail_has_foreigners (const zf_node_t *self);
 /* Adds the descriptors of full lines. Returns how many; *others: there are more than that. */
 size_t zf_mail_blocked (zf_node_t *self, struct pollfd *fds, size_t room, bool *others);
 
+/* -- node_reach.c ------------------------------------------------------------------------------ */
+
+/* A line, before it is connected: the roster hears whether it has got through. And before it is
+ * closed. */
+void zf_reach_begin (zf_node_t *self, zf_line_t *line);
+void zf_reach_end (zf_node_t *self, zf_line_t *line);
+void zf_reach_collect (zf_node_t *self, uint64_t now_ms);
+uint64_t zf_reach_due (const zf_node_t *self);
+
 /* -- node_beacon.c ----------------------------------------------------------------------------- */
 
 int zf_air_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t *err);
@@ -318,12 +359,23 @@ bool zf_gossip_write (zf_node_t *self, void *socket, zf_bytes_t id, const zf_gos
 int zf_guests_open (zf_node_t *self, const char *endpoint, zf_error_t *err);
 void zf_guests_close (zf_node_t *self);
 void zf_guests_collect (zf_node_t *self, uint64_t now_ms);
+
+/* A frame from the mailbox, and the descriptor of its connection. False: it is no gossip. */
+bool zf_guests_mail (zf_node_t *self, zf_bytes_t id, zf_bytes_t frame, int fd, uint64_t now_ms);
+
+/* Tells all of them but that one (NULL: all). */
 void zf_guests_tell (zf_node_t *self, const zf_gossip_t *tuple, const zf_guest_t *but);
 
 /* -- node_directory.c -------------------------------------------------------------------------- */
 
-/* What a node offers by the headers of its HELLO. */
-void zf_offers_of_headers (zf_node_t *self, const zf_node_view_t *view, zf_line_t *line);
+/* Between the roster and the directory; after both were made. */
+void zf_offers_open (zf_node_t *self);
+
+/* A line was opened to an endpoint. */
+void zf_offers_line (zf_node_t *self, zf_line_t *line, const char *endpoint);
+
+/* A node is there, with what it offers by the headers of its HELLO. */
+void zf_offers_entered (zf_node_t *self, const zf_node_view_t *view);
 
 /* True if the message is a list of offers, and was taken in. */
 bool zf_offers_whispered (zf_node_t *self, const zf_roster_effect_t *effect);
@@ -333,9 +385,6 @@ void zf_offers_left (zf_node_t *self, const zf_roster_effect_t *effect);
 
 /* Tells the application and watches what has changed. */
 void zf_offers_settle (zf_node_t *self);
-
-/* Sees to it that all are told ours. Returns when to come again. */
-uint64_t zf_offers_tick (zf_node_t *self, uint64_t now_ms);
 
 /* -- node_look.c ------------------------------------------------------------------------------- */
 

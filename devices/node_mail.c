@@ -50,10 +50,13 @@ static void note_port (zf_mail_t *mail)
         mail->port = (uint16_t) strtoul (colon + 1, NULL, 10);
 }
 
-/* On both families, unless there is no IPv6 here or the application wants something else. */
+/* On both families, unless there is no IPv6 here or the application wants something else; without
+ * a security on this machine only. */
 static int bind_mailbox (zf_mail_t *mail, const char *endpoint, zf_error_t *err)
 {
     size_t size = sizeof mail->endpoint;
+    if (endpoint == NULL && mail->mailbox.security == NULL)
+        endpoint = "tcp://127.0.0.1:*";
     if (endpoint == NULL || strcmp (endpoint, "tcp://*:*") == 0) {
         if (zf_socket_bind (&mail->mailbox, "tcp://[::]:*", mail->endpoint, size, NULL) == 0)
             return 0;
@@ -66,6 +69,8 @@ int zf_mail_open (zf_node_t *self, const zf_peer_options_t *options, zf_error_t 
 {
     zf_mail_t *mail = &self->mail;
     int rc = zf_socket_mailbox (&mail->mailbox, options->max_message_bytes, err);
+    if (rc == 0)
+        rc = zf_socket_guard (&mail->mailbox, self->security, 0, err);
     if (rc == 0)
         rc = zf_socket_monitor (&mail->monitor, &mail->mailbox, err);
     if (rc == 0)
@@ -106,10 +111,20 @@ static bool make_room (zf_mail_t *mail, uint32_t slot)
 /* With our identity: 01 and the uuid. */
 static int connect_line (zf_node_t *self, zf_line_t *line, const char *endpoint, zf_error_t *err)
 {
+    char address[ZF_NODE_ENDPOINT_MAX];
     uint8_t identity[1 + ZF_UUID_BYTES] = {1};
+    const char *key = zf_node_is_secured (self) ? zf_node_key_of (self, line->uuid) : NULL;
+    if (zf_node_is_secured (self) && key == NULL)
+        return zf_error_set (err, ZF_E_DENIED, "%s: no authorised key is known of it", endpoint);
+    snprintf (address, sizeof address, "%s%s%s", endpoint, key != NULL ? "|" : "",
+              key != NULL ? key : "");
     memcpy (identity + 1, self->uuid, ZF_UUID_BYTES);
     int rc = zf_socket_line (&line->socket, identity, sizeof identity, err);
-    return rc != 0 ? rc : zf_socket_connect (&line->socket, endpoint, err);
+    if (rc != 0)
+        return rc;
+    zf_socket_secure (&line->socket, self->security);
+    zf_reach_begin (self, line);
+    return zf_socket_connect (&line->socket, address, err);
 }
 
 static zf_line_t *new_line (zf_node_t *self, const zf_roster_effect_t *effect)
@@ -123,7 +138,6 @@ static zf_line_t *new_line (zf_node_t *self, const zf_roster_effect_t *effect)
     memcpy (line->uuid, effect->uuid, ZF_UUID_BYTES);
     line->slot = effect->slot;
     line->fd = -1;
-    line->offers = self->offers_version;
     zf_line_t *other = zf_mail_line_of (self, line->uuid);
     if (other != NULL) { /* it is being replaced: it is closed soon */
         line->fd = other->fd;
@@ -132,6 +146,7 @@ static zf_line_t *new_line (zf_node_t *self, const zf_roster_effect_t *effect)
     }
     HASH_ADD (hh, mail->by_uuid, uuid, ZF_UUID_BYTES, line);
     mail->lines[line->slot] = line;
+    zf_offers_line (self, line, effect->text);
     return line;
 }
 
@@ -146,6 +161,7 @@ void zf_mail_open_line (zf_node_t *self, const zf_roster_effect_t *effect)
         return;
     }
     if (connect_line (self, line, effect->text, &err) != 0) {
+        zf_reach_end (self, line);
         zf_socket_close (&line->socket);
         zf_node_note (self, "%s", err.text);
     }
@@ -162,6 +178,8 @@ void zf_mail_close_line (zf_node_t *self, uint32_t slot)
     if (line->hh.tbl != NULL)
         /* NOLINTNEXTLINE(clang-analyzer-*): it is in the table */
         HASH_DEL (mail->by_uuid, line);
+    zf_herald_closed (&self->herald, &line->hearer);
+    zf_reach_end (self, line);
     zf_socket_close (&line->socket);
     free (line);
     mail->lines[slot] = NULL;
@@ -188,7 +206,7 @@ bool zf_mail_has_foreigners (const zf_node_t *self)
 {
     const zf_line_t *line, *next;
     HASH_ITER (hh, self->mail.by_uuid, line, next) {
-        if (!line->is_zferry)
+        if (!line->hearer.is_zferry)
             return true;
     }
     return false;
@@ -379,6 +397,15 @@ static bool put_scope (zf_node_t *self, zf_bytes_t head, zf_writer_t *w)
     return !w->failed;
 }
 
+/* True if it came from a guest of our hub. */
+static bool is_guests (zf_node_t *self, zf_bytes_t identity, size_t count, uint64_t now_ms)
+{
+    const zf_sheet_t *first = self->mail.sheets[0];
+    zf_bytes_t frame = zf_bytes (first->frame.data, first->frame.size);
+    int fd = zmq_msg_get (&first->message, ZMQ_SRCFD);
+    return count == 1 && zf_guests_mail (self, identity, frame, fd, now_ms);
+}
+
 static void hand_over (zf_node_t *self, zf_bytes_t identity, size_t count, uint64_t now_ms)
 {
     zf_frame_t *content[ZF_NODE_FRAMES_MAX];
@@ -399,6 +426,16 @@ static void hand_over (zf_node_t *self, zf_bytes_t identity, size_t count, uint6
     zf_writer_free (&scoped);
 }
 
+/* With a security an identity belongs to a key. */
+static bool is_who_it_says (zf_node_t *self, zf_bytes_t identity)
+{
+    if (!zf_node_is_secured (self) || identity.size != 1 + ZF_UUID_BYTES)
+        return true;
+    const char *key = zf_socket_sender (&self->mail.sheets[0]->message);
+    return key == NULL ||
+           zf_node_prove_key (self, (const uint8_t *) identity.data + 1, key); /* NULL: inproc */
+}
+
 /* Receives and handles one message. Returns its bytes, or -1: there was none. */
 static int64_t collect_one (zf_node_t *self, uint64_t now_ms)
 {
@@ -411,11 +448,11 @@ static int64_t collect_one (zf_node_t *self, uint64_t now_ms)
     }
     bool whole = false;
     size_t count = zmq_msg_more (&identity) ? receive_sheets (mail, &whole) : 0;
-    if (whole)
-        hand_over (self, zf_bytes (zmq_msg_data (&identity), zmq_msg_size (&identity)), count,
-                   now_ms);
-    else
+    zf_bytes_t from = zf_bytes (zmq_msg_data (&identity), zmq_msg_size (&identity));
+    if (!whole || !is_who_it_says (self, from))
         mail->strange++;
+    else if (!is_guests (self, from, count, now_ms))
+        hand_over (self, from, count, now_ms);
     int64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         bytes += (int64_t) mail->sheets[i]->frame.size;

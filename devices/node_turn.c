@@ -33,15 +33,15 @@ static void enter (zf_node_t *self, const zf_roster_effect_t *effect)
     uint8_t uuid[ZF_UUID_BYTES];
     memcpy (uuid, effect->uuid, sizeof uuid);
     tell_effect (self, effect, ZF_PEER_ENTER);
-    zf_line_t *line = zf_mail_line_of (self, uuid);
-    if (line != NULL && zf_roster_find (self->roster, uuid, &view))
-        zf_offers_of_headers (self, &view, line);
+    if (zf_roster_find (self->roster, uuid, &view))
+        zf_offers_entered (self, &view);
     pthread_cond_broadcast (&self->changed);
 }
 
 static void leave (zf_node_t *self, const zf_roster_effect_t *effect)
 {
     zf_offers_left (self, effect);
+    zf_node_doubt_key (self, effect->uuid);
     tell_effect (self, effect, ZF_PEER_EXIT);
     pthread_cond_broadcast (&self->changed);
 }
@@ -146,6 +146,7 @@ static bool turn (zf_node_t *self, bool air_news)
         eventfd_read (self->wake_fd, &count);
     self->is_woken = false;
     zf_mail_collect (self, now_ms);
+    zf_reach_collect (self, now_ms);
     zf_node_settle (self);
     zf_node_publish (self); /* who waits for a message does not have to for the rest */
     zf_air_collect (self, air_news, now_ms);
@@ -154,8 +155,9 @@ static bool turn (zf_node_t *self, bool air_news)
     zf_gossip_tick (self, now_ms);
     self->tick_ms = zf_roster_tick (self->roster, now_ms);
     zf_node_settle (self);
-    self->offers_due_ms = zf_offers_tick (self, now_ms);
+    self->offers_due_ms = zf_herald_tick (&self->herald, now_ms);
     zf_node_settle (self);
+    zf_node_review (self, now_ms);
     return zf_mail_send (self) || self->mail.has_more;
 }
 
@@ -163,6 +165,8 @@ static uint64_t due_of (const zf_node_t *self)
 {
     uint64_t due = zf_sooner (self->tick_ms, self->offers_due_ms);
     due = zf_sooner (due, zf_mail_due (self));
+    due = zf_sooner (due, zf_reach_due (self));
+    due = zf_sooner (due, self->review_ms);
     due = zf_sooner (due, zf_air_due (self));
     return zf_sooner (due, zf_gossip_due (self));
 }

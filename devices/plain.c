@@ -24,11 +24,33 @@ typedef struct {
     zf_error_t *err;
 } opening_t;
 
+/* What it connects to, and who may connect: by a rule on the stream. */
+static int guard (opening_t *o, zf_socket_t *socket, zf_right_t right)
+{
+    const zf_plain_options_t *options = o->options;
+    int rc = zf_socket_guard (socket, options->security, options->connections, o->err);
+    if (rc == 0 && socket->domain != NULL &&
+        zf_domain_want (socket->domain, right, options->stream) != 0)
+        rc = zf_error_set (o->err, ZF_E_NOMEM, "out of memory");
+    zf_socket_hurry (socket, options->handshake_ms);
+    return rc;
+}
+
+/* A domain has to know its connections. */
+static int watch_domain (opening_t *o, zf_socket_t *socket, zf_socket_t *watch)
+{
+    return socket->domain != NULL ? zf_socket_monitor (watch, socket, o->err) : 0;
+}
+
 static zf_inlet_t *add_inlet (opening_t *o, int *rc)
 {
     zf_inlet_t *inlet = &o->side->inlets[o->side->inlet_count];
     inlet->stirred = true; /* look once, whatever the descriptor says */
     *rc = zf_socket_xsub (&inlet->socket, o->options->max_message_bytes, o->err);
+    if (*rc == 0)
+        *rc = guard (o, &inlet->socket, ZF_MAY_PUBLISH);
+    if (*rc == 0)
+        *rc = watch_domain (o, &inlet->socket, &inlet->watch);
     o->side->inlet_count++;
     return inlet;
 }
@@ -40,9 +62,13 @@ static zf_outlet_t *add_outlet (opening_t *o, int *rc)
     outlet->stirred = true;
     uint32_t hwm = options->hwm + (options->last_values ? ZF_VALUES_ROOM : 0);
     *rc = zf_socket_xpub (&outlet->socket, hwm, options->silence_ms, o->err);
+    if (*rc == 0)
+        *rc = guard (o, &outlet->socket, ZF_MAY_SUBSCRIBE);
     if (*rc == 0 && options->last_values) {
         zf_socket_xpub_manual (&outlet->socket);
         *rc = zf_peers_open (&outlet->peers, &outlet->socket, o->err);
+    } else if (*rc == 0) {
+        *rc = watch_domain (o, &outlet->socket, &outlet->watch);
     }
     o->side->outlet_count++;
     return outlet;
@@ -115,9 +141,11 @@ static int allocate (zf_side_t *self, const zf_plain_options_t *options, zf_erro
 }
 
 /* When it returns its addresses are free again. */
-static void close_socket (zf_socket_t *socket, zf_tie_t *tie)
+static void close_socket (zf_socket_t *socket, zf_socket_t *watch, zf_tie_t *tie)
 {
     zf_socket_t monitor = {0};
+    if (watch->raw != NULL)
+        zf_socket_unmonitor (socket, watch);
     bool watched = tie->bound_count > 0 && zf_socket_monitor (&monitor, socket, NULL) == 0;
     for (size_t i = 0; i < tie->bound_count; i++) {
         if (watched && tie->bound[i] != NULL)
@@ -137,10 +165,10 @@ static void close_side (zf_side_t **side)
         return;
     *side = NULL;
     for (size_t i = 0; i < self->inlet_count; i++)
-        close_socket (&self->inlets[i].socket, &self->inlets[i].tie);
+        close_socket (&self->inlets[i].socket, &self->inlets[i].watch, &self->inlets[i].tie);
     for (size_t i = 0; i < self->outlet_count; i++) {
         zf_peers_close (&self->outlets[i].peers, &self->outlets[i].socket);
-        close_socket (&self->outlets[i].socket, &self->outlets[i].tie);
+        close_socket (&self->outlets[i].socket, &self->outlets[i].watch, &self->outlets[i].tie);
         zf_interest_free (&self->outlets[i].suspects);
         zf_interest_free (&self->outlets[i].missed);
     }
@@ -282,6 +310,26 @@ static void tell_stats (const zf_side_t *self, zf_stat_fn *fn, void *arg)
     fn (arg, "loops", counters->loops);
 }
 
-const zf_side_ops_t zf_plain_side = {open_side, close_side,     list_sockets,
-                                     collect,   zf_bridge_send, zf_bridge_forget,
-                                     has_input, deadline,       tell_stats};
+/* Connections of one side that came and went; and whose keys are not authorised any more. */
+static void review_socket (zf_socket_t *socket, zf_socket_t *watch)
+{
+    while (watch->raw != NULL && zf_socket_lost (watch) >= 0)
+        continue;
+    zf_domain_review (socket->domain);
+}
+
+static void review (zf_side_t *self)
+{
+    for (size_t i = 0; i < self->inlet_count; i++)
+        review_socket (&self->inlets[i].socket, &self->inlets[i].watch);
+    for (size_t i = 0; i < self->outlet_count; i++) {
+        zf_outlet_t *outlet = &self->outlets[i];
+        if (outlet->peers.monitor.raw != NULL)
+            zf_peers_look (&outlet->peers);
+        review_socket (&outlet->socket, &outlet->watch);
+    }
+}
+
+const zf_side_ops_t zf_plain_side = {
+    open_side,        close_side, list_sockets, collect,    zf_bridge_send,
+    zf_bridge_forget, has_input,  deadline,     tell_stats, review};

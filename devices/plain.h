@@ -39,6 +39,9 @@ typedef struct {
     const char *const *subs;
     size_t sub_count;
     uint64_t max_message_bytes;
+    zf_security_t *security; /* of both sides; NULL: none */
+    uint32_t connections;    /* at a time, of each; 0: any number */
+    uint32_t handshake_ms;
     uint32_t hwm;
     uint32_t silence_ms;        /* a subscriber may keep, 0: for ever */
     bool last_values;           /* are kept, */
@@ -66,6 +69,7 @@ typedef struct {
 /* Plain publishers: an XSUB. */
 typedef struct {
     zf_socket_t socket;
+    zf_socket_t watch; /* its monitor, if it has a domain */
     zf_tie_t tie;
     bool stirred;  /* something was sent: the descriptor may not tell of input */
     bool has_more; /* its last turn ended before its messages did */
@@ -78,6 +82,7 @@ typedef struct {
 /* Plain subscribers: an XPUB. */
 typedef struct {
     zf_socket_t socket;
+    zf_socket_t watch; /* its monitor, if it has a domain and no other one */
     zf_tie_t tie;
     bool stirred;
     bool has_more;

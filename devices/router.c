@@ -20,6 +20,7 @@ struct peer {
     int fd;               /* of its connection, -1: none (inproc), or it is lost */
     int lost_fd;          /* which it had, -1: not lost */
     uint8_t *address;     /* routing id */
+    zf_subject_t *who;    /* by its key; NULL: it has none, and no one asks for it */
     peer_t *prev, *next;  /* lost ones */
     UT_hash_handle hh;    /* by address */
     UT_hash_handle hh_fd; /* by fd, if it has one */
@@ -29,13 +30,14 @@ struct zf_router {
     zf_engine_t *engine;
     zf_socket_t socket;
     zf_socket_t monitor;
+    zf_security_t *security; /* the socket's */
     const zf_dialect_t *const *dialects;
     char **endpoints; /* as bound */
     size_t endpoint_count;
     peer_t *peers;                     /* by routing id (uthash) */
     peer_t *connections;               /* by descriptor (uthash) */
     peer_t *lost;                      /* their connection is gone, but not yet heard to the end
-                                       (utlist) */
+                                          (utlist) */
     int last_turns;                    /* since there are such */
     zf_received_t *frames[FRAMES_MAX]; /* for the next message; NULL: to be made */
 };
@@ -98,6 +100,7 @@ static void drop_peer (peer_t *peer)
     unlink_connection (peer);
     HASH_DEL (peer->router->peers, peer);
     free (peer->address);
+    free (peer->who);
     free (peer);
 }
 
@@ -143,6 +146,7 @@ static void link_connection (peer_t *peer, int fd)
     find_again (peer);
     unlink_connection (peer);
     peer->fd = fd;
+    zf_domain_spoke (self->socket.domain, fd);
     HASH_ADD (hh_fd, self->connections, fd, sizeof peer->fd, peer);
     if (peer->hh_fd.tbl == NULL)
         peer->fd = -1; /* no memory: only its silence will tell */
@@ -175,6 +179,30 @@ static peer_t *add_peer (zf_router_t *self, zf_bytes_t address, const zf_dialect
     return peer;
 }
 
+/* Finds out whose key the connection has. Returns false if that is not authorised (any more), or
+ * memory ran out. */
+static bool identify (peer_t *peer, const char *key)
+{
+    zf_router_t *self = peer->router;
+    if (key == NULL || !zf_security_is_on (self->security))
+        return true; /* inproc: this process itself */
+    if (peer->who == NULL)
+        peer->who = malloc (sizeof *peer->who);
+    if (peer->who == NULL || !zf_security_find (self->security, key, peer->who))
+        return false;
+    zf_engine_identify (peer->session, peer->who);
+    return true;
+}
+
+/* An address goes with one connection, and that with one key. Who has an address after another is
+ * somebody else, even if the system gave him the same descriptor. */
+static bool is_same (const peer_t *peer, const char *key)
+{
+    if (peer->who == NULL || key == NULL)
+        return peer->who == NULL && key == NULL;
+    return strcmp (peer->who->key, key) == 0;
+}
+
 static peer_t *find_peer (zf_router_t *self, zf_bytes_t address)
 {
     peer_t *peer;
@@ -191,8 +219,8 @@ void zf_router_forget (void *host)
 
 /* Somebody's first message. NULL: it is in no known protocol, there is no room for another peer, or
  * it is the last of a peer that is lost, whose descriptor another has by now. */
-static peer_t *meet (zf_router_t *self, zf_bytes_t address, int fd, zf_frame_t **frames,
-                     size_t count)
+static peer_t *meet (zf_router_t *self, zf_bytes_t address, int fd, const char *key,
+                     zf_frame_t **frames, size_t count)
 {
     const zf_dialect_t *dialect = recognise (self, frames, count);
     if (dialect == NULL) {
@@ -202,7 +230,12 @@ static peer_t *meet (zf_router_t *self, zf_bytes_t address, int fd, zf_frame_t *
         return NULL;
     }
     note_lost (self);
-    return find_connection (self, fd) == NULL ? add_peer (self, address, dialect) : NULL;
+    peer_t *peer = find_connection (self, fd) == NULL ? add_peer (self, address, dialect) : NULL;
+    if (peer == NULL || identify (peer, key))
+        return peer;
+    lose_peer (peer);
+    zf_socket_cut (fd);
+    return NULL;
 }
 
 static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
@@ -211,8 +244,14 @@ static void handle (zf_router_t *self, zf_bytes_t address, int fd, size_t count)
     for (size_t i = 0; i < count; i++)
         frames[i] = &self->frames[i]->frame;
     peer_t *peer = find_peer (self, address);
+    bool is_on = zf_security_is_on (self->security);
+    const char *key = is_on ? zf_socket_sender (&self->frames[0]->message) : NULL;
+    if (peer != NULL && is_on && !is_same (peer, key)) {
+        lose_peer (peer);
+        peer = NULL;
+    }
     if (peer == NULL)
-        peer = meet (self, address, fd, frames, count);
+        peer = meet (self, address, fd, key, frames, count);
     if (peer == NULL)
         return;
     link_connection (peer, fd);
@@ -306,6 +345,24 @@ bool zf_router_collect (zf_router_t *self, bool news)
     return size >= 0;
 }
 
+void zf_router_review (zf_router_t *self)
+{
+    peer_t *peer, *next;
+    note_lost (self);
+    HASH_ITER (hh, self->peers, peer, next) {
+        char key[ZF_KEY_TEXT];
+        if (peer->who == NULL)
+            continue;
+        memcpy (key, peer->who->key, sizeof key);
+        if (identify (peer, key))
+            continue;
+        zf_notice (self->engine, ZF_EVENT_DENIED, "%s: its key is not authorised any more",
+                   peer->who->name);
+        zf_socket_cut (peer->fd);
+        lose_peer (peer);
+    }
+}
+
 /* -- out --------------------------------------------------------------------------------------- */
 
 /* Sends a message. Returns 0, or the error number of the first frame; later frames cannot fail but
@@ -346,6 +403,12 @@ void zf_router_send (zf_effect_t *effect)
 static int bind_all (zf_router_t *self, const zf_router_options_t *options, zf_bound_fn *bound,
                      void *arg, zf_error_t *err)
 {
+    char inside[ZF_INSIDE_TEXT];
+    if (options->inside != NULL) {
+        int rc = zf_socket_bind (&self->socket, options->inside, inside, sizeof inside, err);
+        if (rc != 0)
+            return rc;
+    }
     for (size_t i = 0; i < options->endpoint_count; i++) {
         char endpoint[256];
         int rc =
@@ -372,6 +435,11 @@ int zf_router_open (zf_router_t **router, zf_engine_t *engine, const zf_router_o
     int rc = self->endpoints != NULL
                  ? zf_socket_router (&self->socket, options->max_message_bytes, err)
                  : zf_error_set (err, ZF_E_NOMEM, "out of memory");
+    if (rc == 0)
+        rc = zf_socket_guard (&self->socket, options->security, options->connections, err);
+    self->security = self->socket.security;
+    if (rc == 0)
+        zf_socket_hurry (&self->socket, options->handshake_ms);
     if (rc == 0)
         rc = zf_socket_monitor (&self->monitor, &self->socket, err);
     if (rc == 0)

@@ -8,13 +8,19 @@
 #include "core/engine.h"
 #include "devices/socket.h"
 
+#define ZF_INSIDE_TEXT 64 /* bytes for the endpoint inside this process */
+
 typedef struct zf_router zf_router_t;
 
 typedef struct {
     const char *const *endpoints; /* to bind */
     size_t endpoint_count;
+    const char *inside;                  /* bound, too, and nobody is told; NULL: nothing is */
     const zf_dialect_t *const *dialects; /* asked in turn; ends with NULL */
     uint64_t max_message_bytes;
+    zf_security_t *security; /* who may connect; see zf_socket_secure */
+    uint32_t connections;    /* at a time; 0: any number */
+    uint32_t handshake_ms;   /* for each of them */
 } zf_router_options_t;
 
 /* Binds everything. bound(arg, endpoint) is called for each endpoint as bound. On failure *router
@@ -34,6 +40,9 @@ void *zf_router_monitor (zf_router_t *router);
  * something to tell; peers whose connection is lost end when all that they had said was heard.
  * Returns true if there may be more to collect. */
 bool zf_router_collect (zf_router_t *router, bool news);
+
+/* Keys or rules have changed: connections whose key is not authorised any more are cut. */
+void zf_router_review (zf_router_t *router);
 
 /* Sends one effect of a session of this router. What cannot be sent ends the session. */
 void zf_router_send (zf_effect_t *effect);

@@ -1,5 +1,6 @@
 #include "devices/shell.h"
 
+#include "core/native.h"
 #include "devices/device.h"
 
 #include <czmq.h>
@@ -15,7 +16,8 @@
 #define BEHIND_MAX      16  /* turns without timers while there is more to collect */
 #define LATE_MS         250 /* a turn that begins so much later than planned: we were held up */
 #define WAIT_MAX_MS     60000
-#define FIGURES_MAX     128
+#define REVIEW_MS       1000 /* between looks whether keys or rules have changed */
+#define FIGURES_MAX     320
 #define FDS_MAX         (3 + 2 * ZF_PORTS_MAX + ZF_SIDE_SOCKETS_MAX)
 #define RIDE_FDS_MAX    16
 #define AWAY_MS         2 /* a rider that is away for longer is not waited for */
@@ -41,6 +43,7 @@ typedef struct {
     size_t router_count;
     char *endpoints[ENDPOINTS_MAX]; /* as bound */
     size_t endpoint_count;
+    char inside[ZF_INSIDE_TEXT];   /* for handles of this process; "": there is none */
     zf_local_t *local;             /* NULL: the process itself can't come in */
     const zf_side_ops_t *side_ops; /* NULL: there is no side */
     zf_side_t *side;
@@ -50,10 +53,14 @@ typedef struct {
     nfds_t side_fds; /* where the side's begin */
     zf_event_fn *on_event;
     void *arg;
-    uint64_t second;      /* of the clock, for the rate of events */
-    uint32_t events;      /* told in this second */
-    uint32_t behind;      /* turns since timers were looked at */
-    uint64_t expected_ms; /* when the next turn was to begin at the latest */
+    uint64_t second;         /* of the clock, for the rate of events */
+    uint32_t events;         /* told in this second */
+    uint32_t behind;         /* turns since timers were looked at */
+    uint64_t expected_ms;    /* when the next turn was to begin at the latest */
+    zf_security_t *security; /* held; NULL: none */
+    uint64_t reviewed;       /* its version that is in force here */
+    uint64_t review_ms;      /* when to look again */
+    bool is_guarded;         /* there is a security, or a limit of connections */
     /* riding: */
     pthread_mutex_t wheel; /* whose it is turns */
     bool is_settled; /* the last turn left nothing to do, and the descriptors tell what comes */
@@ -158,6 +165,24 @@ static bool answer (shell_t *self)
     return more;
 }
 
+/* Puts changed keys and rules into force. */
+static void review (shell_t *self, uint64_t now)
+{
+    uint64_t version =
+        zf_security_is_on (self->security) ? zf_security_version (self->security) : 0;
+    if (version == self->reviewed && now < self->review_ms)
+        return;
+    self->review_ms = now + REVIEW_MS;
+    if (self->side != NULL && self->side_ops->review != NULL)
+        self->side_ops->review (self->side);
+    if (version == self->reviewed)
+        return;
+    self->reviewed = version;
+    zf_engine_access (self->engine, zf_security_access (self->security));
+    for (size_t i = 0; i < self->router_count; i++)
+        zf_router_review (self->routers[i]);
+}
+
 /* Returns true if there is more to collect at once. */
 static bool turn (shell_t *self)
 {
@@ -168,6 +193,8 @@ static bool turn (shell_t *self)
     self->expected_ms = now;
     zf_engine_clock (self->engine, now);
     zf_commit_collect (&self->commit);
+    if (self->is_guarded)
+        review (self, now);
     bool more = collect (self, now);
     /* Nobody is silent whose messages we have not read yet; but under load time has to go on. */
     self->behind = more && self->behind < BEHIND_MAX ? self->behind + 1 : 0;
@@ -199,7 +226,8 @@ static int wait_ms (shell_t *self, bool more)
         return 0;
     if (self->local != NULL && zf_local_has_input (self->local))
         return 0;
-    return due - now < WAIT_MAX_MS ? (int) (due - now) : WAIT_MAX_MS;
+    uint64_t most = self->is_guarded ? REVIEW_MS : WAIT_MAX_MS;
+    return due - now < most ? (int) (due - now) : (int) most;
 }
 
 /* Plans to turn again after so long. */
@@ -505,10 +533,39 @@ static int recover (shell_t *self, const zf_shell_options_t *options, zf_error_t
     return 0;
 }
 
+void zf_shell_guard (zf_shell_options_t *options, zf_security_t *security,
+                     const zf_limits_t *limits)
+{
+    options->security = security;
+    if (limits != NULL)
+        options->limits = *limits;
+    else
+        zf_limits_defaults (&options->limits);
+    options->engine.limits = options->limits;
+}
+
+static bool is_native (const zf_router_options_t *port)
+{
+    size_t i = 0;
+    while (port->dialects[i] != NULL && port->dialects[i] != &zf_dialect_native)
+        i++;
+    return port->dialects[i] != NULL;
+}
+
+static void name_inside (shell_t *self, const uint8_t *uuid)
+{
+    uint64_t name;
+    memcpy (&name, uuid, sizeof name);
+    snprintf (self->inside, sizeof self->inside, "inproc://zferry-device-%016llx",
+              (unsigned long long) name);
+}
+
 static int open_ports (shell_t *self, const zf_shell_options_t *options, zf_error_t *err)
 {
     zf_engine_options_t engine = options->engine;
     int rc = zf_random (engine.uuid, sizeof engine.uuid, err);
+    if (rc == 0)
+        rc = zf_random (engine.secret, sizeof engine.secret, err);
     if (rc != 0)
         return rc;
     self->engine = zf_engine_new (&engine);
@@ -516,9 +573,15 @@ static int open_ports (shell_t *self, const zf_shell_options_t *options, zf_erro
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
     zf_engine_tick (self->engine, clock_now (self));
     rc = recover (self, options, err);
+    if (is_native (&options->ports[0]))
+        name_inside (self, engine.uuid);
     for (size_t i = 0; i < options->port_count && rc == 0; i++) {
-        rc = zf_router_open (&self->routers[i], self->engine, &options->ports[i], add_endpoint,
-                             self, err);
+        zf_router_options_t port = options->ports[i];
+        port.security = self->security;
+        port.connections = options->limits.connections;
+        port.handshake_ms = options->limits.handshake_ms;
+        port.inside = i == 0 && self->inside[0] != '\0' ? self->inside : NULL;
+        rc = zf_router_open (&self->routers[i], self->engine, &port, add_endpoint, self, err);
         self->router_count += rc == 0;
     }
     if (rc == 0 && options->local != NULL)
@@ -542,6 +605,7 @@ static void stop (zf_device_t *device)
     zf_local_close (&self->local);
     zf_commit_close (&self->commit);
     zf_engine_free (&self->engine);
+    zf_security_drop (&self->security);
     for (size_t i = 0; i < self->endpoint_count; i++)
         free (self->endpoints[i]);
     pthread_mutex_destroy (&self->lock);
@@ -584,11 +648,19 @@ static int tell_stats (zf_device_t *device, zf_stat_fn *fn, void *arg)
     return rc;
 }
 
-static const zf_device_ops_t shell_ops = {stop, endpoint_at, tell_stats};
+static const char *inside_of (const zf_device_t *device)
+{
+    const shell_t *self = (const shell_t *) (const void *) device;
+    return self->inside[0] != '\0' ? self->inside : NULL;
+}
+
+static const zf_device_ops_t shell_ops = {stop, endpoint_at, tell_stats, inside_of};
 
 int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err)
 {
     *device = NULL;
+    if (options->limits.struct_size != sizeof options->limits)
+        return zf_error_set (err, ZF_E_INVAL, "limits: set them up with zf_limits_defaults ()");
     shell_t *self = calloc (1, sizeof *self);
     if (self == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "out of memory");
@@ -603,6 +675,8 @@ int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_
     self->epoch_ms = wall > now ? wall - now : 0;
     self->on_event = options->on_event;
     self->arg = options->arg;
+    self->security = zf_security_hold (options->security);
+    self->is_guarded = zf_security_is_on (self->security) || options->limits.connections > 0;
     int rc = self->alarm_fd < 0 || self->dismount_fd < 0
                  ? zf_error_set (err, ZF_E_IO, "eventfd: %s", strerror (errno))
                  : open_ports (self, options, err);

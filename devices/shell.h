@@ -19,12 +19,18 @@ typedef struct {
     zf_commit_options_t commit;
     zf_router_options_t ports[ZF_PORTS_MAX];
     size_t port_count;
+    zf_security_t *security;   /* of all ports and the side; NULL: none */
+    zf_limits_t limits;        /* of connections */
     const zf_side_ops_t *side; /* NULL: none */
     const void *side_options;  /* for its open */
     const zf_dialect_t *local; /* the process itself can come in, in this dialect; NULL: it can't */
     zf_event_fn *on_event;     /* may be NULL */
     void *arg;
 } zf_shell_options_t;
+
+/* Who may come in, and what each may take; limits NULL: the defaults. After zf_engine_defaults. */
+void zf_shell_guard (zf_shell_options_t *options, zf_security_t *security,
+                     const zf_limits_t *limits);
 
 /* Makes the engine, binds all ports, opens the side, starts the thread. */
 int zf_shell_start (zf_device_t **device, const zf_shell_options_t *options, zf_error_t *err);

@@ -42,6 +42,10 @@ typedef struct {
     uint64_t (*deadline) (const zf_side_t *side);
 
     void (*stats) (const zf_side_t *side, zf_stat_fn *fn, void *arg);
+
+    /* Keys or rules may have changed, and connections come and gone: about once a second if there
+     * is a security or a limit of connections. May be NULL. */
+    void (*review) (zf_side_t *side);
 } zf_side_ops_t;
 
 #endif

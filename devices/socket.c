@@ -3,6 +3,7 @@
 #include <czmq.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@
 #define KEEPALIVE_IDLE_S  30 /* a half-open connection is noticed by the kernel, and closed */
 #define KEEPALIVE_STEP_S  10
 #define KEEPALIVE_TRIES   3
-#define UNACKED_MS        30000 /* the same while something is on its way */
+#define UNACKED_MS        30000  /* the same while something is on its way */
+#define NODE_UNACKED_MS   120000 /* nodes ask each other; where much is lost TCP takes its time */
 #define RECONNECT_MS      20
 #define RECONNECT_MAX_MS  2000
 #define LINE_RECONNECT_MS 100
@@ -26,10 +28,12 @@
 #define UNBIND_MS         2000  /* for libzmq to let go of an address */
 #define SUBSCRIBE_HEAD    10    /* bytes before the topic at most: ZMTP 3.1 names the command */
 #define SOCKETS_MAX       16384 /* of the process; libzmq's 1,023 are too few for large networks */
+#define ADDRESS_MAX       512   /* bytes of an endpoint */
 #define BEATS             3     /* heartbeats in the time after which silence means death */
 
-/* zmq.h shows its name only with drafts; where it is not compiled in, setting it is refused. */
+/* zmq.h shows their names only with drafts; where one is not compiled in, setting it is refused. */
 #define XPUB_MANUAL_LAST_VALUE 98
+#define ZAP_ENFORCE_DOMAIN     93
 
 static void prepare_context (void)
 {
@@ -54,11 +58,19 @@ static int open_socket (zf_socket_t *socket, int type, zf_error_t *err)
     pthread_once (&once, prepare_context);
     if (!has_descriptors ())
         return zf_error_set (err, ZF_E_IO, "open a socket: %s", strerror (errno));
+    socket->security = NULL;
+    socket->domain = NULL;
+    socket->is_monitor = false;
     socket->czmq = zsock_new (type);
     socket->raw = socket->czmq != NULL ? zsock_resolve (socket->czmq) : NULL;
     if (socket->raw == NULL)
         return zf_error_set (err, ZF_E_IO, "open a socket: %s", zmq_strerror (zmq_errno ()));
     return 0;
+}
+
+int zf_socket_rep (zf_socket_t *socket, zf_error_t *err)
+{
+    return open_socket (socket, ZMQ_REP, err);
 }
 
 static int set_int (zf_socket_t *socket, int option, int value)
@@ -116,9 +128,12 @@ int zf_socket_mailbox (zf_socket_t *socket, uint64_t max_message_bytes, zf_error
     if (rc != 0)
         return rc;
     set_common (socket, max_message_bytes);
+    set_int (socket, ZMQ_SNDHWM, ZF_SOCKET_HWM_OUT);
     set_int (socket, ZMQ_RCVHWM, ZF_SOCKET_HWM_IN);
+    set_int (socket, ZMQ_ROUTER_MANDATORY, 1);
     set_int (socket, ZMQ_ROUTER_HANDOVER, 1);
     set_int (socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int (socket, ZMQ_TCP_MAXRT, NODE_UNACKED_MS);
     set_int (socket, ZMQ_BACKLOG, BACKLOG);
     return 0;
 }
@@ -133,6 +148,7 @@ int zf_socket_line (zf_socket_t *socket, const void *identity, size_t size, zf_e
     set_int (socket, ZMQ_RCVHWM, 1);
     zmq_setsockopt (socket->raw, ZMQ_ROUTING_ID, identity, size);
     set_int (socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int (socket, ZMQ_TCP_MAXRT, NODE_UNACKED_MS);
     set_int (socket, ZMQ_RECONNECT_IVL, LINE_RECONNECT_MS);
     set_int (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     return 0;
@@ -230,15 +246,31 @@ static int watch_events (zf_socket_t *monitor, zf_socket_t *watched, int events,
     return zf_socket_connect (monitor, endpoint, err);
 }
 
+#define HANDSHAKE_EVENTS                                                      \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
 {
     int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CLOSE_FAILED;
-    return watch_events (monitor, watched, events, err);
+    events |= HANDSHAKE_EVENTS;
+    if (watched->domain != NULL)
+        events |= ZMQ_EVENT_ACCEPTED;
+    int rc = watch_events (monitor, watched, events, err);
+    monitor->domain = watched->domain;
+    monitor->is_monitor = true;
+    return rc;
 }
 
 int zf_socket_monitor_both (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
 {
     return watch_events (monitor, watched, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECTED, err);
+}
+
+int zf_socket_monitor_through (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err)
+{
+    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECTED;
+    return watch_events (monitor, watched, events, err);
 }
 
 /* Receives an event: two frames, u16 event and u32 value (a descriptor), both in host order; and
@@ -259,13 +291,41 @@ static int next_event (zf_socket_t *monitor, int flags, int *value)
     return number;
 }
 
+/* Why a handshake failed, as far as libzmq tells the side that connects. */
+static void explain (zf_error_t *why, int event, int value)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        zf_error_set (why, ZF_E_TIMEOUT, "it broke off the handshake; is its key the right one?");
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == atoi (ZF_ZAP_CROWDED))
+        zf_error_set (why, ZF_E_LIMIT, "it has as many connections as it may have");
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        zf_error_set (why, ZF_E_DENIED, "key not authorised there");
+    else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        zf_error_set (why, ZF_E_DENIED, "one side is encrypted and the other is not");
+    else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
+        zf_error_set (why, ZF_E_DENIED, "its key is another one than expected");
+    else
+        zf_error_set (why, ZF_E_DENIED, "it does not speak ZeroMQ's protocol");
+}
+
+int zf_socket_lost_why (zf_socket_t *monitor, zf_error_t *why)
+{
+    int event, value;
+    do {
+        event = next_event (monitor, ZMQ_DONTWAIT, &value);
+        if (event == ZMQ_EVENT_ACCEPTED)
+            zf_domain_accepted (monitor->domain, value);
+        else if (event == ZMQ_EVENT_DISCONNECTED)
+            zf_domain_gone (monitor->domain, value);
+        else if (event > 0 && (event & HANDSHAKE_EVENTS) != 0)
+            explain (why, event, value);
+    } while (event >= 0 && event != ZMQ_EVENT_DISCONNECTED);
+    return event >= 0 ? value : -1;
+}
+
 int zf_socket_lost (zf_socket_t *monitor)
 {
-    int event, fd;
-    do
-        event = next_event (monitor, ZMQ_DONTWAIT, &fd);
-    while (event >= 0 && event != ZMQ_EVENT_DISCONNECTED);
-    return event >= 0 ? fd : -1;
+    return zf_socket_lost_why (monitor, NULL);
 }
 
 void zf_socket_own_host (int fd, char host[80])
@@ -310,6 +370,26 @@ int zf_socket_turn_of (zf_socket_t *monitor, char host[80])
     return event < 0 ? -1 : event == ZMQ_EVENT_CONNECTED;
 }
 
+int zf_socket_through (zf_socket_t *monitor, int *fd)
+{
+    int event, value;
+    do { /* the only one of them with a descriptor is CONNECTED */
+        event = next_event (monitor, ZMQ_DONTWAIT, &value);
+        if (event == ZMQ_EVENT_CONNECTED)
+            *fd = value;
+    } while (event == 0 || event == ZMQ_EVENT_CONNECTED);
+    return event < 0 ? -1 : event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+}
+
+void zf_socket_losses (int fd, bool *loses, bool *stuck)
+{
+    struct tcp_info info = {0}; /* as it stays where this is no TCP */
+    socklen_t size = sizeof info;
+    getsockopt (fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+    *loses = info.tcpi_total_retrans > 0;
+    *stuck = info.tcpi_unacked > 0;
+}
+
 void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor)
 {
     if (watched->raw != NULL)
@@ -332,10 +412,119 @@ static int refuse_endpoint (const char *verb, const char *endpoint, int error, z
     return zf_error_set (err, ZF_E_ADDRESS, "%s %s: %s", verb, endpoint, why);
 }
 
+/* -- security ---------------------------------------------------------------------------------- */
+
+void zf_socket_secure (zf_socket_t *socket, zf_security_t *security)
+{
+    socket->security = zf_security_hold (security);
+}
+
+int zf_socket_guard (zf_socket_t *socket, zf_security_t *security, uint32_t connections,
+                     zf_error_t *err)
+{
+    zf_socket_secure (socket, security);
+    if (!zf_security_is_on (security) && connections == 0)
+        return 0;
+    return zf_domain_open (&socket->domain, security, connections, err);
+}
+
+void zf_socket_hurry (zf_socket_t *socket, uint32_t handshake_ms)
+{
+    if (handshake_ms > 0)
+        set_int (socket, ZMQ_HANDSHAKE_IVL, (int) handshake_ms);
+    zf_domain_hurry (socket->domain, handshake_ms);
+}
+
+const char *zf_socket_key_of (const char *endpoint)
+{
+    const char *bar = strrchr (endpoint, '|');
+    return bar != NULL && strlen (bar + 1) == ZF_KEY_TEXT - 1 ? bar + 1 : NULL;
+}
+
+bool zf_socket_is_local (const char *endpoint)
+{
+    static const char *const hosts[] = {"127.", "localhost:", "[::1]:", "[::ffff:127.", "lo:"};
+    if (strncmp (endpoint, "tcp://", 6) != 0)
+        return true;
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        if (strncmp (endpoint + 6, hosts[i], strlen (hosts[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void set_own_keys (zf_socket_t *socket)
+{
+    const zf_security_t *security = socket->security;
+    zmq_setsockopt (socket->raw, ZMQ_CURVE_PUBLICKEY, zf_security_own_public (security), 32);
+    zmq_setsockopt (socket->raw, ZMQ_CURVE_SECRETKEY, zf_security_own_secret (security), 32);
+}
+
+/* As one who is connected to. */
+static void be_server (zf_socket_t *socket)
+{
+    if (zf_security_is_on (socket->security)) {
+        set_own_keys (socket);
+        set_int (socket, ZMQ_CURVE_SERVER, 1);
+    }
+    if (socket->domain != NULL) {
+        const char *domain = zf_domain_name (socket->domain);
+        zmq_setsockopt (socket->raw, ZMQ_ZAP_DOMAIN, domain, strlen (domain));
+        set_int (socket, ZAP_ENFORCE_DOMAIN, 1); /* without the handler nobody is let in */
+    }
+}
+
+/* As one who connects to whoever has this key. */
+static int be_client (zf_socket_t *socket, const char *key)
+{
+    set_own_keys (socket);
+    return zmq_setsockopt (socket->raw, ZMQ_CURVE_SERVERKEY, key, ZF_KEY_TEXT - 1);
+}
+
+/* Copies the endpoint without the key behind it, and makes the socket want that key. */
+static int prepare_connect (zf_socket_t *socket, const char *endpoint, char *address, size_t size,
+                            zf_error_t *err)
+{
+    const char *key = zf_socket_key_of (endpoint);
+    size_t length = key != NULL ? (size_t) (key - 1 - endpoint) : strlen (endpoint);
+    if (length >= size)
+        return zf_error_set (err, ZF_E_ADDRESS, "connect %.40s...: too long", endpoint);
+    memcpy (address, endpoint, length);
+    address[length] = '\0';
+    if (strncmp (endpoint, "inproc://", 9) == 0)
+        return 0;
+    if (!zf_security_is_on (socket->security))
+        return key == NULL ? 0
+                           : zf_error_set (err, ZF_E_INVAL,
+                                           "connect %s: it says whose key it is, so a key of our "
+                                           "own is needed",
+                                           address);
+    if (key == NULL)
+        key = zf_security_server_key (socket->security);
+    if (key == NULL)
+        return zf_error_set (err, ZF_E_INVAL,
+                             "connect %s: whose key is it? Write %s|KEY, or give a server key",
+                             address, address);
+    return be_client (socket, key) == 0
+               ? 0
+               : zf_error_set (err, ZF_E_INVAL, "connect %s: '%s' is not a key", address, key);
+}
+
+/* -- addresses --------------------------------------------------------------------------------- */
+
+/* libzmq has others, of which some never encrypt, and some are reached from anywhere. */
+static bool is_other_transport (const char *endpoint)
+{
+    return strstr (endpoint, "://") != NULL && strncmp (endpoint, "tcp://", 6) != 0 &&
+           strncmp (endpoint, "ipc://", 6) != 0 && strncmp (endpoint, "inproc://", 9) != 0;
+}
+
 /* libzmq takes a port modulo 65536. Returns 0 or an errno. */
 static int prepare_address (zf_socket_t *socket, const char *endpoint)
 {
     const char *port = strrchr (endpoint, ':');
+    if (is_other_transport (endpoint))
+        return EPROTONOSUPPORT;
     if (strncmp (endpoint, "tcp://", 6) == 0 && strtoul (port + 1, NULL, 10) > UINT16_MAX)
         return EINVAL;
     set_int (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
@@ -381,6 +570,12 @@ int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size
                     zf_error_t *err)
 {
     int error = 0;
+    if (socket->security == NULL && !zf_socket_is_local (endpoint))
+        return zf_error_set (err, ZF_E_DENIED,
+                             "bind %s: other machines can reach that, and there is no key; give "
+                             "one, say that it is meant to be insecure, or bind 127.0.0.1",
+                             endpoint);
+    be_server (socket);
     if (strncmp (endpoint, "ipc://", 6) == 0 && is_taken (endpoint + 6))
         error = EADDRINUSE;
     else if (strncmp (endpoint, "tcp://*:", 8) == 0)
@@ -409,15 +604,23 @@ void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *en
 
 int zf_socket_connect (zf_socket_t *socket, const char *endpoint, zf_error_t *err)
 {
-    int error = prepare_address (socket, endpoint);
-    if (error == 0 && zmq_connect (socket->raw, endpoint) != 0)
+    char address[ADDRESS_MAX];
+    int rc = prepare_connect (socket, endpoint, address, sizeof address, err);
+    if (rc != 0)
+        return rc;
+    int error = prepare_address (socket, address);
+    if (error == 0 && zmq_connect (socket->raw, address) != 0)
         error = zmq_errno ();
-    return error == 0 ? 0 : refuse_endpoint ("connect", endpoint, error, err);
+    return error == 0 ? 0 : refuse_endpoint ("connect", address, error, err);
 }
 
 void zf_socket_disconnect (zf_socket_t *socket, const char *endpoint)
 {
-    zmq_disconnect (socket->raw, endpoint);
+    char address[ADDRESS_MAX];
+    const char *key = zf_socket_key_of (endpoint);
+    size_t length = key != NULL ? (size_t) (key - 1 - endpoint) : strlen (endpoint);
+    snprintf (address, sizeof address, "%.*s", (int) length, endpoint);
+    zmq_disconnect (socket->raw, address);
 }
 
 int zf_socket_fd (const zf_socket_t *socket)
@@ -429,6 +632,18 @@ int zf_socket_fd (const zf_socket_t *socket)
     return fd;
 }
 
+void zf_socket_cut (int fd)
+{
+    if (fd >= 0)
+        shutdown (fd, SHUT_RDWR);
+}
+
+const char *zf_socket_sender (void *message)
+{
+    const char *key = zmq_msg_gets (message, "User-Id");
+    return key != NULL && key[0] != '\0' ? key : NULL;
+}
+
 bool zf_socket_readable (void *raw)
 {
     int events = 0;
@@ -437,11 +652,20 @@ bool zf_socket_readable (void *raw)
     return (events & ZMQ_POLLIN) != 0;
 }
 
+void zf_socket_discard (zf_socket_t *socket)
+{
+    set_int (socket, ZMQ_LINGER, 0);
+}
+
 void zf_socket_close (zf_socket_t *socket)
 {
     zsock_t *czmq = socket->czmq;
     zsock_destroy (&czmq);
     socket->czmq = socket->raw = NULL;
+    if (socket->domain != NULL && !socket->is_monitor)
+        zf_domain_close (&socket->domain);
+    zf_security_drop (&socket->security);
+    socket->domain = NULL;
 }
 
 #ifdef __SANITIZE_THREAD__

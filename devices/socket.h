@@ -7,9 +7,11 @@
 #ifndef ZF_DEVICES_SOCKET_H
 #define ZF_DEVICES_SOCKET_H
 
+#include "devices/zap.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <zferry/error.h>
 
 #define ZF_SOCKET_HWM_IN    1000   /* messages of one peer, received and not handled yet */
@@ -20,9 +22,39 @@
 #define ZF_SOCKET_TOPIC_MAX 1024   /* of a subscription: libzmq recurses once a byte */
 
 typedef struct {
-    void *czmq; /* its zsock_t */
-    void *raw;  /* what zmq_ calls take */
+    void *czmq;              /* its zsock_t */
+    void *raw;               /* what zmq_ calls take */
+    zf_security_t *security; /* held; NULL: plain */
+    zf_domain_t *domain;     /* NULL: libzmq lets everybody in. A monitor's is the watched
+                                socket's */
+    bool is_monitor;         /* it is one */
 } zf_socket_t;
+
+/* How its connections are to be; right after it was opened. What it connects to:
+ *   on               has to have the key that the endpoint says, or else server_key
+ *   insecure, NULL   is plain */
+void zf_socket_secure (zf_socket_t *socket, zf_security_t *security);
+
+/* The same for one that binds:
+ *   on        it takes authorised keys only
+ *   insecure  plain, on any address
+ *   NULL      plain; zf_socket_bind refuses addresses that other machines reach
+ * connections: at a time; 0: any number. With a domain its monitor has to be read. Returns 0,
+ * ZF_E_BUSY (another ZAP handler), ZF_E_NOMEM, ZF_E_IO. */
+int zf_socket_guard (zf_socket_t *socket, zf_security_t *security, uint32_t connections,
+                     zf_error_t *err);
+
+/* What is bound or connected at that endpoint can be reached from this machine only. */
+bool zf_socket_is_local (const char *endpoint);
+
+/* Endpoints may end in "|KEY", a public key. Its text; NULL: there is none. */
+const char *zf_socket_key_of (const char *endpoint);
+
+/* Time for the handshake of each connection; 0 leaves it as it is. */
+void zf_socket_hurry (zf_socket_t *socket, uint32_t handshake_ms);
+
+/* A REP. */
+int zf_socket_rep (zf_socket_t *socket, zf_error_t *err);
 
 /* A ROUTER for a device: refuses what it can't route, caps messages, notices dead connections. */
 int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
@@ -32,7 +64,7 @@ int zf_socket_router (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_
 int zf_socket_dealer (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
 
 /* The ROUTER into which other nodes write (devices/node.h). A node's new connection takes over from
- * its old one. */
+ * its old one. Refuses what it can't route: only those who gossip are ever answered by it. */
 int zf_socket_mailbox (zf_socket_t *socket, uint64_t max_message_bytes, zf_error_t *err);
 
 /* A DEALER into a node's mailbox, by which that knows us: nothing comes back. Sending fails with
@@ -70,15 +102,20 @@ void zf_socket_xpub_invert (zf_socket_t *xpub, bool on);
  * False: this libzmq can't do that. Call xpub_manual after it was sent. */
 bool zf_socket_xpub_aim (zf_socket_t *xpub);
 
-/* A PAIR that gets an event for each connection that the socket loses. */
+/* A PAIR that gets an event for each connection that the socket loses, or can't make. */
 int zf_socket_monitor (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
 
 /* Ends that, before the watched socket is closed: an event without a reader would stop libzmq's I/O
  * thread, and with it all sockets of the process. Safe on zeroed ones. */
 void zf_socket_unmonitor (zf_socket_t *watched, zf_socket_t *monitor);
 
-/* The next lost connection's descriptor from a monitor, or -1: none now. */
+/* The next lost connection's descriptor from a monitor, or -1: none now. Counts connections at the
+ * watched socket's domain. */
 int zf_socket_lost (zf_socket_t *monitor);
+
+/* The same; and *why becomes why the last handshake failed, if one did: ZF_E_DENIED, ZF_E_LIMIT (no
+ * room for us), or ZF_E_TIMEOUT if it was broken off, which may have many reasons. */
+int zf_socket_lost_why (zf_socket_t *monitor, zf_error_t *why);
 
 /* A PAIR that gets an event for each connection that a connecting socket makes or loses; ends as
  * the other kind does. */
@@ -87,6 +124,16 @@ int zf_socket_monitor_both (zf_socket_t *monitor, zf_socket_t *watched, zf_error
 /* The next from such a monitor: 1, the connection is there, and host is our own address on it (""
  * if it has none: not tcp); 0, it is lost; -1, there is none now. */
 int zf_socket_turn_of (zf_socket_t *monitor, char host[80]);
+
+/* The same for a socket that got through to another one: what is sent goes on its way only then. */
+int zf_socket_monitor_through (zf_socket_t *monitor, zf_socket_t *watched, zf_error_t *err);
+
+/* The next from such a monitor: 1, it has got through, by this descriptor; 0, the connection is
+ * lost; -1: none now. */
+int zf_socket_through (zf_socket_t *monitor, int *fd);
+
+/* Whether a connection had to send anything again, and whether anything is under way by it now. */
+void zf_socket_losses (int fd, bool *loses, bool *stuck);
 
 /* Our own address, as endpoints have it, on a connection with this descriptor; and on the way to a
  * numeric address. "": there is none. */
@@ -107,8 +154,18 @@ void zf_socket_unbind (zf_socket_t *socket, zf_socket_t *monitor, const char *en
 /* The descriptor that tells of changes (ZMQ_FD), or -1. */
 int zf_socket_fd (const zf_socket_t *socket);
 
+/* Ends the connection with this descriptor, from the system's side. It has to be there: nobody was
+ * told yet that it is lost. */
+void zf_socket_cut (int fd);
+
+/* The key of whoever sent this message, as text; NULL: by no key. Valid as long as the message. */
+const char *zf_socket_sender (void *message);
+
 /* True if there is something to receive. */
 bool zf_socket_readable (void *raw);
+
+/* What it was given and has not sent yet goes nowhere, when it is closed. */
+void zf_socket_discard (zf_socket_t *socket);
 
 /* Safe on a zeroed one. */
 void zf_socket_close (zf_socket_t *socket);

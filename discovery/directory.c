@@ -200,15 +200,20 @@ int zf_offers_withdraw (zf_offers_t *offers, zf_bytes_t what, const zf_bytes_t *
     return rc;
 }
 
-void zf_offers_write (const zf_offers_t *offers, zf_writer_t *w)
+static void write_said (const node_t *node, zf_writer_t *w)
 {
     const offer_t *offer;
-    DL_FOREACH (offers->own.offers, offer) {
+    DL_FOREACH (node->offers, offer) {
         zf_write_bytes (w, offer->what, strlen (offer->what));
         zf_write_u8 (w, ' ');
         zf_write_bytes (w, offer->raw, strlen (offer->raw));
         zf_write_u8 (w, '\n');
     }
+}
+
+void zf_offers_write (const zf_offers_t *offers, zf_writer_t *w)
+{
+    write_said (&offers->own, w);
 }
 
 static void free_list (offer_t *list)
@@ -419,6 +424,23 @@ bool zf_offers_replace (zf_offers_t *offers, const uint8_t uuid[ZF_UUID_BYTES], 
     if (node == NULL)
         return false;
     bool changed = read_list (offers, node, lines, host);
+    if (node->offers == NULL)
+        remove_node (offers, node);
+    return changed;
+}
+
+bool zf_offers_move (zf_offers_t *offers, const uint8_t uuid[ZF_UUID_BYTES], zf_bytes_t host)
+{
+    node_t *node = find_node (offers, uuid);
+    zf_writer_t lines = {0};
+    bool changed = false;
+    if (node == NULL)
+        return false;
+    write_said (node, &lines);
+    if (!lines.failed)
+        changed = read_list (offers, node, zf_bytes (lines.data, lines.size), host);
+    node->digest = 0; /* what it said may have been more */
+    zf_writer_free (&lines);
     if (node->offers == NULL)
         remove_node (offers, node);
     return changed;

@@ -50,6 +50,10 @@ bool zf_offers_replace (zf_offers_t *offers, const uint8_t uuid[ZF_UUID_BYTES], 
                         zf_bytes_t host);
 bool zf_offers_forget (zf_offers_t *offers, const uint8_t uuid[ZF_UUID_BYTES]);
 
+/* The node is at that host now: it takes the place of a * in what it has said. Out of memory: it
+ * stays where it was until the node says something. */
+bool zf_offers_move (zf_offers_t *offers, const uint8_t uuid[ZF_UUID_BYTES], zf_bytes_t host);
+
 /* -- what has changed, in order: offers that came and went ------------------------------------- */
 
 typedef struct {

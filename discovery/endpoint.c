@@ -97,7 +97,8 @@ bool zf_offer_is_endpoint (zf_bytes_t endpoint)
 /* The host as it is written, with its brackets. */
 static zf_bytes_t written_host (zf_bytes_t endpoint)
 {
-    zf_bytes_t host = begins (endpoint, TCP) ? from (endpoint, sizeof TCP - 1) : zf_bytes (NULL, 0);
+    zf_bytes_t host = begins (endpoint, TCP) ? from (before (endpoint, '|'), sizeof TCP - 1)
+                                             : zf_bytes (NULL, 0); /* a key may follow */
     const uint8_t *at = host.data;
     while (host.size > 0 && at[host.size - 1] != ':')
         host.size--;

@@ -15,6 +15,12 @@ static void read_tuple (zf_reader_t *r, zf_gossip_t *message)
         r->failed = true;
 }
 
+bool zf_gossip_is (zf_bytes_t frame)
+{
+    zf_reader_t r = zf_reader (frame);
+    return zf_read_u16be (&r) == SIGNATURE;
+}
+
 bool zf_gossip_decode (zf_bytes_t frame, zf_gossip_t *message)
 {
     zf_reader_t r = zf_reader (frame);

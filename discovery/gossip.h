@@ -25,6 +25,9 @@ typedef struct {
     uint32_t ttl_ms;
 } zf_gossip_t;
 
+/* True if it begins as a message of gossip does, whatever follows. */
+bool zf_gossip_is (zf_bytes_t frame);
+
 /* False: malformed, or a key or value with a zero in it, or one that is too large. Views into the
  * frame. */
 bool zf_gossip_decode (zf_bytes_t frame, zf_gossip_t *message);

@@ -21,8 +21,14 @@
  * Answers: our HELLO is followed by a PING. The PING-OK shows that the node hears us: without it
  * the node is greeted at its next endpoint, or dropped. A peer that says HELLO again has started
  * again or has dropped us: it is greeted by a new connection, and tells as EXIT and ENTER; but not
- * if our own HELLO is so fresh that its own may be the answer. From time to time each peer is asked
- * again. Who was lost without a farewell is looked for, for two minutes.
+ * if our own HELLO is so fresh that its own may be the answer: then it is asked first, and nothing
+ * is told if it has to be greeted again. From time to time each peer is asked again. Who was lost
+ * without a farewell is looked for, for two minutes.
+ *
+ * Bad networks: where packets are lost an answer may take seconds, and minutes if many are: TCP
+ * waits ever longer before it tries again. Who is impatient there loses nodes that live. So a
+ * DEALER that has got through is left open for a while; and if its way was seen to lose packets,
+ * any answer of that node is waited for four times as long.
  *
  * Connections: the mailbox gives an identity to its newest connection (ZMQ_ROUTER_HANDOVER), and
  * what is closed sends nothing more. Two connections to one place would take the identity from each
@@ -43,7 +49,7 @@
 #define ZF_ROSTER_FROM_HOST  32           /* sighted at one host */
 #define ZF_ROSTER_STRANGERS  4096         /* of other namespaces, remembered */
 #define ZF_ROSTER_NODE_BYTES (256u << 10) /* of a node's headers and groups */
-#define ZF_ROSTER_GREET_MS   3000         /* a candidate has to answer within */
+#define ZF_ROSTER_GREET_MS   3000         /* a candidate has to be reached, or to answer, within */
 #define ZF_ROSTER_ASK_MS     1000         /* who is thought to be gone has to answer within */
 #define ZF_ROSTER_NONE       UINT32_MAX
 
@@ -86,6 +92,21 @@ void zf_roster_farewell (zf_roster_t *roster, const uint8_t uuid[ZF_UUID_BYTES],
  * zf_frame_hold). own: our endpoint, for a HELLO to somebody who was not sighted. */
 void zf_roster_received (zf_roster_t *roster, zf_bytes_t identity, zf_bytes_t frame,
                          zf_frame_t *const *content, size_t count, zf_bytes_t own, uint64_t now_ms);
+
+/* How it is with a DEALER: not connected; connected; connected by a way that loses packets (LOSSY),
+ * and what it sent has not arrived yet for all that is known (STUCK). Or it was connected, and that
+ * was lost, with what it had sent by it, maybe (CUT). */
+typedef enum {
+    ZF_REACH_NOT,
+    ZF_REACH_FINE,
+    ZF_REACH_LOSSY,
+    ZF_REACH_STUCK,
+    ZF_REACH_CUT
+} zf_reach_t;
+
+/* It is so with the DEALER of this slot; to be told each time before a tick. False: that is of no
+ * interest (any more). */
+bool zf_roster_reached (zf_roster_t *roster, uint32_t slot, zf_reach_t reach, uint64_t now_ms);
 
 /* A connection to this node, or from it, was lost or refused; it will be tried again by itself. */
 void zf_roster_lost (zf_roster_t *roster, uint32_t slot, uint64_t now_ms);

@@ -74,7 +74,6 @@ static void on_message (zf_known_t *known, const zf_zre_t *message, zf_frame_t *
                         size_t count)
 {
     known->seen = message->sequence;
-    known->spoke_ms = known->roster->now_ms;
     zf_known_alive (known);
     switch (message->id) {
     case ZF_ZRE_WHISPER:

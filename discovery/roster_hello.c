@@ -241,7 +241,8 @@ static void enter (zf_known_t *known, const card_t *card, const zf_zre_t *hello)
     known->seen = 1;
     known->has_asked = false;
     known->status = hello->status;
-    known->spoke_ms = known->answered_ms = known->roster->now_ms;
+    known->is_lost = false;
+    known->answered_ms = known->roster->now_ms;
     zf_known_alive (known);
     zf_known_claim (known, hello->endpoint);
     zf_known_arm (known);

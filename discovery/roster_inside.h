@@ -10,6 +10,12 @@
  *   roster_effect.c   effects
  *   roster_stranger.c nodes of other namespaces
  *
+ * Patience: a DEALER that does not get there is given up soon, and nobody has heard of it. One that
+ * is connected has said HELLO, and on a network that loses much the answer takes its time: to close
+ * it then would look like a node that has gone. One whose connection was lost can't say HELLO again
+ * by itself, and whatever it says next would come without: it is done with. What is seen of losses
+ * is only what our own system had to send again, so who has said HELLO is waited for in any case.
+ *
  * Greeting: a DEALER begins with HELLO and PING. Whoever answers PING has heard the HELLO, and was
  * greeted by the connection that it is heard on; without the answer the greeting has failed, and
  * is repeated. So a HELLO that arrives while ours is unanswered is the answer to it or has crossed
@@ -38,6 +44,7 @@
 #define ZF_KNOWN_FORGET_MS 30000  /* a candidate is forgotten if not sighted for so long */
 #define ZF_KNOWN_RETRY_MS  120000 /* who was lost is looked for again, for so long */
 #define ZF_KNOWN_STABLE_MS 60000  /* who was there for so long begins with a clean slate */
+#define ZF_KNOWN_LOSSY     4      /* times longer may an answer take where packets are lost */
 #define ZF_STRANGER_MS     60000  /* strangers are forgotten after */
 #define ZF_ROSTER_LATE_MS  500    /* a tick that comes later than this stops the clock */
 #define ZF_ROSTER_NOTES    20     /* a second */
@@ -144,6 +151,7 @@ struct zf_known {
     zf_roster_t *roster;
     uint8_t uuid[ZF_UUID_BYTES];
     uint8_t state;      /* zf_known_state_t */
+    uint8_t reach;      /* zf_reach_t: of our DEALER */
     uint8_t ask;        /* zf_ask_t */
     uint8_t status;     /* its own count of joins and leaves */
     uint8_t spot_count; /* of spots */
@@ -153,6 +161,8 @@ struct zf_known {
     uint8_t fails;      /* greetings that failed in a row */
     uint8_t chases;     /* greetings that followed one another too soon */
     bool is_proven : 1; /* it has heard our HELLO */
+    bool is_lost : 1;   /* and it has no connection to us since its HELLO */
+    bool is_pinged : 1; /* quietly, before it is evasive */
     bool is_evasive : 1;
     bool is_silent : 1;   /* and told to be */
     bool is_told : 1;     /* SEND was said for what is in the line */
@@ -170,7 +180,6 @@ struct zf_known {
     uint32_t bytes; /* of headers and groups */
     uint32_t header_count;
     uint64_t heard_ms;    /* last sign of life */
-    uint64_t spoke_ms;    /* last message */
     uint64_t answered_ms; /* last answer to a PING */
     uint64_t pinged_ms;   /* last PING for silence */
     uint64_t opened_ms;   /* last greeting */
@@ -195,7 +204,8 @@ void zf_known_forget (zf_known_t *known);
 
 bool zf_known_has_place (const zf_known_t *known, zf_bytes_t endpoint);
 
-/* Notes where it can be reached. False: that is no endpoint, or out of memory. */
+/* Notes where it can be reached. False: that is no endpoint, or where we are ourselves; or out of
+ * memory. */
 bool zf_known_place (zf_known_t *known, zf_bytes_t endpoint, zf_bytes_t own);
 
 /* It says that it is there. */
@@ -213,6 +223,10 @@ bool zf_known_reserve (zf_known_t *known);
 
 /* Who of those that we are connected to, but this one, has that endpoint; NULL: nobody. */
 zf_known_t *zf_known_holder (const zf_known_t *known, zf_bytes_t endpoint);
+
+/* Goes to the next place where nobody else is, from the one in use on. False: there is none; who is
+ * there is asked whether it still is. */
+bool zf_known_find_place (zf_known_t *known);
 
 /* Opens a DEALER to the spot in use: HELLO and PING wait in its line. False: out of memory. */
 bool zf_known_open (zf_known_t *known);

@@ -173,7 +173,7 @@ static bool is_endpoint (zf_bytes_t endpoint)
 
 bool zf_known_place (zf_known_t *known, zf_bytes_t endpoint, zf_bytes_t own)
 {
-    if (!is_endpoint (endpoint))
+    if (!is_endpoint (endpoint) || zf_bytes_equal (endpoint, own))
         return false;
     zf_spot_t *spot = find_spot (known, endpoint);
     if (spot != NULL && zf_bytes_equal (zf_text_bytes (spot->own), own))
@@ -203,7 +203,7 @@ void zf_known_claim (zf_known_t *known, zf_bytes_t endpoint)
     if (known->is_proven || spot == NULL || spot == &known->spots[known->at])
         return;
     known->claimed = (uint8_t) (spot - known->spots);
-    if (known->until_ms > soon)
+    if (known->reach == ZF_REACH_NOT && known->until_ms > soon)
         known->until_ms = soon;
 }
 
@@ -294,6 +294,8 @@ bool zf_known_open (zf_known_t *known)
     zf_line_put (known, roster->ping, false);
     if (known->state == ZF_KNOWN_PEER && known->has_asked)
         zf_line_put (known, roster->ping_ok, false); /* the one before may have gone nowhere */
+    known->has_asked = false;
+    known->reach = ZF_REACH_NOT;
     known->opened_ms = roster->now_ms;
     known->ask = ZF_ASK_GREETING;
     known->until_ms = roster->now_ms + ZF_ROSTER_GREET_MS;
@@ -321,9 +323,7 @@ static uint64_t doubled (uint64_t ms, uint32_t times)
     return longer < ZF_KNOWN_PAUSE_MAX ? longer : ZF_KNOWN_PAUSE_MAX;
 }
 
-/* The next place where nobody else is, from the one in use on. False: there is none; who is there
- * is asked whether it still is. */
-static bool find_place (zf_known_t *known)
+bool zf_known_find_place (zf_known_t *known)
 {
     for (uint32_t i = 0; i < known->spot_count; i++) {
         uint32_t at = (known->at + i) % known->spot_count;
@@ -340,7 +340,7 @@ static bool find_place (zf_known_t *known)
 
 bool zf_known_greet (zf_known_t *known)
 {
-    if (known->roster->is_leaving || !find_place (known) || !zf_known_open (known)) {
+    if (known->roster->is_leaving || !zf_known_find_place (known) || !zf_known_open (known)) {
         zf_known_pause (known);
         return false;
     }
@@ -390,6 +390,7 @@ void zf_known_exit (zf_known_t *known, const char *why)
     zf_circle_leave_all (known);
     known->is_evasive = false;
     known->is_silent = false;
+    known->is_pinged = false;
 }
 
 /* Who is looked for takes no place from those who are there. */

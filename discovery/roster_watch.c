@@ -9,14 +9,28 @@ static uint64_t earlier (uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* When it will be evasive, or is asked again. It is asked a little before, so that who merely has
+ * nothing to say is not. */
+static uint64_t silence_of (const zf_known_t *known)
+{
+    uint32_t evasive_ms = known->roster->evasive_ms;
+    if (known->is_evasive)
+        return known->pinged_ms + evasive_ms;
+    return known->heard_ms + evasive_ms - (known->is_pinged ? 0 : evasive_ms / 5);
+}
+
+/* When it has not answered for so long that it is asked, whatever it says. */
+static uint64_t quiet_of (const zf_known_t *known)
+{
+    return known->answered_ms + known->roster->expired_ms / 2;
+}
+
 static uint64_t deadline_of_peer (const zf_known_t *known)
 {
     const zf_roster_t *roster = known->roster;
     uint64_t due = known->heard_ms + roster->expired_ms;
-    due = earlier (due, known->is_evasive ? known->pinged_ms + roster->evasive_ms
-                                          : known->heard_ms + roster->evasive_ms);
-    return earlier (due, known->ask != ZF_ASK_NOTHING ? known->until_ms
-                                                      : known->answered_ms + roster->expired_ms);
+    due = earlier (due, silence_of (known));
+    return earlier (due, known->ask != ZF_ASK_NOTHING ? known->until_ms : quiet_of (known));
 }
 
 void zf_known_arm (zf_known_t *known)
@@ -28,6 +42,12 @@ void zf_known_arm (zf_known_t *known)
     zf_timers_set (&roster->timers, &known->timer, due);
 }
 
+/* By its way much is lost, as far as was seen while it was greeted. */
+static bool is_lossy (const zf_known_t *known)
+{
+    return known->reach == ZF_REACH_LOSSY || known->reach == ZF_REACH_STUCK;
+}
+
 /* -- asking ------------------------------------------------------------------------------------ */
 
 static void ping (zf_known_t *known)
@@ -37,7 +57,7 @@ static void ping (zf_known_t *known)
 
 void zf_known_ask (zf_known_t *known, zf_ask_t why, uint64_t ms)
 {
-    uint64_t until = known->roster->now_ms + ms;
+    uint64_t until = known->roster->now_ms + (is_lossy (known) ? ZF_KNOWN_LOSSY * ms : ms);
     if (known->ask != ZF_ASK_NOTHING && known->until_ms <= until)
         return;
     if (!zf_known_reserve (known))
@@ -57,27 +77,92 @@ void zf_known_rumour (zf_known_t *known, zf_ask_t why)
     zf_known_ask (known, why, ZF_ROSTER_ASK_MS);
 }
 
-/* The HELLO that a peer has not answered: it was heard, but does not hear us. */
-static void greet_elsewhere (zf_known_t *known)
+static uint32_t count_of (const zf_roster_t *roster, uint32_t host)
+{
+    uint32_t count = 0;
+    zf_known_t *known;
+    DL_FOREACH (roster->candidates, known)
+        count += known->host == host;
+    return count;
+}
+
+/* So many are being greeted that who does not answer has to make room. */
+static bool is_crowded (const zf_known_t *known)
+{
+    const zf_roster_t *roster = known->roster;
+    if (known->state == ZF_KNOWN_PEER)
+        return roster->unproven >= ZF_ROSTER_UNPROVEN / 2;
+    return roster->stats.candidates >= ZF_ROSTER_CANDIDATES / 2 ||
+           count_of (roster, known->host) >= ZF_ROSTER_FROM_HOST / 2;
+}
+
+/* For so long its answer may still be under way, because much is lost. */
+static uint64_t patience_of (const zf_known_t *known)
+{
+    const zf_roster_t *roster = known->roster;
+    if (known->reach == ZF_REACH_NOT || known->is_proven || is_crowded (known))
+        return 0;
+    if (known->state == ZF_KNOWN_PEER)
+        return (is_lossy (known) ? 2 : 1) * (uint64_t) roster->expired_ms;
+    /* That it has heard us is less likely, and what is stuck may do better elsewhere. */
+    return roster->expired_ms / (known->reach == ZF_REACH_LOSSY ? 2 : 3);
+}
+
+/* True if it is given more time. A peer is asked again: its answer may have been given to a DEALER
+ * that went nowhere. */
+static bool is_waited_for (zf_known_t *known)
+{
+    const zf_roster_t *roster = known->roster;
+    uint64_t now = roster->now_ms;
+    uint64_t end = known->opened_ms + patience_of (known);
+    if (now >= end)
+        return false;
+    known->until_ms = earlier (end, now + ZF_ROSTER_GREET_MS);
+    if (known->state == ZF_KNOWN_PEER && now - known->pinged_ms >= roster->expired_ms / 2) {
+        known->pinged_ms = now;
+        ping (known);
+    }
+    return true;
+}
+
+static bool greet_elsewhere (zf_known_t *known)
 {
     zf_known_go_next (known);
     zf_known_close (known);
-    if (zf_known_holder (known, zf_text_bytes (known->spots[known->at].endpoint)) == NULL &&
-        zf_known_open (known)) {
-        zf_known_arm (known);
+    return zf_known_find_place (known) && zf_known_open (known);
+}
+
+/* It has said HELLO again, and has forgotten ours: it hears it once more where it is. */
+static bool greet_anew (zf_known_t *known)
+{
+    if (!zf_known_chase (known))
+        return false;
+    zf_known_close (known);
+    return zf_known_open (known);
+}
+
+/* The HELLO that a peer has not answered: it was heard, but does not hear us. Either nobody was
+ * reached, and another way may be better; or it has forgotten us, and needs another HELLO. */
+static void not_heard (zf_known_t *known)
+{
+    const zf_roster_t *roster = known->roster;
+    bool is_gone = known->is_lost && known->reach == ZF_REACH_NOT;
+    bool is_over = is_gone || roster->now_ms - known->answered_ms >= roster->expired_ms;
+    if (is_waited_for (known) || (known->is_proven && greet_anew (known)))
         return;
-    }
-    zf_known_drop (known, "it does not hear us", ZF_DROP_GREET);
+    is_over |= known->is_proven;
+    bool has_next = zf_known_has_next (known);
+    if (!has_next && !is_over)
+        known->tried = 0; /* round again */
+    if ((!has_next && is_over) || !greet_elsewhere (known))
+        zf_known_drop (known, "it does not hear us", ZF_DROP_GREET);
 }
 
 void zf_known_unanswered (zf_known_t *known)
 {
     switch ((zf_ask_t) known->ask) {
     case ZF_ASK_GREETING:
-        if (zf_known_has_next (known))
-            greet_elsewhere (known);
-        else
-            zf_known_drop (known, "it does not hear us", ZF_DROP_GREET);
+        not_heard (known);
         break;
     case ZF_ASK_LOST:
         zf_known_drop (known, "its connection is lost", ZF_DROP_GREET);
@@ -101,6 +186,7 @@ void zf_known_unanswered (zf_known_t *known)
 void zf_known_alive (zf_known_t *known)
 {
     known->heard_ms = known->roster->now_ms;
+    known->is_pinged = false;
     if (!known->is_evasive)
         return;
     known->is_silent = false;
@@ -111,6 +197,12 @@ void zf_known_alive (zf_known_t *known)
 
 static void on_silence (zf_known_t *known)
 {
+    uint64_t silent_ms = known->roster->now_ms - known->heard_ms;
+    if (!known->is_evasive && silent_ms < known->roster->evasive_ms) {
+        known->is_pinged = true;
+        ping (known);
+        return;
+    }
     if (!known->is_evasive)
         zf_deeds_add (known->roster, ZF_ROSTER_EVASIVE, known);
     else if (!known->is_silent)
@@ -121,13 +213,10 @@ static void on_silence (zf_known_t *known)
     ping (known);
 }
 
-/* Beacons show that somebody is there, and messages that we hear him, but not that he hears us. Who
- * talks may have a lot to read, too. */
+/* Beacons show that somebody is there, and messages that we hear him, but not that he hears us. */
 static void on_quiet (zf_known_t *known)
 {
-    const zf_roster_t *roster = known->roster;
-    bool talks = roster->now_ms - known->spoke_ms < roster->evasive_ms;
-    uint32_t ms = talks ? roster->expired_ms : roster->evasive_ms;
+    uint32_t ms = known->roster->expired_ms;
     zf_known_ask (known, ZF_ASK_QUIET, ms > ZF_ROSTER_ASK_MS ? ms : ZF_ROSTER_ASK_MS);
 }
 
@@ -141,8 +230,7 @@ static void look_at_peer (zf_known_t *known)
         zf_known_unanswered (known);
     else if (now - known->heard_ms >= roster->expired_ms)
         zf_known_drop (known, "it is silent", ZF_DROP_GREET);
-    else if (now >= deadline_of_peer (known) && known->ask == ZF_ASK_NOTHING &&
-             now - known->answered_ms >= roster->expired_ms)
+    else if (known->ask == ZF_ASK_NOTHING && now >= quiet_of (known))
         on_quiet (known);
     else if (now >= deadline_of_peer (known))
         on_silence (known);
@@ -171,6 +259,8 @@ static void look_at_candidate (zf_known_t *known)
         part_again (known);
         return;
     }
+    if (!is_choked && is_waited_for (known))
+        return;
     zf_known_close (known);
     if (!is_choked && zf_known_has_next (known)) {
         zf_known_go_next (known);
@@ -239,12 +329,27 @@ uint64_t zf_roster_tick (zf_roster_t *roster, uint64_t now_ms)
     return roster->due_ms;
 }
 
+bool zf_roster_reached (zf_roster_t *roster, uint32_t slot, zf_reach_t reach, uint64_t now_ms)
+{
+    zf_roster_clock (roster, now_ms);
+    zf_known_t *known = slot < roster->slot_count ? roster->slots[slot] : NULL;
+    if (known == NULL || known->is_proven)
+        return false;
+    known->reach = (uint8_t) (reach == ZF_REACH_CUT ? ZF_REACH_NOT : reach);
+    if (reach == ZF_REACH_CUT && known->state == ZF_KNOWN_GREETED && !known->is_stranger) {
+        known->until_ms = roster->now_ms; /* there may be no HELLO before what is said next */
+        zf_known_arm (known);
+    }
+    return true;
+}
+
 void zf_roster_lost (zf_roster_t *roster, uint32_t slot, uint64_t now_ms)
 {
     zf_roster_clock (roster, now_ms);
     zf_known_t *known = slot < roster->slot_count ? roster->slots[slot] : NULL;
     if (known == NULL || known->is_stranger || !zf_known_reserve (known))
         return;
+    known->is_lost = true;
     if (known->is_proven)
         zf_known_ask (known, ZF_ASK_LOST, ZF_ROSTER_ASK_MS);
     else if (known->state == ZF_KNOWN_GREETED && zf_known_has_next (known)) {
@@ -273,15 +378,6 @@ static zf_known_t *oldest_paused (zf_roster_t *roster, uint32_t host)
             return known;
     }
     return NULL;
-}
-
-static uint32_t count_of (const zf_roster_t *roster, uint32_t host)
-{
-    uint32_t count = 0;
-    zf_known_t *known;
-    DL_FOREACH (roster->candidates, known)
-        count += known->host == host;
-    return count;
 }
 
 /* A bound that is reached: who was greeted in vain makes room. */

@@ -5,8 +5,10 @@
  *   mesh_service serve [NETWORK PORT]
  *   mesh_service ask TEXT [NETWORK PORT]
  *
- * NETWORK (127.0.0.0/8: this machine only) and the UDP PORT say where to look; by default it is
- * everywhere. */
+ * The environment says how far it reaches: with ZFERRY_KEY and ZFERRY_AUTHORISED wherever there are
+ * holders of those keys, with ZFERRY_INSECURE=1 whoever is on the networks of this machine, without
+ * either this machine only. NETWORK (10.1.0.0/16) and the UDP PORT say where to look; by default it
+ * is on all networks. */
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,10 +28,11 @@ static void on_signal (int number)
 }
 
 static int start_peer (zf_peer_t **peer, const char *const *network, const char *port,
-                       zf_error_t *err)
+                       zf_security_t *security, zf_error_t *err)
 {
     zf_peer_options_t options;
     zf_peer_defaults (&options);
+    options.security = security;
     if (port != NULL) {
         options.interfaces = network;
         options.interface_count = 1;
@@ -40,13 +43,14 @@ static int start_peer (zf_peer_t **peer, const char *const *network, const char 
 
 /* -- the service ------------------------------------------------------------------------------- */
 
-/* The dozen lines: a broker in this process, on a port of the system's choice on all interfaces,
- * and the others are told what it is for. */
-static int embed (zf_device_t **broker, zf_peer_t *peer, zf_error_t *err)
+/* The dozen lines: a broker in this process, on a port of the system's choice, on all interfaces if
+ * there are keys (or nobody minds), and the others are told what it is for. */
+static int embed (zf_device_t **broker, zf_peer_t *peer, zf_security_t *security, zf_error_t *err)
 {
-    const char *const endpoints[] = {"tcp://*:*", INSIDE};
+    const char *const endpoints[] = {security != NULL ? "tcp://*:*" : "tcp://127.0.0.1:*", INSIDE};
     zf_broker_options_t options;
     zf_broker_defaults (&options);
+    options.security = security;
     options.endpoints = endpoints;
     options.endpoint_count = 2;
     int rc = zf_broker_start (broker, &options, err);
@@ -88,10 +92,10 @@ static int work (zf_error_t *err)
     return rc;
 }
 
-static int serve (zf_peer_t *peer, zf_error_t *err)
+static int serve (zf_peer_t *peer, zf_security_t *security, zf_error_t *err)
 {
     zf_device_t *broker = NULL;
-    int rc = embed (&broker, peer, err);
+    int rc = embed (&broker, peer, security, err);
     if (rc == 0) {
         printf ("serving at %s\n", zf_device_endpoint (broker, 0));
         fflush (stdout);
@@ -128,6 +132,7 @@ int main (int argc, char **argv)
 {
     zf_error_t err = {0};
     zf_peer_t *peer = NULL;
+    zf_security_t *security = NULL;
     int used = argc > 1 && strcmp (argv[1], "ask") == 0 ? 3 : 2;
     if (argc != used && argc != used + 2) {
         fprintf (stderr, "usage: mesh_service serve [NETWORK PORT]\n"
@@ -137,11 +142,14 @@ int main (int argc, char **argv)
     signal (SIGTERM, on_signal);
     signal (SIGINT, on_signal);
     const char *const network = argc > used ? argv[used] : NULL;
-    int rc = start_peer (&peer, &network, argc > used ? argv[used + 1] : NULL, &err);
+    int rc = zf_security_environment (&security, &err);
     if (rc == 0)
-        rc = used == 3 ? ask (peer, argv[2], &err) : serve (peer, &err);
+        rc = start_peer (&peer, &network, argc > used ? argv[used + 1] : NULL, security, &err);
+    if (rc == 0)
+        rc = used == 3 ? ask (peer, argv[2], &err) : serve (peer, security, &err);
     if (rc != 0)
         fprintf (stderr, "mesh_service: %s\n", err.text);
     zf_peer_stop (&peer);
+    zf_security_close (&security);
     return rc != 0;
 }

@@ -1,5 +1,7 @@
 #include "patterns/client.h"
 
+#include "devices/device.h"
+
 #include <stdlib.h>
 #include <utlist.h>
 #include <zferry/error.h>
@@ -193,18 +195,37 @@ static int open_spool (zf_client_t *self, const zf_client_options_t *options, zf
     spool.link.to_count = options->endpoint_count;
     spool.link.failover_ms = options->failover_ms;
     spool.link.peer = options->peer;
+    spool.link.security = options->security;
     if (options->name != NULL)
         spool.link.name = options->name;
     return zf_spool_open (&self->spool, &spool, err);
 }
 
+/* To a device of this process. */
+static int open_inside (zf_client_t *self, const zf_client_options_t *options, zf_error_t *err)
+{
+    const char *endpoint = zf_device_inside (options->device);
+    zf_handle_options_t handle = {.endpoints = &endpoint,
+                                  .endpoint_count = 1,
+                                  .name = options->name,
+                                  .failover_ms = options->failover_ms};
+    if (endpoint == NULL || options->outbox != NULL)
+        return zf_error_set (err, ZF_E_INVAL,
+                             "client options: device is a broker or a forwarder, and there is no "
+                             "outbox then");
+    return zf_handle_open (&self->handle, &client_ops, &handle, err);
+}
+
 static int open_handle (zf_client_t *self, const zf_client_options_t *options, zf_error_t *err)
 {
+    if (options->device != NULL)
+        return open_inside (self, options, err);
     zf_handle_options_t handle = {.endpoints = options->endpoints,
                                   .endpoint_count = options->endpoint_count,
                                   .name = options->name,
                                   .failover_ms = options->failover_ms,
-                                  .peer = options->peer};
+                                  .peer = options->peer,
+                                  .security = options->security};
     if (options->outbox == NULL)
         return zf_handle_open (&self->handle, &client_ops, &handle, err);
     int rc = open_spool (self, options, err);
@@ -279,6 +300,8 @@ int zf_client_timed_out (zf_client_t *self, zf_error_t *err)
     const zf_connection_t *connection = zf_client_connection (self);
     const char *endpoint = zf_connection_endpoint (connection);
     const zf_error_t *refusal = &connection->refusal;
+    if (refusal->code == ZF_E_DENIED)
+        return zf_handle_denied (&self->handle, err);
     if (refusal->code == ZF_E_VERSION && connection->state != ZF_CONNECTION_READY)
         return zf_error_set (err, ZF_E_VERSION, "%s: %s", endpoint, refusal->text);
     if (refusal->code != 0)
@@ -345,10 +368,13 @@ static int wait_for_confirm (zf_client_t *self, zf_outbox_t *outbox, uint64_t nu
     DL_APPEND (outbox->blocked, &blocked);
     if (outbox->open != NULL)
         zf_outbox_flush (&self->outboxes);
-    int rc = zf_handle_wait (&self->handle, is_settled, &blocked, deadline);
+    int rc = zf_handle_await (&self->handle, is_settled, &blocked, deadline);
     DL_DELETE (outbox->blocked, &blocked);
     if (rc != 0)
         return zf_client_timed_out (self, err);
+    if (blocked.code == ZF_E_DENIED)
+        return zf_error_set (err, ZF_E_DENIED, "may not %s '%s'",
+                             outbox->is_stream ? "publish to" : "post to", outbox->name);
     if (blocked.code != 0)
         zf_error_set (err, blocked.code, "queue %s: %s", outbox->name, zf_strerror (blocked.code));
     return blocked.code;
@@ -387,7 +413,7 @@ static int wait_for_room (zf_client_t *self, size_t bytes, patience_t patience, 
         return 0;
     if (patience == WAIT_NEVER)
         return zf_error_set (err, ZF_E_AGAIN, "the window is full");
-    if (zf_handle_wait (&self->handle, has_room, &room, zf_deadline (self->timeout_ms)) != 0)
+    if (zf_handle_await (&self->handle, has_room, &room, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;
 }
@@ -402,7 +428,7 @@ static int wait_for_limits (zf_client_t *self, patience_t patience, zf_error_t *
 {
     if (patience == WAIT_NEVER)
         return zf_error_set (err, ZF_E_AGAIN, "no broker has said yet how large a record may be");
-    if (zf_handle_wait (&self->handle, was_greeted, self, zf_deadline (self->timeout_ms)) != 0)
+    if (zf_handle_await (&self->handle, was_greeted, self, zf_deadline (self->timeout_ms)) != 0)
         return zf_client_timed_out (self, err);
     return 0;
 }
@@ -481,9 +507,9 @@ int zf_client_flush (zf_client_t *self, int timeout_ms, zf_error_t *err)
         outbox->flush_to = outbox->next;
     zf_outbox_flush (&self->outboxes);
     uint64_t deadline = zf_deadline (timeout_ms < 0 ? (int64_t) self->timeout_ms : timeout_ms);
-    int rc = zf_handle_wait (&self->handle, is_flushed, self, deadline);
+    int rc = zf_handle_await (&self->handle, is_flushed, self, deadline);
     if (rc != 0) {
-        zf_client_timed_out (self, err);
+        rc = zf_client_timed_out (self, err);
     } else {
         rc = self->outboxes.refusal;
         self->outboxes.refusal = 0;

@@ -3,6 +3,8 @@
 #include "devices/shell.h"
 #include "patterns/resolver.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <zferry/error.h>
@@ -30,13 +32,19 @@ static void open_monitor (zf_connection_t *connection)
     look_after (connection, connection->monitor_fd);
 }
 
-static void close_sockets (zf_connection_t *connection)
+static void close_monitor (zf_connection_t *connection)
 {
     if (connection->monitor.raw != NULL)
         zf_socket_unmonitor (&connection->socket, &connection->monitor);
+    connection->monitor_fd = -1; /* poll looks past it */
+}
+
+static void close_sockets (zf_connection_t *connection)
+{
+    close_monitor (connection);
     zf_socket_close (&connection->socket);
     connection->local = NULL;
-    connection->fd = connection->monitor_fd = -1; /* poll looks past them */
+    connection->fd = -1;
 }
 
 /* Without a socket: into a device of this process. */
@@ -48,6 +56,11 @@ static int open_local (zf_connection_t *connection)
     connection->handle->has_sent = true;
     look_after (connection, connection->fd);
     return 0;
+}
+
+static bool is_inside (const zf_connection_t *connection)
+{
+    return strncmp (connection->handle->endpoints[connection->endpoint], "inproc://", 9) == 0;
 }
 
 int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
@@ -64,7 +77,9 @@ int zf_connection_open (zf_connection_t *connection, zf_error_t *err)
     if (handle->ridden != NULL)
         return open_local (connection);
     int rc = zf_socket_dealer (&connection->socket, MESSAGE_MAX, err);
-    if (rc == 0 && connection->is_watched)
+    if (rc == 0)
+        zf_socket_secure (&connection->socket, handle->security);
+    if (rc == 0 && (connection->is_watched || !is_inside (connection)))
         open_monitor (connection);
     if (rc == 0)
         rc = zf_socket_connect (&connection->socket, handle->endpoints[connection->endpoint], err);
@@ -281,8 +296,11 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
         connection->heartbeat_ms = HEARTBEAT_MS;
     if (connection->max_message_bytes < ZF_MESSAGE_LEAST)
         connection->max_message_bytes = ZF_MESSAGE_LEAST;
+    if (!connection->is_watched) /* it was to tell whether we are let in */
+        close_monitor (connection);
     connection->was_greeted = true;
     connection->refusal.code = 0;
+    connection->is_denied = false;
     connection->failures = 0;
     connection->state = ZF_CONNECTION_READY;
     connection->handle->reconnects += connection->epoch > 0;
@@ -294,13 +312,23 @@ static void on_welcome (zf_connection_t *connection, zf_reader_t *r)
 
 /* -- in ---------------------------------------------------------------------------------------- */
 
+static void ZF_PRINTF (3, 4) refuse (zf_connection_t *connection, int code, const char *format, ...)
+{
+    va_list args;
+    va_start (args, format);
+    connection->refusal.code = code;
+    vsnprintf (connection->refusal.text, sizeof connection->refusal.text, format, args);
+    va_end (args);
+    connection->is_denied = code == ZF_E_DENIED;
+}
+
 static void on_error (zf_connection_t *connection, zf_reader_t *r)
 {
     uint64_t code = zf_mp_uint (r);
     zf_bytes_t text = zf_mp_bytes (r);
     if (!r->failed && code > 0 && code <= (uint64_t) -ZF_E_LAST)
-        zf_error_set (&connection->refusal, -(int) code, "%.*s",
-                      (int) (text.size < 200 ? text.size : 200), (const char *) text.data);
+        refuse (connection, -(int) code, "%.*s", (int) (text.size < 200 ? text.size : 200),
+                (const char *) text.data);
 }
 
 static void handle_message (zf_connection_t *connection, zmq_msg_t *control, zmq_msg_t *body)
@@ -369,6 +397,20 @@ static bool receive_message (zf_connection_t *connection, zmq_msg_t *control, zm
     return true;
 }
 
+/* We were not let in. libzmq tries again: the key may be authorised meanwhile. */
+static void note_refusal (zf_connection_t *connection, const zf_error_t *refusal)
+{
+    zf_handle_t *handle = connection->handle;
+    char fingerprint[ZF_FINGERPRINT_TEXT];
+    bool is_secured = zf_security_is_on (handle->security);
+    if (!is_secured && refusal->code == ZF_E_TIMEOUT)
+        return; /* it was stopped just then, or the like */
+    if (is_secured)
+        zf_key_fingerprint (zf_security_public_key (handle->security), fingerprint);
+    refuse (connection, refusal->code, "%s%s%s", refusal->text,
+            is_secured ? "; ours has the fingerprint " : "", is_secured ? fingerprint : "");
+}
+
 /* libzmq tries to connect again, and if it can the other side says RESET. */
 static void on_disconnected (zf_connection_t *connection)
 {
@@ -398,8 +440,11 @@ bool zf_connection_pump (zf_connection_t *connection)
 {
     bool lost = false;
     uint64_t epoch = connection->epoch;
-    while (connection->monitor_fd >= 0 && zf_socket_lost (&connection->monitor) >= 0)
+    zf_error_t refusal = {0};
+    while (connection->monitor_fd >= 0 && zf_socket_lost_why (&connection->monitor, &refusal) >= 0)
         lost = true;
+    if (refusal.code != 0 && connection->state != ZF_CONNECTION_READY)
+        note_refusal (connection, &refusal);
     if (lost && connection->state != ZF_CONNECTION_READY)
         on_disconnected (connection);
     bool any = receive_all (connection);

@@ -53,7 +53,10 @@ static int start (zf_direct_t *self, const zf_direct_options_t *options, zf_erro
         endpoints[count++] = any;
     }
     endpoints[count++] = self->inside;
-    int rc = options->start (options->arg, &self->device, endpoints, count, err);
+    zf_security_t *security = options->security;
+    if (security == NULL && self->node != NULL)
+        security = zf_node_security (self->node);
+    int rc = options->start (options->arg, &self->device, endpoints, count, security, err);
     free (endpoints);
     return rc;
 }

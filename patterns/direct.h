@@ -18,15 +18,16 @@ typedef struct {
 
 /* Starts the device on these endpoints. */
 typedef int zf_direct_start_fn (void *arg, zf_device_t **device, const char *const *endpoints,
-                                size_t count, zf_error_t *err);
+                                size_t count, zf_security_t *security, zf_error_t *err);
 
 typedef struct {
     const char *const
         *endpoints; /* to bind; none, if it is to be announced: a TCP port of the system's
                        choice on the node's interfaces */
     size_t endpoint_count;
-    zf_peer_t *peer;  /* NULL: the process's */
-    const char *kind; /* announced as kind/name; NULL: not */
+    zf_peer_t *peer;         /* NULL: the process's */
+    zf_security_t *security; /* of the device; NULL: that of the peer */
+    const char *kind;        /* announced as kind/name; NULL: not */
     const char *name;
     zf_direct_start_fn *start;
     void *arg;

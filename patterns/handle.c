@@ -4,6 +4,7 @@
 #include "patterns/connection.h"
 #include "patterns/keeper.h"
 #include "patterns/resolver.h"
+#include "patterns/shared_peer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -209,7 +210,7 @@ void zf_handle_leave (zf_handle_t *handle)
 static bool pump_all (zf_handle_t *handle)
 {
     bool any = false;
-    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+    if (handle->resolver != NULL && zf_resolver_has_news (handle))
         zf_resolver_apply (handle);
     for (size_t i = 0; i < handle->connection_count; i++)
         any |= zf_connection_pump (&handle->connections[i]);
@@ -233,7 +234,7 @@ static void tick (zf_handle_t *handle, uint64_t now_ms)
         due = next < due ? next : due;
     }
     handle->tick_due_ms = due;
-    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+    if (handle->resolver != NULL && zf_resolver_has_news (handle))
         zf_resolver_apply (handle); /* some have become free, or were given up */
     if (handle->waiters != NULL)
         zf_handle_serve (handle);
@@ -321,6 +322,45 @@ int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t d
         else
             lead (handle, &self, now, deadline_ms);
     }
+}
+
+/* A connection with a refusal that no caller has got yet; NULL: there is none. */
+static zf_connection_t *denying (const zf_handle_t *handle)
+{
+    for (size_t i = 0; i < handle->connection_count; i++) {
+        if (handle->connections[i].is_denied)
+            return &handle->connections[i];
+    }
+    return NULL;
+}
+
+typedef struct {
+    zf_handle_t *handle;
+    zf_done_fn *done;
+    void *arg;
+} admission_t;
+
+static bool is_decided (void *arg)
+{
+    const admission_t *admission = arg;
+    return admission->done (admission->arg) || denying (admission->handle) != NULL;
+}
+
+int zf_handle_await (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms)
+{
+    admission_t admission = {handle, done, arg};
+    int rc = zf_handle_wait (handle, is_decided, &admission, deadline_ms);
+    return rc == 0 && !done (arg) ? ZF_E_DENIED : rc;
+}
+
+int zf_handle_denied (zf_handle_t *handle, zf_error_t *err)
+{
+    zf_connection_t *connection = denying (handle);
+    if (connection == NULL) /* another caller was quicker */
+        return zf_error_set (err, ZF_E_DENIED, "not allowed");
+    connection->is_denied = false;
+    return zf_error_set (err, ZF_E_DENIED, "%s: %s", zf_connection_endpoint (connection),
+                         connection->refusal.text);
 }
 
 /* -- the keeper's and the loop's entrance ------------------------------------------------------ */
@@ -474,6 +514,9 @@ int zf_handle_open (zf_handle_t *handle, const zf_handle_ops_t *ops,
 {
     handle->ops = ops;
     handle->failover_ms = options->failover_ms;
+    handle->security = zf_security_hold (options->security);
+    if (handle->security == NULL && options->peer != NULL)
+        handle->security = zf_security_hold (zf_node_security (zf_peer_node (options->peer)));
     handle->loop_fd = handle->loop_wake_fd = -1;
     pthread_mutex_init (&handle->lock, NULL);
     handle->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -513,6 +556,7 @@ void zf_handle_shut (zf_handle_t *handle)
     for (size_t i = 0; i < handle->connection_count; i++)
         zf_connection_shut (&handle->connections[i]);
     zf_resolver_close (handle);
+    zf_security_drop (&handle->security);
     free (handle->connections);
     for (size_t i = 0; i < handle->endpoint_count; i++)
         free (handle->endpoints[i]);

@@ -81,6 +81,7 @@ struct zf_connection {
     uint8_t source[ZF_UUID_BYTES]; /* its journal, or its run if it has none; zero: none told */
     zf_error_t refusal; /* the last ERROR, for people; code 0: none since the session began */
     bool was_greeted;   /* the fields above are a broker's */
+    bool is_denied;     /* the refusal is ZF_E_DENIED, and no caller has got it yet */
 };
 
 /* What a pattern does; all with the lock held, none may wait. */
@@ -108,10 +109,11 @@ typedef struct {
     size_t endpoint_count;
     const char *name;
     uint32_t failover_ms;
-    bool all;        /* connect to all endpoints at once; else to one at a time */
-    zf_peer_t *peer; /* where zferry:// is looked up; NULL: the process's */
-    bool both;       /* of zferry://: brokers, too (resolver.h) */
-    bool one;        /* of zferry://: one of them at a time */
+    bool all;                /* connect to all endpoints at once; else to one at a time */
+    zf_peer_t *peer;         /* where zferry:// is looked up; NULL: the process's */
+    zf_security_t *security; /* NULL: that of the peer, if zferry:// is looked up */
+    bool both;               /* of zferry://: brokers, too (resolver.h) */
+    bool one;                /* of zferry://: one of them at a time */
 } zf_handle_options_t;
 
 struct zf_handle {
@@ -127,6 +129,7 @@ struct zf_handle {
     size_t home;             /* the connection for all that goes over one only */
     bool rotates;            /* that one tries the endpoints in turn */
     zf_resolver_t *resolver; /* NULL: the endpoints were given as such */
+    zf_security_t *security; /* held; NULL: none */
     zf_device_t *ridden;  /* that the connection leads to: who waits turns it (shell.h); or NULL */
     bool has_sent;        /* something that it has not seen yet */
     int wake_fd;          /* eventfd: makes the leader look again */
@@ -183,6 +186,13 @@ void zf_handle_pump (zf_handle_t *handle);
 /* Waits until done (arg) or the deadline (ms of zf_clock_ms; ZF_NEVER), handling what comes in.
  * Returns 0 or ZF_E_TIMEOUT. */
 int zf_handle_wait (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms);
+
+/* The same; returns ZF_E_DENIED when a broker does not let us in, or what we want: each refusal
+ * goes to one caller, by zf_handle_denied. */
+int zf_handle_await (zf_handle_t *handle, zf_done_fn *done, void *arg, uint64_t deadline_ms);
+
+/* Says who has refused us and why, and returns ZF_E_DENIED. */
+int zf_handle_denied (zf_handle_t *handle, zf_error_t *err);
 
 /* Something is due then, maybe sooner than all else. */
 void zf_handle_due (zf_handle_t *handle, uint64_t due_ms);

@@ -113,7 +113,7 @@ int zf_inquiry_run (zf_client_t *self, zf_inquiry_t *inquiry)
     zf_inquiries_send (self);
     uint64_t deadline =
         inquiry->deadline_ms != 0 ? inquiry->deadline_ms : zf_deadline (self->timeout_ms);
-    rc = zf_handle_wait (&self->handle, is_done, inquiry, deadline);
+    rc = zf_handle_await (&self->handle, is_done, inquiry, deadline);
     DL_DELETE (self->inquiries, inquiry);
     free (inquiry->control);
     if (rc != 0)

@@ -132,7 +132,7 @@ static void show_figures (zf_link_t *self)
 static bool serve_end (zf_link_end_t *end, uint64_t now_ms, uint64_t *due_ms)
 {
     zf_handle_t *handle = &end->handle;
-    if (handle->resolver != NULL && zf_resolver_has_news (handle->resolver))
+    if (handle->resolver != NULL && zf_resolver_has_news (handle))
         zf_resolver_apply (handle);
     bool any = zf_connection_pump (zf_link_at (end));
     if (handle->tick_due_ms <= now_ms)
@@ -235,6 +235,7 @@ static int open_ends (zf_link_t *self, const zf_link_options_t *options, zf_erro
                                   .name = options->name,
                                   .failover_ms = options->failover_ms,
                                   .peer = options->peer,
+                                  .security = options->security,
                                   .one = true};
     zf_handle_options_t target = source;
     target.endpoints = options->to;

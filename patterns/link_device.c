@@ -48,7 +48,7 @@ static int tell_stats (zf_device_t *device, zf_stat_fn *fn, void *arg)
     return 0;
 }
 
-static const zf_device_ops_t link_device_ops = {stop, NULL, tell_stats};
+static const zf_device_ops_t link_device_ops = {.stop = stop, .stats = tell_stats};
 
 /* -- options ----------------------------------------------------------------------------------- */
 

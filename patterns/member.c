@@ -79,7 +79,7 @@ void zf_member_ask (zf_worker_t *worker, zf_connection_t *connection)
     zf_member_t *self = worker->member;
     const zf_writer_t *group = is_anew (worker, connection) ? &self->anew : &self->group;
     self->refusal.code = 0;
-    self->refusal_told = false;
+    worker->refusal_told = false;
     zf_mp_put_uint (begin (&worker->handle, ASK_STREAM, "stream", zf_bytes_of (self->stream)), 0);
     zf_connection_send (connection, NULL);
     zf_writer_t *w =

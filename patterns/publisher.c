@@ -44,9 +44,11 @@ static int check_bind (const zf_forwarder_options_t *bind, zf_error_t *err)
 }
 
 static int start_forwarder (void *arg, zf_device_t **device, const char *const *endpoints,
-                            size_t count, zf_error_t *err)
+                            size_t count, zf_security_t *security, zf_error_t *err)
 {
     zf_forwarder_options_t options = *(const zf_forwarder_options_t *) arg;
+    if (options.security == NULL)
+        options.security = security;
     options.endpoints = endpoints;
     options.endpoint_count = count;
     return zf_forwarder_start (device, &options, err);
@@ -67,6 +69,7 @@ static int open_inside (zf_publisher_t *self, const zf_publisher_options_t *opti
     zf_direct_options_t direct = {.endpoints = bind.endpoints,
                                   .endpoint_count = bind.endpoint_count,
                                   .peer = options->peer,
+                                  .security = options->security,
                                   .kind = options->direct ? "topic" : NULL,
                                   .name = self->stream,
                                   .start = start_forwarder,
@@ -83,6 +86,7 @@ static int open_client (zf_publisher_t *self, const zf_publisher_options_t *opti
     client.endpoints = options->endpoints;
     client.endpoint_count = options->endpoint_count;
     client.peer = options->peer;
+    client.security = options->security;
     if (self->direct.device != NULL) {
         client.endpoints = &inside;
         client.endpoint_count = 1;

@@ -425,9 +425,9 @@ int zf_client_request (zf_client_t *self, const char *service, const void *body,
         request->fn = options->on_part;
         request->arg = options->arg;
         send_request (self, request, zf_clock_ms ());
-        rc = zf_handle_wait (&self->handle, is_done, request, request->deadline_ms);
+        rc = zf_handle_await (&self->handle, is_done, request, request->deadline_ms);
         if (rc != 0) {
-            zf_client_timed_out (self, err);
+            rc = zf_client_timed_out (self, err);
             take_back_parts (self, request);
             zf_message_release (&request->reply);
         } else if (request->reply.code != 0) {
@@ -484,7 +484,7 @@ int zf_client_next_reply (zf_client_t *self, zf_message_t *reply, int timeout_ms
     zf_handle_enter (&self->handle);
     int rc = 0;
     if (self->replies == NULL)
-        rc = zf_handle_wait (&self->handle, has_reply, self, zf_deadline (timeout_ms));
+        rc = zf_handle_await (&self->handle, has_reply, self, zf_deadline (timeout_ms));
     if (rc == 0) {
         zf_reply_node_t *node = self->replies;
         DL_DELETE (self->replies, node);
@@ -497,7 +497,7 @@ int zf_client_next_reply (zf_client_t *self, zf_message_t *reply, int timeout_ms
     } else if (timeout_ms == 0) {
         rc = zf_error_set (err, ZF_E_AGAIN, "no reply is there");
     } else {
-        zf_client_timed_out (self, err);
+        rc = zf_client_timed_out (self, err);
     }
     zf_handle_leave (&self->handle);
     return rc;

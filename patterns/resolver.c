@@ -78,9 +78,27 @@ static uint64_t standing (const zf_handle_t *handle, const char *endpoint)
     return hash_of (handle, endpoint, handle->resolver->draw) >> 1;
 }
 
+/* An offer is what somebody claims: with a security only those count that come with a key which is
+ * authorised, and whoever is there has to have it. Without one those with a key are of no use. */
+static bool is_trusted (const zf_handle_t *handle, const char *endpoint)
+{
+    const char *key = zf_socket_key_of (endpoint);
+    if (!zf_security_is_on (handle->security))
+        return key == NULL;
+    return key != NULL && zf_security_find (handle->security, key, NULL);
+}
+
+/* What is inside this process no other node can mean. */
+static bool is_misplaced (const zf_offer_t *offer)
+{
+    return !offer->is_own && strncmp (offer->endpoint, "inproc://", 9) == 0;
+}
+
 static bool add_found (void *arg, const zf_offer_t *offer)
 {
     found_t *found = arg;
+    if (!is_trusted (found->handle, offer->endpoint) || is_misplaced (offer))
+        return true;
     uint64_t rank = standing (found->handle, offer->endpoint);
     if (found->room == 0 || has (found, offer->endpoint))
         return found->room > 0;
@@ -166,10 +184,14 @@ void zf_resolver_apply (zf_handle_t *handle)
 {
     zf_resolver_t *self = handle->resolver;
     found_t found = {.handle = handle, .room = self->slots - self->fixed};
+    if (zf_security_is_on (handle->security))
+        self->reviewed = zf_security_version (handle->security);
     atomic_store (&self->changed, false);
     look_up (handle, &found);
     self->is_crowded = found.is_crowded;
     for (size_t i = self->fixed; i < handle->connection_count; i++) {
+        if (handle->endpoints[i] != NULL && !is_trusted (handle, handle->endpoints[i]))
+            zf_connection_close (&handle->connections[i]); /* its key was withdrawn */
         if (handle->endpoints[i] == NULL)
             continue;
         bool is_there = has (&found, handle->endpoints[i]);
@@ -277,6 +299,8 @@ int zf_resolver_open (zf_handle_t *handle, const zf_handle_options_t *options, z
     int rc = sort_endpoints (handle, options, err);
     if (rc == 0)
         rc = find_node (self, options->peer, err);
+    if (rc == 0 && handle->security == NULL)
+        handle->security = zf_security_hold (zf_node_security (self->node));
     for (size_t i = 0; i < ZF_ENDPOINTS_MAX; i++)
         clear_slot (handle, i);
     for (size_t i = 0; rc == 0 && i < self->fixed; i++)

@@ -18,6 +18,7 @@ struct zf_resolver {
     bool is_watching;
     zf_watch_t watch;
     atomic_bool changed; /* the directory, since it was last looked at */
+    uint64_t reviewed;   /* version of the handle's security at that time */
     char **wanted;       /* what is looked up: KIND/NAME */
     size_t wanted_count;
     char *text;      /* the endpoints as they were given, for people */
@@ -48,9 +49,13 @@ void zf_resolver_apply (zf_handle_t *handle);
 /* One has not answered: if more are offered than there are slots, others get a chance. */
 void zf_resolver_give_up (zf_handle_t *handle);
 
-static inline bool zf_resolver_has_news (zf_resolver_t *resolver)
+/* The directory has changed, or who is authorised. */
+static inline bool zf_resolver_has_news (const zf_handle_t *handle)
 {
-    return atomic_load_explicit (&resolver->changed, memory_order_relaxed);
+    const zf_resolver_t *resolver = handle->resolver;
+    return atomic_load_explicit (&resolver->changed, memory_order_relaxed) ||
+           (zf_security_is_on (handle->security) &&
+            zf_security_version (handle->security) != resolver->reviewed);
 }
 
 #endif

@@ -71,9 +71,12 @@ static int start (zf_error_t *err)
     options.seeds = seeds.words;
     options.seed_count = seeds.count;
     if (rc == 0)
+        rc = zf_security_environment (&options.security, err);
+    if (rc == 0)
         rc = zf_node_start (&shared.node, &options, err);
     if (rc == 0)
-        zf_node_listen (shared.node, 0); /* nobody fetches them */
+        zf_node_listen (shared.node, 0);   /* nobody fetches them */
+    zf_security_close (&options.security); /* the node holds it */
     free (interfaces.text);
     free (seeds.text);
     return rc;

@@ -262,6 +262,7 @@ static int copy_options (zf_spool_t *self, const zf_spool_options_t *options, zf
         failed = self->to[i] == NULL;
     }
     self->link = *link;
+    self->link.security = zf_security_hold (link->security);
     self->link.to = (const char *const *) self->to;
     self->link.to_queue = self->to_queue;
     self->link.name = self->name;
@@ -275,8 +276,10 @@ static int check_endpoints (const zf_spool_t *self, zf_error_t *err)
 {
     int rc = 0;
     for (size_t i = 0; i < self->to_count && rc == 0; i++) {
-        zf_socket_t socket = {NULL, NULL};
+        zf_socket_t socket = {.raw = NULL};
         rc = zf_socket_dealer (&socket, MESSAGE_BYTES, err);
+        if (rc == 0)
+            zf_socket_secure (&socket, self->link.security);
         if (rc == 0)
             rc = zf_socket_connect (&socket, self->to[i], err);
         zf_socket_close (&socket);
@@ -384,6 +387,7 @@ void zf_spool_close (zf_spool_t **spool)
     free (self->served);
     zf_client_close (&self->client);
     zf_device_stop (&self->broker);
+    zf_security_drop (&self->link.security);
     for (size_t i = 0; i < self->to_count; i++)
         free (self->to[i]);
     free (self->to);

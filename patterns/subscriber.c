@@ -1,6 +1,7 @@
 #include "patterns/subscriber.h"
 
 #include "core/stream.h"
+#include "patterns/denial.h"
 #include "patterns/group.h"
 
 #include <stdlib.h>
@@ -56,6 +57,7 @@ static int join_group (zf_subscriber_t *self, const zf_subscriber_options_t *opt
     worker.credit = options->credit;
     worker.failover_ms = options->failover_ms;
     worker.peer = options->peer;
+    worker.security = options->security;
     int rc = zf_member_open (&self->worker, options->stream, options->group, &group, &worker, err);
     if (rc == 0)
         self->handle = &self->worker->handle;
@@ -136,20 +138,23 @@ static bool is_in_force (const zf_subscriber_t *self)
     return self->worker != NULL ? zf_member_is_in (self->worker) : zf_readings_are_on (self);
 }
 
-/* Why the other side does not want us; NULL: it does, as far as known. */
-static const zf_error_t *refusal_of (const zf_subscriber_t *self)
+/* Says why the other side does not want us. Returns the code; 0: it does, as far as known. */
+static int refusal_of (const zf_subscriber_t *self, zf_error_t *err)
 {
     if (self->worker != NULL)
-        return self->worker->member->refusal.code != 0 ? &self->worker->member->refusal : NULL;
+        return zf_worker_refusal (self->worker, err);
     const zf_sub_reading_t *refused = zf_readings_refused (self);
-    return refused != NULL ? &refused->refusal : NULL;
+    if (refused != NULL)
+        return zf_error_set (err, refused->refusal.code, "%s", refused->refusal.text);
+    const zf_connection_t *denied = zf_denied_by_all (self->handle);
+    return denied != NULL ? zf_denied_say (denied, err) : 0;
 }
 
 static bool is_decided (void *arg)
 {
     const zf_subscriber_t *self = arg;
     bool is_known = self->worker != NULL ? is_in_force (self) : zf_readings_are_decided (self);
-    return self->closing || is_known || refusal_of (self) != NULL;
+    return self->closing || is_known || refusal_of (self, NULL) != 0;
 }
 
 static int say_closed (zf_error_t *err)
@@ -175,13 +180,12 @@ int zf_subscriber_ready (zf_subscriber_t *self, int timeout_ms, zf_error_t *err)
     self->inside++;
     int rc = zf_handle_wait (self->handle, is_decided, self, deadline);
     self->inside--;
-    const zf_error_t *refusal = refusal_of (self);
     if (self->closing)
         rc = say_closed (err);
     else if (rc != 0)
         rc = timed_out (self, err);
-    else if (!is_in_force (self) && refusal != NULL)
-        rc = zf_error_set (err, refusal->code, "%s", refusal->text);
+    else if (!is_in_force (self))
+        rc = refusal_of (self, err);
     zf_handle_leave (self->handle);
     return rc;
 }
@@ -191,7 +195,7 @@ int zf_subscriber_ready (zf_subscriber_t *self, int timeout_ms, zf_error_t *err)
 static bool can_go_on (void *arg)
 {
     const zf_subscriber_t *self = arg;
-    return self->closing || zf_readings_refused (self) != NULL ||
+    return self->closing || refusal_of (self, NULL) != 0 ||
            (self->ready != NULL && !self->is_telling);
 }
 
@@ -202,8 +206,11 @@ static int say_why (zf_subscriber_t *self, int rc, int timeout_ms, zf_error_t *e
         return say_closed (err);
     if (rc != ZF_E_TIMEOUT) {
         zf_sub_reading_t *refused = zf_readings_refused (self);
-        refused->refusal_told = true;
-        return zf_error_set (err, rc, "%s", refused->refusal.text);
+        if (refused != NULL)
+            refused->refusal_told = true;
+        else
+            self->denial_told = true;
+        return refusal_of (self, err);
     }
     if (timeout_ms == 0)
         return zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->stream);
@@ -221,10 +228,8 @@ static int await_record (zf_subscriber_t *self, zf_message_t *message, int timeo
     while (rc == 0 && !self->closing && !zf_arrivals_next (self, message)) {
         if (zf_arrivals_tell (self))
             continue;
-        const zf_sub_reading_t *refused = zf_readings_refused (self);
-        if (refused != NULL)
-            rc = refused->refusal.code;
-        else
+        rc = refusal_of (self, NULL);
+        if (rc == 0)
             rc = zf_handle_wait (&self->own, can_go_on, self, deadline);
     }
     self->inside--;

@@ -80,6 +80,7 @@ struct zf_sub_reading {
     uint64_t quiet_since_ms;       /* nothing came, or was asked, since then */
     uint64_t quiet_for_ms;         /* how long that may last */
     zf_error_t refusal;
+    uint64_t refused_ms;   /* when it came */
     bool refusal_told;     /* a caller has got it */
     zf_arrival_t *all;     /* what came in, until it was given back (utlist) */
     uint64_t held_bytes;   /* of batches that were not given back */
@@ -111,6 +112,7 @@ struct zf_subscriber {
     size_t left_count;          /* the latter */
     zf_arrival_t *ready;        /* with something to be received (utlist) */
     bool is_telling;            /* somebody is in on_gap */
+    bool denial_told;           /* a caller knows that nobody lets us in */
     uint64_t received, received_to, gaps, missed, refills;
 };
 

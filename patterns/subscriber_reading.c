@@ -1,6 +1,7 @@
 #include "patterns/subscriber.h"
 
 #include "core/stream.h"
+#include "patterns/denial.h"
 #include "patterns/group.h"
 
 #include <stdlib.h>
@@ -172,7 +173,9 @@ static void on_subscribed (zf_sub_reading_t *self, zf_reader_t *r)
     }
     self->state = ZF_READING_REFUSED;
     self->is_on = false;
-    self->refusal_told = false;
+    self->refused_ms = zf_clock_ms ();
+    self->refusal_told &= self->refusal.code == -(int) code;
+    zf_handle_due (&self->subscriber->own, self->refused_ms + ZF_DENIED_AGAIN_MS);
     zf_error_set (&self->refusal, -(int) code, "%s: %.*s", self->subscriber->stream,
                   (int) (text.size < 150 ? text.size : 150), (const char *) text.data);
 }
@@ -411,6 +414,7 @@ static void on_ready (zf_connection_t *connection)
     zf_sub_reading_t *self = take_up (connection);
     if (self == NULL)
         return; /* out of memory: the next session */
+    self->subscriber->denial_told = false;
     self->is_moved =
         self->is_placed && memcmp (self->source, connection->source, sizeof self->source) != 0;
     self->refusal.code = 0;
@@ -469,6 +473,12 @@ static uint64_t tick_reading (zf_sub_reading_t *self, uint64_t now_ms)
         send_subscribe (self);
         self->asked_ms = now_ms;
     }
+    if (self->state == ZF_READING_REFUSED && self->refusal.code == ZF_E_DENIED) {
+        uint64_t again = self->refused_ms + ZF_DENIED_AGAIN_MS;
+        if (now_ms < again)
+            return again;
+        want (self);
+    }
     zf_reading_ask (self);
     if (self->state == ZF_READING_ON)
         return tick_on (self, now_ms);
@@ -509,7 +519,8 @@ static bool has_news (zf_handle_t *handle)
     const zf_subscriber_t *self = subscriber_of (handle);
     const zf_sub_reading_t *refused = zf_readings_refused (self);
     return (self->ready != NULL && !self->is_telling) ||
-           (refused != NULL && !refused->refusal_told);
+           (refused != NULL && !refused->refusal_told) ||
+           (!self->denial_told && zf_denied_by_all (handle) != NULL);
 }
 
 static const zf_handle_ops_t reading_ops = {
@@ -544,6 +555,7 @@ int zf_reading_open (zf_subscriber_t *self, const zf_subscriber_options_t *optio
                                   .name = options->name,
                                   .failover_ms = options->failover_ms,
                                   .peer = options->peer,
+                                  .security = options->security,
                                   .both = true};
     self->stream = strdup (options->stream);
     self->start = options->start;

@@ -1,5 +1,7 @@
 #include "patterns/worker.h"
 
+#include "patterns/denial.h"
+
 #include <stdlib.h>
 #include <time.h>
 #include <zferry/broker.h>
@@ -134,10 +136,61 @@ static void on_message (zf_connection_t *connection, uint64_t command, zf_reader
                         zmq_msg_t *body)
 {
     zf_worker_t *self = worker_of (connection->handle);
-    if (command == ZF_CMD_DELIVER)
+    if (command == ZF_CMD_DELIVER) {
+        self->refusal_told = false;
         zf_delivery_take (self, connection, r, body);
-    else if (command == ZF_CMD_RESULT && self->member != NULL)
+    } else if (command == ZF_CMD_RESULT && self->member != NULL) {
         zf_member_on_result (self, connection, r);
+    }
+}
+
+/* What it had there is with others now. */
+static void lose_leases (zf_worker_t *self, zf_connection_t *connection)
+{
+    acks_of (self, connection)->may_consume = false;
+    connection->epoch++;
+    zf_delivery_forget (self, connection);
+}
+
+/* The rules do not let us consume there, or have the group. */
+static bool is_denied_at (zf_worker_t *self, const zf_connection_t *connection)
+{
+    if (connection->state != ZF_CONNECTION_READY)
+        return false;
+    return zf_denied_by (connection) ||
+           (self->member != NULL && self->member->refusal.code == ZF_E_DENIED &&
+            !acks_of (self, connection)->may_consume);
+}
+
+/* We may not consume there (any more): after a while it is asked for again. Returns
+ * when. */
+static uint64_t heed_denial (zf_worker_t *self, zf_connection_t *connection, uint64_t now_ms)
+{
+    zf_acks_t *acks = acks_of (self, connection);
+    if (!is_denied_at (self, connection)) {
+        acks->denied_ms = 0;
+        return ZF_NEVER;
+    }
+    if (acks->denied_ms == 0) {
+        acks->denied_ms = now_ms;
+        lose_leases (self, connection);
+    }
+    if (now_ms < acks->denied_ms + ZF_DENIED_AGAIN_MS)
+        return acks->denied_ms + ZF_DENIED_AGAIN_MS;
+    acks->denied_ms = 0;
+    connection->refusal.code = 0;
+    on_ready (connection);
+    return ZF_NEVER;
+}
+
+static uint64_t heed_denials (zf_worker_t *self, uint64_t now_ms)
+{
+    uint64_t due = ZF_NEVER;
+    for (size_t i = 0; i < self->handle.connection_count; i++) {
+        uint64_t next = heed_denial (self, &self->handle.connections[i], now_ms);
+        due = next < due ? next : due;
+    }
+    return due;
 }
 
 static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
@@ -145,7 +198,9 @@ static uint64_t on_tick (zf_handle_t *handle, uint64_t now_ms)
     zf_worker_t *self = worker_of (handle);
     flush (self);
     update_credit (self);
-    return zf_delivery_extend (self, now_ms);
+    uint64_t again = heed_denials (self, now_ms);
+    uint64_t extend = zf_delivery_extend (self, now_ms);
+    return again < extend ? again : extend;
 }
 
 static bool always (zf_handle_t *handle)
@@ -164,16 +219,19 @@ static bool has_acks (zf_handle_t *handle)
     return false;
 }
 
-/* By all brokers that have answered: it has nowhere to take records from. */
-static bool is_refused (const zf_worker_t *self)
+int zf_worker_refusal (const zf_worker_t *self, zf_error_t *err)
 {
-    return self->member != NULL && self->member->refusal.code != 0 && !zf_member_is_in (self);
+    const zf_connection_t *denied = zf_denied_by_all (&self->handle);
+    const zf_member_t *member = self->member;
+    if (member != NULL && member->refusal.code != 0 && !zf_member_is_in (self))
+        return zf_error_set (err, member->refusal.code, "%s", member->refusal.text);
+    return denied != NULL ? zf_denied_say (denied, err) : 0;
 }
 
 static bool has_records (zf_handle_t *handle)
 {
     const zf_worker_t *self = worker_of (handle);
-    return self->ready != NULL || (is_refused (self) && !self->member->refusal_told);
+    return self->ready != NULL || (!self->refusal_told && zf_worker_refusal (self, NULL) != 0);
 }
 
 static const zf_handle_ops_t worker_ops = {
@@ -220,11 +278,12 @@ static int check (const char *queue, const zf_worker_options_t *options, zf_erro
 }
 
 static int start_broker (void *arg, zf_device_t **device, const char *const *endpoints,
-                         size_t count, zf_error_t *err)
+                         size_t count, zf_security_t *security, zf_error_t *err)
 {
     (void) arg;
     zf_broker_options_t broker;
     zf_broker_defaults (&broker);
+    broker.security = security;
     broker.endpoints = endpoints;
     broker.endpoint_count = count;
     return zf_broker_start (device, &broker, err);
@@ -236,6 +295,7 @@ static int open_inside (zf_worker_t *self, const zf_worker_options_t *options, z
     zf_direct_options_t direct = {.endpoints = given ? options->endpoints : NULL,
                                   .endpoint_count = given ? options->endpoint_count : 0,
                                   .peer = options->peer,
+                                  .security = options->security,
                                   .kind = "service",
                                   .name = self->queue,
                                   .start = start_broker};
@@ -251,6 +311,7 @@ static int open_handle (zf_worker_t *self, const zf_worker_options_t *options, z
                                   .failover_ms = options->failover_ms,
                                   .all = true,
                                   .peer = options->peer,
+                                  .security = options->security,
                                   .both = true};
     if (self->direct.device != NULL) {
         handle.endpoints = &inside;
@@ -334,7 +395,7 @@ void zf_worker_close (zf_worker_t **worker)
 static bool can_go_on (void *arg)
 {
     const zf_worker_t *self = arg;
-    return self->ready != NULL || self->draining || is_refused (self);
+    return self->ready != NULL || self->draining || zf_worker_refusal (self, NULL) != 0;
 }
 
 /* Waits for a record; what was done before is told first, and the time is not counted as work. */
@@ -355,9 +416,10 @@ static int say_why (zf_worker_t *self, int rc, int timeout_ms, zf_error_t *err)
 {
     if (self->draining)
         return zf_error_set (err, ZF_E_CLOSED, "the worker is draining");
-    if (is_refused (self) && rc == self->member->refusal.code) {
-        self->member->refusal_told = true;
-        return zf_error_set (err, rc, "%s", self->member->refusal.text);
+    if (rc != ZF_E_TIMEOUT) {
+        self->refusal_told = true;
+        zf_handle_due (&self->handle, 0);
+        return zf_worker_refusal (self, err);
     }
     if (timeout_ms == 0)
         return zf_error_set (err, ZF_E_AGAIN, "no record of %s is there", self->queue);
@@ -377,7 +439,9 @@ int zf_worker_recv (zf_worker_t *self, zf_message_t *message, int timeout_ms, zf
             deadline = deadline != 0 ? deadline : now + (uint64_t) timeout_ms;
             left = deadline > now ? (int) (deadline - now) : 0;
         }
-        rc = is_refused (self) ? self->member->refusal.code : await_record (self, left);
+        rc = zf_worker_refusal (self, NULL);
+        if (rc == 0)
+            rc = await_record (self, left);
     }
     if (rc != 0 || self->draining)
         rc = say_why (self, rc, timeout_ms, err);

@@ -42,6 +42,7 @@ typedef struct {
     uint32_t ranges;
     uint64_t records;
     uint32_t limit_told;           /* the credit that the broker knows */
+    uint64_t denied_ms;            /* when it was seen that we may not consume there; 0: we may */
     bool may_consume;              /* in this session: the queue is there */
     bool was_member;               /* of the group, in an earlier session maybe: */
     uint8_t source[ZF_UUID_BYTES]; /* whose group that was */
@@ -53,7 +54,6 @@ struct zf_member {
     zf_writer_t group;  /* the group's options, encoded, */
     zf_writer_t anew;   /* and from the first record on: for where it was lost */
     zf_error_t refusal; /* why the group can't be had; code 0: it can, as far as known */
-    bool refusal_told;  /* a caller has got it */
 };
 
 struct zf_worker {
@@ -68,6 +68,7 @@ struct zf_worker {
     zf_acks_t *acks;      /* one for each connection */
     zf_delivery_t *ready; /* with records to be received (utlist) */
     zf_delivery_t *all;   /* (utlist) */
+    bool refusal_told;    /* a caller knows that there is nowhere to take records from */
     zf_member_t *member;  /* NULL: the queue is not a group of a stream */
     zf_direct_t direct;   /* the broker inside; its device is NULL: none */
     zf_worker_stats_t stats;
@@ -76,6 +77,10 @@ struct zf_worker {
 /* worker.c: as zf_worker_open, but takes the member over, also on failure. */
 int zf_worker_open_as (zf_worker_t **worker, const char *queue, zf_member_t *member,
                        const zf_worker_options_t *options, zf_error_t *err);
+
+/* Says why it has nowhere to take records from: by all brokers that have answered. Returns the
+ * code; 0: it has, as far as known. */
+int zf_worker_refusal (const zf_worker_t *worker, zf_error_t *err);
 
 /* Begins to take records, from this broker. */
 void zf_worker_consume (zf_worker_t *worker, zf_connection_t *connection);

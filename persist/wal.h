@@ -15,6 +15,7 @@
 
 #include "core/bytes.h"
 #include "core/frame.h"
+#include "core/histogram.h"
 #include "persist/fs.h"
 #include <zferry/journal.h>
 
@@ -68,6 +69,7 @@ struct zf_wal {
     void (*trim) (zf_wal_t *wal, uint64_t lsn);
     bool (*event) (zf_wal_t *wal, zf_wal_event_t *event); /* the next one; false: none now */
     void (*stats) (zf_wal_t *wal, zf_wal_stats_t *stats);
+    void (*sync_times) (zf_wal_t *wal, zf_histogram_t *sync_us); /* since open; NULL: none known */
     void (*reserve) (zf_wal_t *wal, uint64_t bytes); /* keep so much room ready, if you can */
     void (*close) (zf_wal_t *wal);                   /* syncs what it can, frees */
     int fd;           /* readable when there are events; -1: ask each turn */

@@ -219,6 +219,14 @@ static void get_stats (zf_wal_t *wal, zf_wal_stats_t *stats)
     pthread_mutex_unlock (&self->lock);
 }
 
+static void get_sync_times (zf_wal_t *wal, zf_histogram_t *sync_us)
+{
+    zf_wal_file_t *self = (zf_wal_file_t *) wal;
+    pthread_mutex_lock (&self->lock);
+    *sync_us = self->sync_us;
+    pthread_mutex_unlock (&self->lock);
+}
+
 static void drop_reads (zf_wal_reads_t *list)
 {
     zf_wal_read_t *read;
@@ -274,6 +282,7 @@ static zf_wal_file_t *make (const zf_wal_options_t *options)
         .trim = trim,
         .event = take_event,
         .stats = get_stats,
+        .sync_times = get_sync_times,
         .reserve = reserve,
         .close = close_log,
         .fd = -1,

@@ -74,6 +74,7 @@ typedef struct {
     zf_error_t failed_why;   /* the same */
     uint64_t limit;          /* lsn at which the room ends, as far as the writer has looked */
     zf_journal_stats_t said; /* by the journal, when it did */
+    zf_histogram_t sync_us;  /* how long syncs took */
 
     /* of the writer */
     zf_wal_job_t *todo;         /* taken from pending, not written yet */

@@ -10,11 +10,16 @@
 #define RETRY_MS    100         /* to the second try when there is no space; then twice as long */
 #define RETRY_MAX   1600        /* but no longer */
 
-static uint64_t now_ms (void)
+static uint64_t now_us (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static uint64_t now_ms (void)
+{
+    return now_us () / 1000;
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */
@@ -150,13 +155,22 @@ static bool sync_due (const zf_wal_file_t *self)
            now_ms () >= self->unsynced_since_ms + self->interval_ms;
 }
 
+static void note_sync (zf_wal_file_t *self, uint64_t took_us)
+{
+    pthread_mutex_lock (&self->lock);
+    zf_histogram_add (&self->sync_us, &zf_sync_us, took_us, 1);
+    pthread_mutex_unlock (&self->lock);
+}
+
 static int sync_round (zf_wal_file_t *self, zf_error_t *err)
 {
     if (!sync_due (self))
         return 0;
+    uint64_t began = now_us ();
     int rc = zf_journal_sync (self->journal, err);
     if (rc != 0)
         return rc;
+    note_sync (self, now_us () - began);
     self->unsynced_since_ms = 0;
     self->synced = true;
     self->trims = false;

@@ -30,6 +30,8 @@ typedef struct {
     uint32_t heartbeat_ms;      /* with Paranoid Pirate workers, both ways; default 1,000 */
     zf_event_fn *on_event;      /* may be NULL */
     void *arg;                  /* for on_event */
+    zf_security_t *security;    /* NULL: plain, and bound to this machine only (security.h) */
+    const zf_limits_t *limits;  /* of clients (security.h); NULL: the defaults */
 } zf_balancer_options_t;
 
 ZF_API void zf_balancer_defaults_sized (zf_balancer_options_t *options, size_t size);

@@ -39,6 +39,8 @@ typedef struct {
     uint32_t sync_interval_ms;  /* of ZF_SYNC_INTERVAL; default 100 */
     uint64_t disk_bytes;        /* cap of the journal's files, at least 256 MiB; at the cap durable
                                    queues' overflow rule applies; default 10 GiB */
+    zf_security_t *security;    /* NULL: plain, and bound to this machine only (security.h) */
+    const zf_limits_t *limits;  /* of clients (security.h); NULL: the defaults */
 } zf_broker_options_t;
 
 ZF_API void zf_broker_defaults_sized (zf_broker_options_t *options, size_t size);

@@ -15,6 +15,7 @@
 #ifndef ZFERRY_CLIENT_H
 #define ZFERRY_CLIENT_H
 
+#include <zferry/device.h>
 #include <zferry/error.h>
 #include <zferry/message.h>
 #include <zferry/peer.h>
@@ -51,8 +52,11 @@ typedef struct {
                                   travel on to the endpoints when those can be reached; NULL (the
                                   default): none. See below. */
     uint64_t outbox_bytes;     /* cap of its files; default 10 GiB */
-    zf_peer_t *peer; /* where zferry:// endpoints are looked up; it must outlive the client.
+    zf_peer_t *peer;         /* where zferry:// endpoints are looked up; it must outlive the client.
                         Default NULL: the one that the process shares (directory.h) */
+    zf_security_t *security; /* NULL: plain connections */
+    zf_device_t *device; /* of this process, to talk to without an endpoint: a broker or forwarder;
+                            it must outlive the client. endpoints are not used then */
 } zf_client_options_t;
 
 ZF_API void zf_client_defaults_sized (zf_client_options_t *options, size_t size);

@@ -11,6 +11,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/security.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,7 +31,9 @@ typedef enum {
     ZF_EVENT_LINK,           /* a link: connected, lost, refused; who and why */
     ZF_EVENT_SUBSCRIBER_ON,  /* text: the stream, and who */
     ZF_EVENT_SUBSCRIBER_OFF, /* the same, and why it went */
-    ZF_EVENT_LOOP            /* forwarders in a circle: which connection was cut */
+    ZF_EVENT_LOOP,           /* forwarders in a circle: which connection was cut */
+    ZF_EVENT_DENIED          /* a peer was not let in, or may not do what it wanted: who (name and
+                                fingerprint of its key), what, and why */
 } zf_event_t;
 
 /* Called on the device's thread (ZF_EVENT_LISTENING: on the caller's, inside start): must not

@@ -55,7 +55,8 @@ ZF_API int zf_directory_wait (zf_peer_t *peer, const char *what, size_t count, i
 
 /* Handles that are given zferry:// endpoints and no peer share one: it is started when the first
  * needs it and stopped with the last. It is set up by the environment: ZFERRY_NAMESPACE,
- * ZFERRY_INTERFACE and ZFERRY_SEED (lists with commas), ZFERRY_DISCOVERY_PORT. */
+ * ZFERRY_INTERFACE and ZFERRY_SEED (lists with commas), ZFERRY_DISCOVERY_PORT; ZFERRY_KEY,
+ * ZFERRY_AUTHORISED, ZFERRY_SERVER_KEY and ZFERRY_RULES (security.h), or ZFERRY_INSECURE=1. */
 
 #ifdef __cplusplus
 }

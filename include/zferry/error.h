@@ -35,7 +35,8 @@ enum {
     ZF_E_LIMIT = -18,      /* the broker's limit on queues or sessions is reached */
     ZF_E_VERSION = -19,    /* the peer speaks no version that we know */
     ZF_E_CORRUPT = -20,    /* a checksum does not match */
-    ZF_E_LAST = -20        /* the lowest code */
+    ZF_E_DENIED = -21,     /* the key is not authorised, or no rule allows it this */
+    ZF_E_LAST = -21        /* the lowest code */
 };
 
 /* What went wrong, in words. */

@@ -68,8 +68,10 @@ typedef struct {
     zf_sync_t sync;             /* as in broker.h */
     uint32_t sync_interval_ms;
     uint64_t disk_bytes;
-    zf_event_fn *on_event; /* may be NULL */
-    void *arg;             /* for on_event */
+    zf_event_fn *on_event;     /* may be NULL */
+    void *arg;                 /* for on_event */
+    zf_security_t *security;   /* NULL: plain, and bound to this machine only (security.h) */
+    const zf_limits_t *limits; /* of clients (security.h); NULL: the defaults */
 } zf_forwarder_options_t;
 
 ZF_API void zf_forwarder_defaults_sized (zf_forwarder_options_t *options, size_t size);

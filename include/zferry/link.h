@@ -39,6 +39,7 @@ typedef struct {
     zf_peer_t *peer;         /* as in client.h, for zferry:// endpoints: from and to may be one, and
                                 are one broker at a time. What is in order and once is so for each
                                 target: name one (zferry://broker/NAME) */
+    zf_security_t *security; /* NULL: plain connections */
 } zf_link_options_t;
 
 ZF_API void zf_link_defaults_sized (zf_link_options_t *options, size_t size);

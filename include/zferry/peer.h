@@ -6,10 +6,10 @@
  *            whether or not he has joined it himself. A whisper goes to one node.
  * Delivery:  at most once, in order from each node. What a node has not taken waits here, up to
  *            line_bytes; then it misses messages (they are counted) and the others do not.
- * Liveness:  a node that shows no sign of life is asked for one after evasive_ms (event EVASIVE),
- *            told of once more if it does not give one for as long again (event SILENT),
- *            and forgotten after expired_ms (event EXIT). A clean end, or a lost connection that
- *            can't be made again, shows at once.
+ * Liveness:  a node that shows no sign of life is asked for one shortly before evasive_ms, told of
+ *            then (event EVASIVE), once more if it does not give one for as long again (event
+ *            SILENT), and forgotten after expired_ms (event EXIT). A clean end, or a lost
+ *            connection that can't be made again, shows at once.
  * Trust:     anybody who reaches the port can take part: names and headers are claims.
  * Threads:   a handle may be used by any number of threads at once; a thread of its own does the
  *            I/O. Events come to zf_peer_next, or to an event loop by zf_peer_fd.
@@ -19,6 +19,7 @@
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/security.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,10 +82,12 @@ typedef struct {
     uint16_t port;              /* UDP; default 5670 */
     uint32_t interval_ms;       /* between beacons; 1,000. The first ones come in quick
                                    succession */
-    const char *const *seeds;   /* gossip hubs (zgossip's protocol) to connect to, tcp:// or
-                                   ipc://: for where UDP does not reach */
+    const char *const *seeds;   /* endpoints of any nodes of zferry, or of gossip hubs (zgossip's
+                                   protocol), tcp:// or ipc://: for where UDP does not reach. Who
+                                   has a seed in common meets. Its own does no harm */
     size_t seed_count;          /* at most 64 */
-    const char *hub;            /* endpoint to bind as a gossip hub; NULL: none */
+    const char *hub;            /* endpoint to bind as a gossip hub, besides `endpoint`, which is
+                                   one, too; NULL: none */
     const char *endpoint;       /* to bind for the other nodes; default: any TCP port, on all
                                    interfaces */
     const char *advertise;      /* host name or address that other nodes reach us by, told to
@@ -97,6 +100,8 @@ typedef struct {
     uint64_t max_message_bytes; /* of a frame, to a node or from one: a larger one ends its
                                    connection; default 16 MiB */
     uint32_t max_peers;         /* default 4,096 */
+    zf_security_t *security; /* NULL: plain, and on this machine's loopback interface only, unless
+                                that is insecure by name (security.h) */
 } zf_peer_options_t;
 
 ZF_API void zf_peer_defaults_sized (zf_peer_options_t *options, size_t size);

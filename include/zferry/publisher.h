@@ -40,6 +40,7 @@ typedef struct {
                                            topic/STREAM. Without bind: with the defaults of a
                                            forwarder, on a port of the system's choice; default
                                            false */
+    zf_security_t *security;            /* NULL: plain connections */
 } zf_publisher_options_t;
 
 ZF_API void zf_publisher_defaults_sized (zf_publisher_options_t *options, size_t size);

@@ -53,6 +53,7 @@ typedef struct {
                                     may be NULL */
     void *arg;                   /* for on_gap */
     zf_peer_t *peer;             /* as in client.h */
+    zf_security_t *security;     /* NULL: plain connections */
 } zf_subscriber_options_t;
 
 ZF_API void zf_subscriber_defaults_sized (zf_subscriber_options_t *options, size_t size);

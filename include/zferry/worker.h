@@ -27,14 +27,15 @@ typedef struct {
     const char *const *endpoints; /* brokers; default tcp://127.0.0.1:5555. Or zferry://KIND/NAME
                                      (directory.h): all who offer that, and all brokers */
     size_t endpoint_count;
-    const char *name;     /* shown by the broker; default "": none */
-    uint32_t credit;      /* records held at most, from each broker; default 0: as many
+    const char *name;        /* shown by the broker; default "": none */
+    uint32_t credit;         /* records held at most, from each broker; default 0: as many
                              as some 20 ms of work, measured as it goes, and at least one
                              for each waiting thread */
-    uint32_t max_hold_ms; /* leases are extended for so long; 1,800,000; 0: never */
-    uint32_t failover_ms; /* no sign of life for so long: reconnect; default 3,000 */
-    zf_peer_t *peer;      /* as in client.h */
-    bool direct;          /* no broker: see below; default false */
+    uint32_t max_hold_ms;    /* leases are extended for so long; 1,800,000; 0: never */
+    uint32_t failover_ms;    /* no sign of life for so long: reconnect; default 3,000 */
+    zf_peer_t *peer;         /* as in client.h */
+    bool direct;             /* no broker: see below; default false */
+    zf_security_t *security; /* NULL: plain connections */
 } zf_worker_options_t;
 
 ZF_API void zf_worker_defaults_sized (zf_worker_options_t *options, size_t size);

@@ -44,7 +44,7 @@ class Offers(rig.Case):
         self.assertRegex(row["id"], "^[0-9A-F]{32}$")
 
     def test_all_interfaces_are_announced_by_the_address_that_is_seen(self):
-        process = self.device("broker", "--bind", "tcp://0.0.0.0:*", "--discover", *self.net)
+        process = self.device("broker", "--bind", "tcp://0.0.0.0:*", "--insecure", "--discover", *self.net)
         port = process.err.wait_for(r"listening on tcp://0\.0\.0\.0:(\d+)").group(1)
         self.assertEqual(self.look("--wait", "1"), [("broker/" + HOST, "tcp://127.0.0.1:" + port)])
         self.assertNotIn("others are told", process.err.text())
@@ -53,7 +53,7 @@ class Offers(rig.Case):
         process, endpoint = self.offering("broker", "--bind", ANY)
         port = endpoint.rsplit(":", 1)[1]
         self.assertIn(f"others are told of {endpoint}, which no other machine can reach; for those bind all "
-                      f"interfaces: --bind 'tcp://*:{port}'\n", process.err.text())
+                      f"interfaces: --bind 'tcp://*:{port}' with --key-file, or --insecure\n", process.err.text())
 
     def test_forwarder_is_announced_as_its_stream(self):
         _, endpoint = self.offering("forwarder", "--bind", ANY, "--pub", ANY, "--stream", "prices")

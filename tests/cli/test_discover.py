@@ -88,7 +88,8 @@ class Broker(Discovery):
         result = run("queue", "ls", "--connect", "zferry://broker/south", *self.net, "--timeout", "300ms")
         self.assertFails(result, 69,
                          "zferry queue ls: nobody was found for zferry://broker/south within 300 ms; is one running? "
-                         "(zferry broker --discover) zferry doctor looks into the network")
+                         "(zferry broker --discover) zferry doctor looks into the network; "
+                         "without --key-file or --insecure only this machine is looked at")
 
     def test_link_looks_up_both_sides(self):
         far = self.device("broker", "--bind", ANY, "--discover", *self.net, "--name", "south")
@@ -152,11 +153,13 @@ class Direct(Discovery):
         result = run("request", "who", "q", "--discover", *self.net, "--timeout", "300ms")
         self.assertFails(result, 69,
                          "zferry request: nobody was found for zferry://service/who within 300 ms; is one running? "
-                         "(zferry serve --direct, or zferry broker --discover) zferry doctor looks into the network")
+                         "(zferry serve --direct, or zferry broker --discover) zferry doctor looks into the network; "
+                         "without --key-file or --insecure only this machine is looked at")
         result = run("sub", "--discover", *self.net, "--timeout", "300ms")
         self.assertFails(result, 69,
                          "zferry sub: nobody was found for zferry://topic/events within 300 ms; is one running? "
-                         "(zferry pub --direct, or zferry forwarder --discover) zferry doctor looks into the network")
+                         "(zferry pub --direct, or zferry forwarder --discover) zferry doctor looks into the network; "
+                         "without --key-file or --insecure only this machine is looked at")
 
     def test_found_but_silent_says_so(self):
         process = self.device("broker", "--bind", ANY, "--discover", *self.net)

@@ -19,7 +19,8 @@ class Nodes(rig.Case):
     def chat(self, name, *how, group="lobby"):
         """Starts somebody who can speak; it has joined when it says so."""
         process = self.start("chat", group, "--name", name, *self.net, *how, stdin=subprocess.PIPE)
-        process.err.wait_for(f"you are {name}, in {group}")
+        shown = re.sub(r"[\x00-\x1f]", ".", name)  # what is told moves no cursor
+        process.err.wait_for(re.escape(f"you are {shown}, in {group}"))
         return process
 
     def say(self, process, text):

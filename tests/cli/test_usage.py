@@ -1,5 +1,7 @@
 """What needs no broker: help, versions, and mistakes on the command line, word by word."""
 
+import os
+
 import rig
 from rig import run
 
@@ -10,7 +12,7 @@ VERBS = [
     ["bench", "queue"], ["bench", "request"], ["bench", "journal"],
     ["forwarder"], ["pub"], ["sub"], ["stream", "ls"], ["stream", "info"], ["stream", "groups"], ["stream", "group"],
     ["stream", "trim"], ["stream", "declare"], ["stream", "forget"], ["bench", "pubsub"],
-    ["peers"], ["whisper"], ["shout"], ["chat"], ["directory"],
+    ["top"], ["tail"], ["peers"], ["whisper"], ["shout"], ["chat"], ["directory"],
     ["journal", "info"], ["journal", "verify"], ["journal", "dump"], ["journal", "repair"],
 ]
 TALKERS = [
@@ -57,10 +59,14 @@ class Help(rig.Case):
 
     def test_version_names_what_it_stands_on(self):
         row = run("version").rows()[0]
-        self.assertEqual(list(row), ["zferry", "libzmq", "czmq", "msgpack", "jansson"])
+        self.assertEqual(list(row), ["zferry", "libzmq", "czmq", "msgpack", "xxhash", "jansson", "libmicrohttpd",
+                                     "libyaml", "kernel"])
+        self.assertEqual(row.pop("kernel"), os.uname().release)
         for version in row.values():
             self.assertRegex(version, r"^\d+\.\d+(\.\d+)?$")
-        self.assertEqual(run("--version").rows()[0], row)
+        asked = run("--version", "--json").rows()[0]
+        asked.pop("kernel")
+        self.assertEqual(asked, row)
 
 
 class Mistakes(rig.Case):

@@ -57,7 +57,7 @@ static void audit_timers (const zf_engine_t *engine)
         CHECK (timers->heap[slot]->slot == slot);
         CHECK (slot == 1 || timers->heap[slot / 2]->due_ms <= timers->heap[slot]->due_ms);
         CHECK (timers->heap[slot]->kind >= ZF_TIMER_LEASE);
-        CHECK (timers->heap[slot]->kind <= ZF_TIMER_LOAD);
+        CHECK (timers->heap[slot]->kind <= ZF_TIMER_ACCOUNT);
     }
 }
 
@@ -313,6 +313,52 @@ static bool is_plain_worker (const zf_session_t *session)
     return session->dialect == &zf_dialect_lru_worker && session->consumers != NULL;
 }
 
+/* What one client has taken. */
+static void audit_account (const zf_account_t *account)
+{
+    const zf_queue_t *queue;
+    uint32_t made = 0;
+    DL_FOREACH2 (account->made, queue, made_next) {
+        CHECK (queue->maker == account);
+        made++;
+    }
+    CHECK (made == account->made_count);
+    const zf_session_t *session;
+    DL_FOREACH2 (account->waiting, session, throttle.next)
+        CHECK (session->account == account && session->throttle.held != NULL);
+    if (account->sessions > 0)
+        CHECK ((account->waiting != NULL) == (account->timer.slot != 0));
+    audit_timer (account->engine, &account->timer);
+}
+
+/* What one client may have and do. */
+static void audit_limits (const zf_session_t *session)
+{
+    const zf_throttle_t *throttle = &session->throttle;
+    const zf_session_t *other;
+    bool waits = false;
+    DL_FOREACH2 (session->account->waiting, other, throttle.next)
+        waits = waits || other == session;
+    CHECK (waits == (throttle->held != NULL));
+    CHECK ((throttle->held == NULL) == (throttle->held_bytes == 0));
+    audit_account (&session->own);
+    CHECK (session->account == &session->own || session->own.made == NULL);
+}
+
+/* What keys have taken: each one matters still. */
+static void audit_accounts (const zf_engine_t *engine)
+{
+    for (zf_account_t *account = engine->accounts; account != NULL; account = account->hh.next) {
+        const zf_session_t *session;
+        uint32_t sessions = 0;
+        DL_FOREACH (engine->sessions, session)
+            sessions += session->account == account;
+        CHECK (sessions == account->sessions);
+        CHECK (sessions > 0 || account->made != NULL || account->timer.slot != 0);
+        audit_account (account);
+    }
+}
+
 /* Returns how many consumers the session has. */
 static uint64_t audit_session (const zf_session_t *session)
 {
@@ -336,6 +382,7 @@ static uint64_t audit_session (const zf_session_t *session)
         subscriptions += subscription->session == session;
     CHECK (subscriptions == session->subscription_count);
     CHECK ((session->awaits == NULL) == (session->await_count == 0));
+    audit_limits (session);
     audit_timer (session->engine, &session->timer);
     CHECK (session->timer.slot != 0 || session->doomed || is_plain_worker (session));
     return consumers;
@@ -410,6 +457,7 @@ void audit_engine (const zf_engine_t *engine)
     uint64_t consumers = 0;
     uint64_t sessions = 0;
     audit_timers (engine);
+    audit_accounts (engine);
     for (const zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next) {
         overhead += audit_queue (queue, &logged);
         bytes += queue->bytes;

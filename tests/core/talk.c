@@ -95,6 +95,17 @@ void talk_join (talk_t *talk, const char *name, const zf_dialect_t *dialect)
     find (talk, name)->dialect = dialect;
 }
 
+void talk_identify (talk_t *talk, const char *name, const zf_subject_t *subject)
+{
+    peer_t *peer = find (talk, name);
+    zf_bytes_t address = zf_bytes_of (peer->name);
+    assert_null (peer->session);
+    assert_non_null (peer->dialect);
+    peer->session = zf_engine_attach (talk->engine, peer, address, peer->dialect);
+    assert_non_null (peer->session);
+    zf_engine_identify (peer->session, subject);
+}
+
 /* -- turns ------------------------------------------------------------------------------------- */
 
 static void keep (const zf_effect_t *effect)

@@ -35,6 +35,9 @@ zf_engine_t *talk_engine (talk_t *talk);
 /* The peer speaks this dialect from now on, whatever its messages look like. */
 void talk_join (talk_t *talk, const char *peer, const zf_dialect_t *dialect);
 
+/* One that has joined, and has no session, gets one that has this key. */
+void talk_identify (talk_t *talk, const char *peer, const zf_subject_t *subject);
+
 /* The peer says something, and a turn passes. */
 void talk_say (talk_t *talk, const char *peer, const char *format, ...) ZF_PRINTF (3, 4);
 void talk_say_frames (talk_t *talk, const char *peer, const zf_bytes_t *frames, size_t count);

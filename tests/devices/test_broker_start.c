@@ -68,6 +68,7 @@ static void expect_refusal (const char *const *endpoints, size_t count, int code
     zf_broker_defaults (&options);
     options.endpoints = endpoints;
     options.endpoint_count = count;
+    options.security = zf_security_insecure ();
     assert_int_equal (zf_broker_start (&device, &options, &stage.err), code);
     assert_int_equal (stage.err.code, code);
     assert_null (device);

@@ -1,6 +1,8 @@
 /* Nodes that find each other by their beacons, and talk. */
 #include "tests/devices/nodes.h"
 
+#include <zmq.h>
+
 #define KILLED_MS 4000 /* the connection is lost at once, and it has a second to answer */
 
 /* -- meeting ----------------------------------------------------------------------------------- */
@@ -242,6 +244,42 @@ static void node_that_comes_again_at_its_old_endpoint_is_seen (void **state)
     expect_text (anna, ZF_PEER_WHISPER, "bert", "again");
 }
 
+static bool is_connected_to (int fd, const char *endpoint)
+{
+    struct sockaddr_in to;
+    socklen_t size = sizeof to;
+    const char *port = strrchr (endpoint, ':') + 1;
+    return getpeername (fd, (struct sockaddr *) &to, &size) == 0 && to.sin_family == AF_INET &&
+           ntohs (to.sin_port) == strtoul (port, NULL, 10);
+}
+
+/* Where its losses are counted. */
+static void line_that_got_through_tells_its_descriptor (void **state)
+{
+    (void) state;
+    zf_socket_t mailbox, line, monitor;
+    char endpoint[64];
+    bool loses = true, stuck;
+    int fd = -1, turn = -1;
+    assert_int_equal (zf_socket_mailbox (&mailbox, 1 << 20, NULL), 0);
+    assert_int_equal (
+        zf_socket_bind (&mailbox, "tcp://127.0.0.1:*", endpoint, sizeof endpoint, NULL), 0);
+    assert_int_equal (zf_socket_line (&line, "a", 1, NULL), 0);
+    assert_int_equal (zf_socket_monitor_through (&monitor, &line, NULL), 0);
+    assert_int_equal (zf_socket_connect (&line, endpoint, NULL), 0);
+    for (uint64_t end_ms = zf_clock_ms () + PATIENCE_MS; turn < 0 && zf_clock_ms () < end_ms;) {
+        zmq_poll (&(zmq_pollitem_t){.socket = monitor.raw, .events = ZMQ_POLLIN}, 1, 100);
+        turn = zf_socket_through (&monitor, &fd);
+    }
+    assert_int_equal (turn, 1);
+    assert_true (is_connected_to (fd, endpoint));
+    zf_socket_losses (fd, &loses, &stuck);
+    assert_false (loses);
+    zf_socket_unmonitor (&line, &monitor);
+    zf_socket_close (&line);
+    zf_socket_close (&mailbox);
+}
+
 static void killed_node_is_gone_soon (void **state)
 {
     zf_node_t *anna = start_node ("anna");
@@ -366,7 +404,22 @@ static void options_out_of_range_are_refused_in_words (void **state)
     refuse (&options, ZF_E_ADDRESS, "nonsense");
     options = node_options ("anna");
     options.endpoint = "tcp://192.0.2.1:99";
+    options.security = zf_security_insecure ();
     refuse (&options, ZF_E_ADDRESS, "192.0.2.1");
+}
+
+static void other_machines_are_not_reached_without_a_word (void **state)
+{
+    static const char *const any[] = {"eth*"};
+    zf_peer_options_t options = node_options ("anna");
+    options.interfaces = any;
+    refuse (&options, ZF_E_DENIED, "eth*");
+    options = node_options ("anna");
+    options.endpoint = "tcp://*:*";
+    refuse (&options, ZF_E_DENIED, "other machines");
+    options = node_options ("anna");
+    options.hub = "tcp://*:*";
+    refuse (&options, ZF_E_DENIED, "other machines");
 }
 
 int main (int argc, char **argv)
@@ -375,6 +428,7 @@ int main (int argc, char **argv)
         NODE_CASE (nodes_on_one_network_see_each_other),
         NODE_CASE (nodes_of_other_namespaces_are_not_seen),
         NODE_CASE (node_without_a_name_has_one),
+        NODE_CASE (other_machines_are_not_reached_without_a_word),
         NODE_CASE (node_tells_headers_and_groups),
         NODE_CASE (shout_reaches_those_in_the_group),
         NODE_CASE (message_keeps_its_frames),
@@ -386,6 +440,7 @@ int main (int argc, char **argv)
         NODE_CASE (last_words_of_a_node_arrive),
         NODE_CASE (node_that_comes_again_is_another_one),
         NODE_CASE (node_that_comes_again_at_its_old_endpoint_is_seen),
+        NODE_CASE (line_that_got_through_tells_its_descriptor),
         NODE_CASE (killed_node_is_gone_soon),
         NODE_CASE (events_that_nobody_fetches_are_dropped_and_counted),
         NODE_CASE (events_that_are_not_wanted_do_not_come),

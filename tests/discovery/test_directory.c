@@ -688,6 +688,26 @@ static void directory_without_memory_keeps_what_fits (void **state)
     }
 }
 
+static void node_that_moves_takes_those_with_a_star_along (void **state)
+{
+    zf_offers_t *offers = zf_offers_new ();
+    say (offers, a, "queue/a tcp://*:1\nqueue/b tcp://10.0.0.9:1\n");
+    say (offers, b, "queue/a tcp://*:1\n");
+    while (zf_offers_next_change (offers, &(zf_offer_view_t){0})) {
+    }
+    assert_true (zf_offers_move (offers, a, zf_bytes_of ("10.0.0.8")));
+    assert_changes (offers, "+ queue/a tcp://10.0.0.8:1 (node a)\n"
+                            "- queue/a tcp://10.0.0.7:1 (node a)\n");
+    assert_false (zf_offers_move (offers, a, zf_bytes_of ("10.0.0.8")));
+    assert_false (zf_offers_move (offers, me, zf_bytes_of ("10.0.0.8")));
+    assert_true (say (offers, a, "queue/a tcp://*:1\nqueue/b tcp://10.0.0.9:1\n"));
+    assert_offers (offers, "",
+                   "queue/a tcp://10.0.0.7:1 (node a)\n"
+                   "queue/a tcp://10.0.0.7:1 (node b)\n"
+                   "queue/b tcp://10.0.0.9:1 (node a)\n");
+    zf_offers_free (&offers);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -701,6 +721,7 @@ int main (void)
         cmocka_unit_test (node_offers_at_most_1000),
         cmocka_unit_test (own_list_is_written_as_it_was_announced),
         cmocka_unit_test (own_host_changes_those_with_a_star),
+        cmocka_unit_test (node_that_moves_takes_those_with_a_star_along),
         cmocka_unit_test (own_order_outlives_a_change_of_host),
         cmocka_unit_test (nobody_speaks_for_us),
         cmocka_unit_test (list_of_a_node_takes_the_place_of_its_last),

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <zferry/error.h>
 
+#define PAUSE_MS 1000 /* after a greeting in vain */
+
 /* -- meeting ----------------------------------------------------------------------------------- */
 
 static void node_sighted_is_greeted_and_enters_with_its_hello (void **state)
@@ -185,7 +187,7 @@ static void no_more_than_four_endpoints_are_kept (void **state)
                            "CLOSE 3");
 }
 
-static void peer_that_does_not_hear_us_is_tried_elsewhere_and_then_dropped (void **state)
+static void peer_that_does_not_hear_us_is_tried_everywhere_and_then_dropped (void **state)
 {
     stage_t *stage = *state;
     stage_sight_at (stage, "b", "tcp://2:1", "h");
@@ -193,9 +195,183 @@ static void peer_that_does_not_hear_us_is_tried_elsewhere_and_then_dropped (void
     stage_effects (stage);
     stage_pass (stage, ZF_ROSTER_GREET_MS);
     assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
-    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_sight (stage, "b");
     stage_pass (stage, ZF_ROSTER_GREET_MS);
-    assert_effects (stage, "EXIT b: it does not hear us, CLOSE 1, OPEN 0 tcp://b:1, SEND 0");
+    assert_effects (stage, "CLOSE 1, OPEN 0 tcp://2:1, SEND 0");
+    for (int i = 2 * ZF_ROSTER_GREET_MS; i < EXPIRED_MS - 1000; i += 1000) {
+        stage_sight_at (stage, "b", "tcp://2:1", "h");
+        stage_pass (stage, 1000);
+    }
+    assert_null (strstr (stage_effects (stage), "EXIT"));
+    for (int i = 0; i <= 2 * ZF_ROSTER_GREET_MS; i += 1000) {
+        stage_sight_at (stage, "b", "tcp://2:1", "h");
+        stage_pass (stage, 1000);
+    }
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not hear us"));
+}
+
+/* -- bad networks ------------------------------------------------------------------------------ */
+
+static bool reach (stage_t *stage, uint32_t slot, zf_reach_t how)
+{
+    return zf_roster_reached (stage->roster, slot, how, stage->now);
+}
+
+static void candidate_that_was_reached_is_waited_for (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_sight (stage, "b");
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0");
+    stage_pass (stage, 2000);
+    assert_true (reach (stage, 0, ZF_REACH_LOSSY));
+    stage_pass (stage, EXPIRED_MS / 2 - 2000 - 1);
+    assert_effects (stage, "");
+    stage_pass (stage, 1);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+}
+
+static void peer_that_was_reached_is_waited_for (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    assert_true (reach (stage, 0, ZF_REACH_LOSSY));
+    stage_hello (stage, "b", ""); /* from elsewhere */
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0, ENTER b");
+    stage_drain (stage);
+    for (int i = 0; i < EXPIRED_MS; i += 1000) {
+        stage_pass (stage, 1000);
+        stage_sight (stage, "b");
+        assert_null (strstr (stage_effects (stage), "CLOSE"));
+    }
+    assert_non_null (strstr (stage_line (stage, 0), "PING"));
+    stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    assert_false (reach (stage, 0, ZF_REACH_LOSSY));
+}
+
+static void peer_that_was_reached_is_not_waited_for_for_ever (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight (stage, "b");
+    stage_hello (stage, "b", "");
+    reach (stage, 0, ZF_REACH_LOSSY);
+    stage_drain (stage);
+    for (int i = 0; i < 2 * EXPIRED_MS; i += 1000) {
+        assert_null (strstr (stage_effects (stage), "EXIT"));
+        stage_sight (stage, "b");
+        stage_pass (stage, 1000);
+    }
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not hear us"));
+}
+
+/* Its answer may be stuck on the way, though what we have sent is not. */
+static void peer_that_was_reached_at_once_is_waited_for (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    assert_true (reach (stage, 0, ZF_REACH_FINE));
+    stage_hello (stage, "b", ""); /* from elsewhere */
+    stage_effects (stage);
+    for (int i = 0; i < EXPIRED_MS; i += 1000) {
+        assert_null (strstr (stage_effects (stage), "CLOSE"));
+        stage_pass (stage, 1000);
+        stage_sight (stage, "b");
+    }
+    assert_non_null (strstr (stage_effects (stage), "CLOSE 0, OPEN 1 tcp://b:1"));
+}
+
+/* What is said by it next would come without a HELLO. */
+static void candidate_whose_connection_was_lost_is_greeted_anew (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_sight (stage, "b");
+    stage_effects (stage);
+    stage_drain (stage);
+    reach (stage, 0, ZF_REACH_FINE);
+    reach (stage, 0, ZF_REACH_CUT);
+    stage_pass (stage, 0);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+    reach (stage, 1, ZF_REACH_CUT);
+    stage_pass (stage, 0);
+    assert_effects (stage, "CLOSE 1"); /* and not again and again */
+    stage_pass (stage, PAUSE_MS - 1);
+    stage_sight (stage, "b");
+    assert_effects (stage, "");
+    stage_pass (stage, 1);
+    assert_effects (stage, "OPEN 1 tcp://b:1, SEND 1");
+    assert_line (stage, 1, "1 HELLO, 2 PING");
+}
+
+/* Killed before it has answered: neither way is there any more. */
+static void peer_that_is_lost_both_ways_is_dropped (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight (stage, "b");
+    stage_hello (stage, "b", "");
+    reach (stage, 0, ZF_REACH_LOSSY);
+    stage_drain (stage);
+    zf_roster_lost (stage->roster, 0, stage->now);
+    reach (stage, 0, ZF_REACH_NOT);
+    assert_null (strstr (stage_effects (stage), "EXIT"));
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not hear us"));
+}
+
+static void what_is_stuck_is_tried_again_by_another_way (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_sight (stage, "b");
+    reach (stage, 0, ZF_REACH_STUCK);
+    stage_effects (stage);
+    stage_pass (stage, EXPIRED_MS / 3 - 1);
+    assert_effects (stage, "");
+    stage_pass (stage, 1);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+}
+
+/* On a good way who does not answer has forgotten us. */
+static void peer_at_one_place_is_greeted_there_again (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight (stage, "b");
+    stage_hello (stage, "b", "");
+    stage_effects (stage);
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+    assert_line (stage, 1, "1 HELLO, 2 PING");
+}
+
+static void hello_that_may_be_lost_is_said_again (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    stage_hello (stage, "b", "");
+    reach (stage, 0, ZF_REACH_LOSSY);
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0, ENTER b");
+    stage_drain (stage);
+    stage_pass (stage, ZF_ROSTER_GREET_MS + 500);
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    assert_true (reach (stage, 0, ZF_REACH_NOT));
+    stage_effects (stage);
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+}
+
+static void crowd_that_was_reached_makes_room (void **state)
+{
+    stage_t *stage = *state;
+    char endpoint[32];
+    for (int i = 0; i < ZF_ROSTER_FROM_HOST / 2; i++) {
+        const char name[] = {(char) ('A' + i), 0};
+        snprintf (endpoint, sizeof endpoint, "tcp://%d:1", i);
+        stage_sight_at (stage, name, endpoint, "h");
+        reach (stage, (uint32_t) i, ZF_REACH_LOSSY);
+    }
+    stage_effects (stage);
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
+    assert_non_null (strstr (stage_effects (stage), "CLOSE 0"));
 }
 
 static void peer_that_says_that_it_is_elsewhere_is_tried_there_soon (void **state)
@@ -211,6 +387,16 @@ static void peer_that_says_that_it_is_elsewhere_is_tried_there_soon (void **stat
     stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
     stage_pass (stage, ZF_ROSTER_GREET_MS);
     assert_effects (stage, "");
+}
+
+/* There it would greet itself, and wait for an answer. */
+static void nobody_else_is_at_our_own_endpoint (void **state)
+{
+    stage_t *stage = *state;
+    stage_sight_at (stage, "b", "tcp://a:1", "h");
+    assert_effects (stage, "");
+    stage_sight_at (stage, "b", "tcp://2:1", "h");
+    assert_effects (stage, "OPEN 0 tcp://2:1, SEND 0");
 }
 
 /* -- leaving ----------------------------------------------------------------------------------- */
@@ -356,7 +542,7 @@ static void hello_of_a_peer_is_a_restart (void **state)
 {
     stage_t *stage = *state;
     stage_enter (stage, "b", "g");
-    stage_pass (stage, 4000);
+    stage_pass (stage, ZF_ROSTER_GREET_MS);
     stage_hello (stage, "b", "h");
     assert_effects (stage, "EXIT b: it has started again, CLOSE 0, OPEN 1 tcp://b:1, SEND 1, "
                            "ENTER b, JOIN b h");
@@ -381,7 +567,12 @@ static void hello_soon_after_another_brings_a_question (void **state)
     assert_effects (stage, "SEND 0");
     assert_line (stage, 0, "3 PING");
     stage_pass (stage, ZF_ROSTER_ASK_MS);
-    assert_effects (stage, "EXIT b: it does not hear us, CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+    assert_effects (stage, "CLOSE 0, OPEN 1 tcp://b:1, SEND 1"); /* it has forgotten us */
+    assert_line (stage, 1, "1 HELLO, 2 PING");
+    stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    stage_hello (stage, "b", ""); /* and another time */
+    stage_pass (stage, ZF_ROSTER_ASK_MS);
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not hear us, CLOSE 1"));
 }
 
 static void hello_under_another_name_is_another_entry (void **state)
@@ -408,7 +599,7 @@ static void forged_sighting_at_a_peers_place_does_not_touch_it (void **state)
     assert_effects (stage, "SEND 0");
     assert_line (stage, 0, "3 PING");
     stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
-    stage_pass (stage, 4000);
+    stage_pass (stage, 3500);
     assert_effects (stage, "");
 }
 
@@ -510,8 +701,19 @@ int main (void)
         TEST (candidate_sighted_at_a_new_endpoint_is_greeted_at_once),
         TEST (candidate_that_refuses_is_tried_elsewhere_at_once),
         TEST (no_more_than_four_endpoints_are_kept),
-        TEST (peer_that_does_not_hear_us_is_tried_elsewhere_and_then_dropped),
+        TEST (peer_that_does_not_hear_us_is_tried_everywhere_and_then_dropped),
         TEST (peer_that_says_that_it_is_elsewhere_is_tried_there_soon),
+        TEST (candidate_that_was_reached_is_waited_for),
+        TEST (peer_that_was_reached_is_waited_for),
+        TEST (peer_that_was_reached_is_not_waited_for_for_ever),
+        TEST (peer_that_was_reached_at_once_is_waited_for),
+        TEST (candidate_whose_connection_was_lost_is_greeted_anew),
+        TEST (peer_that_is_lost_both_ways_is_dropped),
+        TEST (what_is_stuck_is_tried_again_by_another_way),
+        TEST (peer_at_one_place_is_greeted_there_again),
+        TEST (hello_that_may_be_lost_is_said_again),
+        TEST (crowd_that_was_reached_makes_room),
+        TEST (nobody_else_is_at_our_own_endpoint),
         TEST (goodbye_ends_it_at_once),
         TEST (bye_says_goodbye_to_all_and_greets_nobody_more),
         TEST (farewell_is_only_a_rumour),

@@ -13,17 +13,25 @@ static uint32_t peers (stage_t *stage)
     return stats.peers;
 }
 
+#define QUIET_MS (EVASIVE_MS - EVASIVE_MS / 5) /* then it is asked, and nobody is told */
+#define LOSSY    4                             /* times longer may an answer take */
+
 /* -- silence ----------------------------------------------------------------------------------- */
 
 static void silent_peer_is_evasive_asked_and_dropped (void **state)
 {
     stage_t *stage = *state;
     stage_enter (stage, "b", "");
-    stage_pass (stage, EVASIVE_MS - 1);
+    stage_pass (stage, QUIET_MS - 1);
+    assert_effects (stage, "");
+    stage_pass (stage, 1);
+    assert_effects (stage, "SEND 0");
+    assert_line (stage, 0, "3 PING");
+    stage_pass (stage, EVASIVE_MS - QUIET_MS - 1);
     assert_effects (stage, "");
     stage_pass (stage, 1);
     assert_effects (stage, "EVASIVE b, SEND 0");
-    assert_line (stage, 0, "3 PING");
+    assert_line (stage, 0, "4 PING");
     stage_pass (stage, EXPIRED_MS - EVASIVE_MS - 1);
     assert_effects (stage, "SILENT b, SEND 0"); /* once, though it is asked several times */
     stage_pass (stage, 1);
@@ -38,32 +46,111 @@ static void evasive_peer_that_answers_is_back (void **state)
     stage_pass (stage, EVASIVE_MS);
     assert_true (zf_roster_find (stage->roster, uuid_of ("b"), &view));
     assert_true (view.is_evasive);
-    assert_effects (stage, "EVASIVE b, SEND 0");
+    assert_effects (stage, "SEND 0, EVASIVE b");
     stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
     assert_effects (stage, "BACK b");
     stage_drain (stage);
     stage_pass (stage, EVASIVE_MS);
-    assert_effects (stage, "EVASIVE b, SEND 0");
+    assert_effects (stage, "SEND 0, EVASIVE b");
     stage_sight (stage, "b");
     assert_effects (stage, "BACK b");
+}
+
+static void idle_peer_that_answers_is_not_evasive (void **state)
+{
+    stage_t *stage = *state;
+    stage_enter (stage, "b", "");
+    for (int i = 0; i < 20; i++) {
+        stage_pass (stage, QUIET_MS);
+        assert_effects (stage, "SEND 0");
+        assert_non_null (strstr (stage_line (stage, 0), "PING"));
+        stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    }
+}
+
+/* It is not asked all the time for that. */
+static void time_before_evasive_may_be_none (void **state)
+{
+    stage_t *stage = *state;
+    zf_roster_options_t options = {.name = "a",
+                                   .space = "",
+                                   .evasive_ms = 1,
+                                   .expired_ms = EXPIRED_MS,
+                                   .line_bytes = LINE_BYTES,
+                                   .max_peers = MAX_PEERS};
+    zf_roster_free (&stage->roster);
+    stage->roster = zf_roster_new (&options, stage->now);
+    stage_enter (stage, "b", "");
+    stage_pass (stage, 0);
+    assert_effects (stage, "");
+    stage_pass (stage, 1);
+    assert_effects (stage, "EVASIVE b, SEND 0");
 }
 
 static void beacons_alone_do_not_keep_a_peer (void **state)
 {
     stage_t *stage = *state;
     stage_enter (stage, "b", "");
-    for (int i = 0; i < EXPIRED_MS / 1000; i++) {
+    for (int i = 0; i < EXPIRED_MS / 2 / 1000; i++) {
         assert_effects (stage, "");
         stage_pass (stage, 1000);
         stage_sight (stage, "b");
     }
     assert_effects (stage, "SEND 0");
     assert_line (stage, 0, "3 PING");
-    for (int i = 0; i < EVASIVE_MS / 1000; i++) {
+    for (int i = 0; i < EXPIRED_MS / 1000; i++) {
+        assert_null (strstr (stage_effects (stage), "EXIT"));
         stage_sight (stage, "b");
         stage_pass (stage, 1000);
     }
     assert_effects (stage, "EXIT b: it does not answer, CLOSE 0, OPEN 1 tcp://b:1, SEND 1");
+}
+
+static void messages_alone_do_not_keep_a_peer (void **state)
+{
+    stage_t *stage = *state;
+    stage_enter (stage, "b", "");
+    for (int i = 0; i < (EXPIRED_MS / 2 + EXPIRED_MS) / 1000; i++) {
+        assert_null (strstr (stage_effects (stage), "EXIT"));
+        stage_say (stage, "b", ZF_ZRE_PING, NULL, NULL);
+        stage_drain (stage);
+        stage_pass (stage, 1000);
+    }
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not answer"));
+}
+
+static void enter_by_a_bad_way (stage_t *stage)
+{
+    stage_sight (stage, "b");
+    zf_roster_reached (stage->roster, 0, ZF_REACH_STUCK, stage->now);
+    stage_hello (stage, "b", "");
+    stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
+    stage_drain (stage);
+    assert_effects (stage, "OPEN 0 tcp://b:1, SEND 0, ENTER b");
+}
+
+static void answer_by_a_bad_way_may_take_longer (void **state)
+{
+    stage_t *stage = *state;
+    enter_by_a_bad_way (stage);
+    for (int i = 0; i < (EXPIRED_MS / 2 + LOSSY * EXPIRED_MS) / 1000; i++) {
+        assert_null (strstr (stage_effects (stage), "EXIT"));
+        stage_pass (stage, 1000);
+        stage_sight (stage, "b");
+    }
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: it does not answer"));
+}
+
+static void lost_connection_of_a_bad_way_is_given_longer (void **state)
+{
+    stage_t *stage = *state;
+    enter_by_a_bad_way (stage);
+    zf_roster_lost (stage->roster, 0, stage->now);
+    assert_line (stage, 0, "3 PING");
+    stage_pass (stage, LOSSY * ZF_ROSTER_ASK_MS - 1);
+    assert_effects (stage, "SEND 0");
+    stage_pass (stage, 1);
+    assert_non_null (strstr (stage_effects (stage), "EXIT b: its connection is lost"));
 }
 
 static void quiet_peer_that_answers_stays (void **state)
@@ -86,8 +173,8 @@ static void late_tick_is_not_the_peers_fault (void **state)
     stage_enter (stage, "b", "");
     stage_pass (stage, 1000);
     stage_freeze (stage, 100000);
-    assert_effects (stage, "EVASIVE b, SEND 0");
-    stage_pass (stage, EXPIRED_MS - EVASIVE_MS - 1);
+    assert_effects (stage, "SEND 0");
+    stage_pass (stage, EXPIRED_MS - QUIET_MS - 1);
     assert_null (strstr (stage_effects (stage), "EXIT"));
     stage_say (stage, "b", ZF_ZRE_PING_OK, NULL, NULL);
     assert_true (zf_roster_find (stage->roster, uuid_of ("b"), &view));
@@ -98,9 +185,11 @@ static void tick_that_is_a_little_late_changes_nothing (void **state)
 {
     stage_t *stage = *state;
     stage_enter (stage, "b", "");
-    stage_freeze (stage, EVASIVE_MS + 400);
-    assert_effects (stage, "EVASIVE b, SEND 0");
-    stage_pass (stage, EXPIRED_MS - EVASIVE_MS - 400);
+    stage_freeze (stage, QUIET_MS + 400);
+    assert_effects (stage, "SEND 0");
+    stage_pass (stage, EXPIRED_MS - QUIET_MS - 400 - 1);
+    assert_null (strstr (stage_effects (stage), "EXIT"));
+    stage_pass (stage, 1);
     assert_non_null (strstr (stage_effects (stage), "EXIT b: it is silent"));
 }
 
@@ -390,7 +479,12 @@ int main (void)
     const struct CMUnitTest tests[] = {
         TEST (silent_peer_is_evasive_asked_and_dropped),
         TEST (evasive_peer_that_answers_is_back),
+        TEST (idle_peer_that_answers_is_not_evasive),
+        TEST (time_before_evasive_may_be_none),
         TEST (beacons_alone_do_not_keep_a_peer),
+        TEST (messages_alone_do_not_keep_a_peer),
+        TEST (answer_by_a_bad_way_may_take_longer),
+        TEST (lost_connection_of_a_bad_way_is_given_longer),
         TEST (quiet_peer_that_answers_stays),
         TEST (late_tick_is_not_the_peers_fault),
         TEST (tick_that_is_a_little_late_changes_nothing),

@@ -195,6 +195,8 @@ static void run_until (mesh_t *mesh, uint64_t time)
 static void storm (mesh_t *mesh)
 {
     mesh->calm_from = 20000 + chance (mesh, 100000);
+    if (mesh->options.seed % 16 == 4 && !mesh->nodes[1].is_zyre) /* it has no patience */
+        mesh->losses = 30;
     mesh->evil_ms = (uint32_t) prng_between (&mesh->prng, 200, 5000);
     mesh_event (mesh, EVENT_EVIL, 1000);
     run_until (mesh, mesh->calm_from);
@@ -244,6 +246,17 @@ static void free_all (mesh_t *mesh)
     free (mesh->heap);
 }
 
+/* One offer that comes and goes all the time is the hardest to follow: it is as it was before. */
+static void choose_offers (mesh_t *mesh)
+{
+    bool is_one = prng_one_in (&mesh->prng, 8);
+    uint32_t few = (uint32_t) prng_between (&mesh->prng, OFFERS_STEADY + 1, 16);
+    mesh->has_many = prng_one_in (&mesh->prng, 20);
+    mesh->offers_few = is_one ? OFFERS_STEADY + 1 : few;
+    mesh->offers_rate = is_one ? 1 : PRNG_PICK (&mesh->prng, ((uint32_t[]){10, 10, 40}));
+    mesh->offers_until = chance (mesh, 300000);
+}
+
 int mesh_run (const mesh_options_t *options)
 {
     mesh_t *mesh = calloc (1, sizeof *mesh);
@@ -256,6 +269,7 @@ int mesh_run (const mesh_options_t *options)
     mesh->beacon_ms = PRNG_PICK (&mesh->prng, ((uint32_t[]){1, 100, 1000, 4000}));
     mesh->loss = 5;
     mesh->has_other = prng_one_in (&mesh->prng, 3);
+    choose_offers (mesh);
     int failed = setjmp (mesh->failed);
     if (failed == 0) {
         populate (mesh);

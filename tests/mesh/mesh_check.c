@@ -172,6 +172,8 @@ static void check_pair (mesh_t *mesh, node_t *node, const node_t *other)
         mesh_fail (mesh, "%s does%s see %s", node->name, together ? " not" : "", other->name);
     if (together && seen->groups != other->groups)
         mesh_fail (mesh, "%s sees %s in other groups", node->name, other->name);
+    if (!other->is_zyre)
+        check_offers_of (mesh, node, other);
 }
 
 static void check_ghosts (mesh_t *mesh, const node_t *node)

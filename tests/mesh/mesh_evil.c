@@ -130,23 +130,36 @@ static const char *forge_name (mesh_t *mesh, const uint8_t *uuid)
     return known ? mesh->nodes[uuid[0]].name : "forged";
 }
 
+/* As if it were one of ours, and offered something, maybe. */
+static void forge_headers (mesh_t *mesh, zf_writer_t *headers)
+{
+    if (prng_one_in (&mesh->prng, 2))
+        return;
+    zf_zre_put_header (headers, zf_bytes_of (ZF_HEADER_VERSION), zf_bytes_of ("1"));
+    zf_zre_put_header (headers, zf_bytes_of (ZF_HEADER_OFFER "1"),
+                       zf_bytes_of ("service/s254 tcp://*:255"));
+}
+
 static void forge_mail (mesh_t *mesh)
 {
     static const zf_zre_id_t ids[] = {ZF_ZRE_HELLO,   ZF_ZRE_HELLO, ZF_ZRE_HELLO,
                                       ZF_ZRE_GOODBYE, ZF_ZRE_PING,  ZF_ZRE_JOIN};
     const node_t *to = any_node (mesh), *victim = any_node (mesh);
     uint8_t uuid[ZF_UUID_BYTES];
-    zf_writer_t w = {0}, groups = {0};
+    zf_writer_t w = {0}, groups = {0}, headers = {0};
     if (to == NULL || victim == NULL || to->is_zyre || mesh->is_honest)
         return;
     forge_uuid (mesh, uuid);
     zf_zre_put_group (&groups, zf_bytes_of ("g1"));
+    forge_headers (mesh, &headers);
     zf_zre_encode (&w, &(zf_zre_t){.id = PRNG_PICK (&mesh->prng, ids),
                                    .sequence = (uint16_t) (1 + chance (mesh, 3)),
                                    .name = zf_bytes_of (forge_name (mesh, uuid)),
                                    .endpoint = zf_bytes_of (victim->endpoint),
                                    .groups = zf_bytes (groups.data, groups.size),
                                    .group_count = 1,
+                                   .headers = zf_bytes (headers.data, headers.size),
+                                   .header_count = headers.size > 0 ? 2 : 0,
                                    .group = zf_bytes_of ("g1")});
     mesh_trace (mesh, "somebody says %d to %s as %x", w.data[2], to->name, uuid[0]);
     conn_t *conn = net_forge (mesh, node_index (mesh, to), uuid);
@@ -154,6 +167,7 @@ static void forge_mail (mesh_t *mesh)
     conn->is_open = false;
     zf_writer_free (&w);
     zf_writer_free (&groups);
+    zf_writer_free (&headers);
 }
 
 /* Somebody who was seen is said to have left, or another one to be where he is. */
@@ -202,6 +216,7 @@ void evil_end (mesh_t *mesh)
 {
     mesh_trace (mesh, "calm");
     heal (mesh);
+    mesh->losses = 0;
     for (uint32_t i = 0; i < mesh->count; i++) {
         node_t *node = &mesh->nodes[i];
         if (node->frozen > mesh->now)

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define REDIAL_MS 300
-#define ROOM      64 /* messages that a DEALER keeps */
+#define REDIAL_MS     300
+#define ROOM          64    /* messages that a DEALER keeps */
+#define RESEND_MS     240   /* until what was not acknowledged is sent again */
+#define RESEND_MAX_MS 60000 /* it gets through then */
+#define SYN_MS        1000  /* the same of what begins a connection */
 
 bool net_is_apart (const mesh_t *mesh, int a, int b)
 {
@@ -21,6 +24,16 @@ mail_t *mail_new (zf_bytes_t frame, uint64_t number, uint32_t length)
     mail->number = number;
     mail->length = length;
     memcpy (mail->frame, frame.data, frame.size);
+    return mail;
+}
+
+mail_t *mail_new_list (zf_bytes_t frame, zf_bytes_t list)
+{
+    mail_t *mail = calloc (1, sizeof *mail + frame.size + list.size);
+    mail->size = frame.size;
+    mail->list_size = list.size;
+    memcpy (mail->frame, frame.data, frame.size);
+    memcpy (mail->frame + frame.size, list.data, list.size);
     return mail;
 }
 
@@ -78,9 +91,44 @@ static void free_if_done (mesh_t *mesh, conn_t *conn)
         free_conn (mesh, conn);
 }
 
+/* For how long it is sent in vain, as TCP does it: it waits ever longer before it tries again. */
+static uint64_t retries (mesh_t *mesh, uint32_t wait_ms, uint32_t lost)
+{
+    uint64_t time = 0;
+    while (chance (mesh, 100) < lost && time < RESEND_MAX_MS) {
+        time += wait_ms;
+        wait_ms *= 2;
+    }
+    return time;
+}
+
+/* Percent of those of which the packet or the answer is lost. */
+static uint32_t round_losses (const mesh_t *mesh)
+{
+    return 2 * mesh->losses - mesh->losses * mesh->losses / 100;
+}
+
+/* What it takes longer because packets are lost. What comes while one is not known to have arrived
+ * waits, and leaves together. */
+static uint64_t delay_by_losses (mesh_t *mesh, conn_t *conn)
+{
+    if (mesh->losses == 0)
+        return 0;
+    if (conn->leaves <= mesh->now) {
+        conn->leaves = conn->acked > mesh->now ? conn->acked : mesh->now;
+        uint64_t tries = retries (mesh, RESEND_MS, mesh->losses);
+        uint64_t more = retries (mesh, RESEND_MS + (uint32_t) tries, round_losses (mesh));
+        conn->arrives = conn->leaves + tries;
+        conn->acked = conn->arrives + more + 2 * mesh->mail_ms;
+        conn->is_lossy |= tries + more > 0;
+    }
+    return conn->arrives - mesh->now;
+}
+
 void conn_put (mesh_t *mesh, conn_t *conn, mail_t *mail)
 {
     mail->due = mesh->now + prng_between (&mesh->prng, 1, mesh->mail_ms);
+    mail->due += delay_by_losses (mesh, conn);
     if (conn->first != NULL && conn->last->due > mail->due)
         mail->due = conn->last->due;
     append (&conn->first, &conn->last, mail);
@@ -104,6 +152,7 @@ void net_break (mesh_t *mesh, conn_t *conn)
     conn->is_broken = true;
     if (conn->is_open && conn->from >= 0) {
         dealer_of (mesh, conn)->conn = NULL;
+        dealer_of (mesh, conn)->is_cut = true;
         slot_event (mesh, EVENT_LOST, 1 + chance (mesh, 50), conn);
         slot_event (mesh, EVENT_DIAL, 1 + chance (mesh, REDIAL_MS), conn);
     }
@@ -159,9 +208,10 @@ void net_arrive (mesh_t *mesh, conn_t *conn)
         free_if_done (mesh, conn);
     else if (to->frozen > mesh->now)
         await (mesh, conn, to->frozen - mesh->now);
-    else if (net_is_apart (mesh, conn->from, conn->to))
+    else if (net_is_apart (mesh, conn->from, conn->to)) {
+        conn->is_lossy = true;
         await (mesh, conn, 200);
-    else if (conn->first->due > mesh->now)
+    } else if (conn->first->due > mesh->now)
         await (mesh, conn, conn->first->due - mesh->now);
     else {
         conn->is_awaited = true; /* it stays while it is looked at */
@@ -197,7 +247,10 @@ void net_free (mesh_t *mesh)
 
 static void dial_later (mesh_t *mesh, const node_t *node, uint32_t slot, uint64_t delay)
 {
-    event_t *event = mesh_event (mesh, EVENT_DIAL, delay);
+    uint64_t more = mesh->losses > 0 ? retries (mesh, SYN_MS, round_losses (mesh)) +
+                                           retries (mesh, RESEND_MS, round_losses (mesh))
+                                     : 0;
+    event_t *event = mesh_event (mesh, EVENT_DIAL, delay + more);
     event->node = node_index (mesh, node);
     event->life = node->life;
     event->slot = slot;
@@ -238,6 +291,23 @@ void net_close (mesh_t *mesh, node_t *node, uint32_t slot)
     dealer->conn->is_open = false;
     free_if_done (mesh, dealer->conn);
     dealer->conn = NULL;
+}
+
+zf_reach_t net_reach (const mesh_t *mesh, const node_t *node, uint32_t slot)
+{
+    conn_t *conn = node->dealers[slot].conn;
+    if (node->dealers[slot].is_cut)
+        return ZF_REACH_CUT;
+    if (conn == NULL)
+        return ZF_REACH_NOT;
+    bool is_apart = net_is_apart (mesh, conn->from, conn->to);
+    conn->is_through |= !is_apart && mesh->nodes[conn->to].frozen <= mesh->now;
+    if (!conn->is_through)
+        return ZF_REACH_NOT;
+    if (!conn->is_lossy)
+        return ZF_REACH_FINE;
+    bool is_stuck = (is_apart && conn->first != NULL) || conn->acked > mesh->now;
+    return is_stuck ? ZF_REACH_STUCK : ZF_REACH_LOSSY;
 }
 
 bool net_has_room (const mesh_t *mesh, const node_t *node, uint32_t slot)

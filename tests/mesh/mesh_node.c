@@ -41,14 +41,28 @@ static zf_frame_t *content_of (uint64_t number, uint32_t length)
 
 /* -- what it sends ----------------------------------------------------------------------------- */
 
+/* What has two frames is a list of offers: the word of it goes with them. */
+static mail_t *copy_list (zf_bytes_t frame, zf_frame_t *const *content)
+{
+    zf_writer_t list = {0};
+    zf_write_bytes (&list, content[0]->data, content[0]->size);
+    zf_write_bytes (&list, content[1]->data, content[1]->size);
+    mail_t *mail = mail_new_list (frame, zf_bytes (list.data, list.size));
+    zf_writer_free (&list);
+    return mail;
+}
+
 static mail_t *copy (zf_bytes_t frame, zf_frame_t *const *content, size_t count)
 {
     uint64_t number = 0;
+    if (count == 2)
+        return copy_list (frame, content);
     if (count > 0)
         memcpy (&number, content[0]->data, sizeof number);
     return mail_new (frame, number, count > 0 ? (uint32_t) content[0]->size : 0);
 }
 
+/* length: of the content, if it is the application's. */
 static void check_sent (mesh_t *mesh, const node_t *node, dealer_t *dealer, zf_bytes_t frame,
                         size_t length)
 {
@@ -59,7 +73,7 @@ static void check_sent (mesh_t *mesh, const node_t *node, dealer_t *dealer, zf_b
         mesh_fail (mesh, "%s sends %u after %u", node->name, message.sequence, dealer->sent - 1u);
     if ((message.id == ZF_ZRE_HELLO) != (dealer->sent == 1))
         mesh_fail (mesh, "%s says HELLO in the wrong place", node->name);
-    dealer->whispers -= message.id == ZF_ZRE_WHISPER;
+    dealer->whispers -= message.id == ZF_ZRE_WHISPER && length > 0;
     dealer->whisper_bytes -= message.id == ZF_ZRE_WHISPER ? length : 0;
     mesh_trace (mesh, "%s sends %u #%u to %s", node->name, message.id, message.sequence,
                 dealer->endpoint);
@@ -78,7 +92,7 @@ void node_pump (mesh_t *mesh, node_t *node, uint32_t slot)
         }
         if (!net_has_room (mesh, node, slot))
             return;
-        check_sent (mesh, node, dealer, frame, count > 0 ? content[0]->size : 0);
+        check_sent (mesh, node, dealer, frame, count == 1 ? content[0]->size : 0);
         net_put (mesh, node, slot, copy (frame, content, count));
         zf_roster_pop (node->roster, slot);
     }
@@ -97,8 +111,10 @@ static void on_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *eff
     case ZF_ROSTER_OPEN:
         net_open (mesh, node, effect->slot, effect->text);
         memcpy (node->dealers[effect->slot].uuid, effect->uuid, ZF_UUID_BYTES);
+        offers_greet (mesh, node, effect);
         break;
     case ZF_ROSTER_CLOSE:
+        offers_part (node, effect->slot);
         net_close (mesh, node, effect->slot);
         break;
     case ZF_ROSTER_SEND:
@@ -116,27 +132,45 @@ static void on_effect (mesh_t *mesh, node_t *node, const zf_roster_effect_t *eff
     case ZF_ROSTER_WHISPER:
     case ZF_ROSTER_SHOUT:
     case ZF_ROSTER_NOTE:
-        check_effect (mesh, node, effect);
+        if (!offers_effect (mesh, node, effect))
+            check_effect (mesh, node, effect);
         break;
     }
 }
 
-void node_turn (mesh_t *mesh, node_t *node)
+/* Returns true if there was anything to do. */
+static bool settle (mesh_t *mesh, node_t *node)
 {
     zf_roster_effect_t effect;
-    bool again = true;
+    bool any = false;
+    while (zf_roster_next (node->roster, &effect)) {
+        on_effect (mesh, node, &effect);
+        any = true;
+    }
+    return any;
+}
+
+static void tell_reach (mesh_t *mesh, node_t *node)
+{
+    for (uint32_t slot = 0; slot < node->dealer_count; slot++)
+        if (node->dealers[slot].is_open)
+            zf_roster_reached (node->roster, slot, net_reach (mesh, node, slot), mesh->now);
+}
+
+void node_turn (mesh_t *mesh, node_t *node)
+{
+    tell_reach (mesh, node);
     node->due = zf_roster_tick (node->roster, mesh->now);
+    settle (mesh, node);
+    uint64_t due = zf_herald_tick (&node->herald, mesh->now);
+    node->due = due < node->due ? due : node->due;
     if (node->due <= mesh->now)
         mesh_fail (mesh, "%s wants to be ticked for ever", node->name);
-    while (again) {
-        again = false;
-        while (zf_roster_next (node->roster, &effect)) {
-            on_effect (mesh, node, &effect);
-            again = true;
-        }
+    do {
         pump_all (mesh, node);
-    }
+    } while (settle (mesh, node));
     check_node (mesh, node);
+    check_offers (mesh, node);
 }
 
 /* -- what comes -------------------------------------------------------------------------------- */
@@ -162,19 +196,36 @@ void node_beacon (mesh_t *mesh, node_t *node, const event_t *event)
     node_turn (mesh, node);
 }
 
+/* Returns how many frames. */
+static size_t contents_of (const mail_t *mail, zf_frame_t *content[2])
+{
+    const uint8_t *list = mail->frame + mail->size;
+    size_t word = ZF_OFFERS_WORD_BYTES;
+    if (mail->list_size > 0) {
+        content[0] = zf_frame_of (zf_bytes (list, word));
+        content[1] = zf_frame_of (zf_bytes (list + word, mail->list_size - word));
+        return 2;
+    }
+    content[0] = mail->length > 0 ? content_of (mail->number, mail->length) : NULL;
+    return mail->length > 0;
+}
+
 void node_mail (mesh_t *mesh, node_t *node, const conn_t *conn, const mail_t *mail)
 {
+    zf_frame_t *content[2] = {NULL, NULL};
     mesh_trace (mesh, "%s hears %u of n%u", node->name, mail->frame[2], conn->identity[1]);
     if (node->is_zyre) {
+        offers_stranger (mesh, node, mail);
         zyre_mail (mesh, node, conn, mail);
         return;
     }
     const seen_t before = *node_seen (node, conn->identity + 1);
-    zf_frame_t *content = mail->length > 0 ? content_of (mail->number, mail->length) : NULL;
+    size_t count = contents_of (mail, content);
     zf_roster_received (node->roster, zf_bytes (conn->identity, sizeof conn->identity),
-                        zf_bytes (mail->frame, mail->size), &content, content != NULL,
+                        zf_bytes (mail->frame, mail->size), content, count,
                         zf_bytes_of (node->endpoint), mesh->now);
-    zf_frame_drop (content);
+    zf_frame_drop (content[0]);
+    zf_frame_drop (content[1]);
     node_turn (mesh, node);
     check_sequence (mesh, node, &before, mail);
 }
@@ -280,6 +331,16 @@ static void talk (mesh_t *mesh, node_t *node)
         shout (mesh, node);
 }
 
+/* It is told to others in a while, or when something else happens. */
+static void change_offers (mesh_t *mesh, node_t *node)
+{
+    uint64_t due = mesh->now + 1 + chance (mesh, 40);
+    if (mesh->end - mesh->now <= 10000 || !prng_one_in (&mesh->prng, mesh->offers_rate))
+        return;
+    offers_change (mesh, node);
+    node->due = due < node->due ? due : node->due;
+}
+
 void node_step (mesh_t *mesh, node_t *node)
 {
     event_t *event = mesh_event (mesh, EVENT_STEP, prng_between (&mesh->prng, 900, 1100));
@@ -294,7 +355,9 @@ void node_step (mesh_t *mesh, node_t *node)
     }
     for (uint64_t i = chance (mesh, 4); i > 0; i--)
         talk (mesh, node);
+    change_offers (mesh, node); /* now lines may be full */
     node_turn (mesh, node);
+    change_offers (mesh, node);
 }
 
 /* -- its life ---------------------------------------------------------------------------------- */
@@ -310,6 +373,7 @@ static void make_roster (mesh_t *mesh, node_t *node)
     memcpy (options.uuid, node->uuid, sizeof options.uuid);
     node->roster = zf_roster_new (&options, mesh->now);
     node->due = UINT64_MAX;
+    offers_start (mesh, node);
 }
 
 void node_start (mesh_t *mesh, int index, bool same_port)
@@ -339,6 +403,7 @@ void node_start (mesh_t *mesh, int index, bool same_port)
 
 void node_free (node_t *node)
 {
+    offers_free (node);
     zf_roster_free (&node->roster);
     for (uint32_t slot = 0; slot < node->dealer_count; slot++)
         if (node->dealers[slot].is_open)

@@ -33,9 +33,9 @@ mesh_plant (no_answer_does_not_matter roster_watch.c
     else if" "known->ask = ZF_ASK_NOTHING, known->answered_ms = now;
     else if")
 mesh_plant (who_talks_is_not_asked roster_watch.c
-    "known->answered_ms" "known->spoke_ms")
-mesh_plant (answer_goes_nowhere roster_known.c
-    "known->state == ZF_KNOWN_PEER && known->has_asked" "false")
+    "return known->answered_ms +" "return known->heard_ms +")
+mesh_plant (question_is_not_answered roster_hear.c
+    "zf_line_answer (known);" "")
 mesh_plant (second_place_is_not_tried roster_known.c
     "return known->claimed != NOWHERE || known->tried + 1 < known->spot_count;" "return false;")
 mesh_plant (send_is_said_twice roster_line.c
@@ -54,3 +54,46 @@ mesh_plant (shouts_to_groups_that_we_left roster_hear.c
     "if (circle != NULL && circle->is_own)" "if (circle != NULL)")
 mesh_plant (candidate_keeps_its_place roster_hello.c
     "holder->state == ZF_KNOWN_GREETED || " "")
+
+# The directory, and who tells of it.
+mesh_plant (full_line_is_forgotten herald.c
+    "rc == ZF_E_AGAIN || rc == ZF_E_NOMEM" "false")
+mesh_plant (change_while_greeting_is_not_told herald.c
+    "hearer->version != self->version || " "")
+mesh_plant (long_list_is_not_told herald.c
+    "self->version || self->is_short || " "self->version || ")
+mesh_plant (change_is_not_told herald.c
+    "        owe_all (self);" "")
+mesh_plant (headers_are_not_taken_back herald.c
+    "while (n < TOLD_MAX && (list.size > 0 || n < self->header_count))"
+    "while (n < TOLD_MAX && list.size > 0)")
+mesh_plant (who_is_greeted_elsewhere_is_a_stranger herald.c
+    "    hearer->is_zferry = read_headers (view.headers, NULL);
+    owe" "    owe")
+mesh_plant (who_is_greeted_elsewhere_is_not_told herald.c
+    "    owe (self, hearer, true);
+    return" "    return")
+mesh_plant (offers_stay_where_their_node_was herald.c
+    "return zf_offers_move (self->offers, uuid, zf_endpoint_host (endpoint));" "return false;")
+mesh_plant (offers_outlive_their_node herald.c
+    "return zf_offers_forget (self->offers, uuid);" "return false;")
+mesh_plant (foreigners_are_told herald.c
+    "is_owed && hearer->is_zferry" "is_owed")
+mesh_plant (withdrawn_offer_stays directory.c
+    "return remove_stale (offers, node) || changed;"
+    "for (offer = node->offers; offer != NULL; offer = offer->next)
+        set_stale (offers, node, offer, false);
+    return changed;")
+mesh_plant (list_begins_anew directory.c
+    "        set_stale (offers, node, offer, true);
+    node->digest" "        set_stale (offers, node, offer, true);
+    remove_stale (offers, node);
+    node->digest")
+mesh_plant (change_is_not_shown directory.c
+    "    return remove_stale (offers, node) || changed;"
+    "    return remove_stale (offers, node);")
+mesh_plant (nothing_comes_before_it_goes directory.c
+    "    unlist_change (offers, &offer->came);
+    free (offer);"
+    "    unlist_change (offers, &offer->came);
+    list_change (offers, &offer->went);")

@@ -1,4 +1,4 @@
-/* The simulator of the roster (mesh.h).
+/* The simulator of roster and directory (mesh.h).
  *
  *   test_mesh               the usual seeds; ZF_SIM_SEEDS: how many instead
  *   test_mesh SEED          one seed, with every event
@@ -16,7 +16,7 @@
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define SEEDS 400
 #else
-#define SEEDS 3000
+#define SEEDS 2500
 #endif
 
 static uint64_t seed_count (void)

@@ -18,8 +18,8 @@ static void release_shared (void)
 
 static int clear (void **state)
 {
-    static const char *const names[] = {"ZFERRY_NAMESPACE", "ZFERRY_INTERFACE", "ZFERRY_SEED",
-                                        "ZFERRY_DISCOVERY_PORT"};
+    static const char *const names[] = {"ZFERRY_NAMESPACE",      "ZFERRY_INTERFACE", "ZFERRY_SEED",
+                                        "ZFERRY_DISCOVERY_PORT", "ZFERRY_INSECURE",  "ZFERRY_KEY"};
     zf_peer_stop (&peers[0]);
     zf_peer_stop (&peers[1]);
     while (shared > 0)
@@ -262,6 +262,7 @@ static void environment_sets_the_shared_node_up (void **state)
     options.hub = ANY_PORT;
     assert_int_equal (zf_peer_start (&peers[0], &options, &stage.err), 0);
     set_port (free_port ()); /* it is the seed by which they meet */
+    setenv ("ZFERRY_INSECURE", "1", 1);
     setenv ("ZFERRY_INTERFACE", "eth*, lo,!docker*", 1);
     setenv ("ZFERRY_NAMESPACE", "staging", 1);
     setenv ("ZFERRY_SEED", zf_peer_hub (peers[0]), 1);
@@ -289,6 +290,8 @@ static void nonsense_in_the_environment_is_refused_in_words (void **state)
     set_port (free_port ());
     refuse ("ZFERRY_INTERFACE", "10.0.0.0/99", ZF_E_INVAL);
     refuse ("ZFERRY_SEED", "nonsense", ZF_E_ADDRESS);
+    refuse ("ZFERRY_INTERFACE", "eth*", ZF_E_DENIED);
+    refuse ("ZFERRY_KEY", "/nowhere/at/all", ZF_E_NOT_FOUND);
 }
 
 int main (void)

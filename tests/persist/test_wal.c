@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -39,6 +40,35 @@ static void turns_during_a_sync_share_the_next (void **state)
     gate_release (rig->gate);
     rig_settle (rig);
     assert_int_equal (gate_syncs (rig->gate) - before, 2);
+}
+
+static uint64_t clock_us (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static void times_of_syncs_are_counted (void **state)
+{
+    rig_t *rig = *state;
+    zf_histogram_t before, after;
+    rig_append (rig, "warm");
+    rig_settle (rig);
+    rig->wal->sync_times (rig->wal, &before);
+    assert_int_equal (before.count, 1);
+    gate_hold (rig->gate);
+    rig_append (rig, "a");
+    gate_await_held (rig->gate);
+    uint64_t until = clock_us () + 2000;
+    while (clock_us () < until)
+        ;
+    gate_release (rig->gate);
+    rig_settle (rig);
+    rig->wal->sync_times (rig->wal, &after);
+    assert_int_equal (after.count, 2);
+    assert_true (after.sum - before.sum >= 2000);
+    assert_int_equal (after.counts[0], before.counts[0]);
 }
 
 static void entries_come_back_in_order_after_reopen (void **state)
@@ -397,6 +427,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         CASE (entry_is_durable_after_its_sync),
         CASE (turns_during_a_sync_share_the_next),
+        CASE (times_of_syncs_are_counted),
         CASE (entries_come_back_in_order_after_reopen),
         CASE (log_keeps_its_name),
         CASE (frame_is_held_until_the_event_is_taken),

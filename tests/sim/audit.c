@@ -236,6 +236,7 @@ static uint64_t check_sessions (sim_t *sim)
     const zf_session_t *session;
     uint64_t sessions = 0;
     uint64_t timers = 0;
+    uint64_t waiting = 0;
     uint64_t consumers = 0;
     DL_FOREACH (engine->sessions, session) {
         uint64_t parked_bytes = 0;
@@ -251,11 +252,15 @@ static uint64_t check_sessions (sim_t *sim)
         CHECK (sim, !session->gone && !session->doomed);
         sessions++;
         timers += session->timer.slot != 0;
+        waiting += session->own.timer.slot != 0;
+        CHECK (sim, session->account->timer.slot != 0 || session->throttle.held == NULL);
     }
+    for (zf_account_t *account = engine->accounts; account != NULL; account = account->hh.next)
+        waiting += account->timer.slot != 0;
     for (zf_queue_t *queue = engine->queues; queue != NULL; queue = queue->hh.next)
         consumers -= queue->consumers;
     CHECK (sim, consumers == 0 && sessions == engine->counters.sessions && sessions == timers);
-    return timers;
+    return timers + waiting;
 }
 
 static void check_timers (sim_t *sim, uint64_t expected)

@@ -30,6 +30,7 @@ static void make_engine (sim_t *sim)
     sim->engine = zf_engine_new (&disk->engine);
     disk->options.now_ms = sim->now_ms;
     zf_engine_log_open (sim->engine, &disk->options);
+    scenario_rule (sim);
 }
 
 void disk_open (sim_t *sim)

@@ -100,6 +100,13 @@ void scenario_declare (sim_t *sim, queue_t *queue)
 
 /* -- the engine -------------------------------------------------------------------------------- */
 
+/* In some runs peers are held to a rate. Without a draw: seeds go on to mean what they did. */
+static uint32_t rate_of (const sim_t *sim)
+{
+    static const uint32_t rates[] = {0, 0, 20, 200};
+    return rates[sim->seed / 3 % 4];
+}
+
 static void make_engine (sim_t *sim)
 {
     static const uint64_t memories[] = {8000, 20000, 60000};
@@ -117,8 +124,37 @@ static void make_engine (sim_t *sim)
         options.policy.max_length = 50;
         options.policy.ttl_ms = 5000;
     }
+    options.limits.records_per_s = rate_of (sim);
     sim->engine = zf_engine_new (&options);
     zf_engine_tick (sim->engine, sim->now_ms);
+}
+
+void scenario_rule (sim_t *sim)
+{
+    static const char *const rules[] = {
+        "honest post,consume,publish,subscribe,administer *\n"
+        "hostile post,consume,publish,subscribe,administer hostile-1* hostile-2*\n",
+        "hones* post,consume,publish,subscribe,administer *\n"
+        "hostile post,subscribe,administer hostile-2* hostile-3*\n"
+        "hostile publish hostile-1 hostile-2 hostile-3\n"
+        "hostile consume hostile-3*\n"};
+    zf_access_t *access;
+    if (!sim->ruled)
+        return;
+    if (zf_access_parse (&access, zf_bytes_of (rules[sim->other_rules]), "rules", NULL) != 0)
+        sim_fail (sim, "no memory for rules");
+    sim->other_rules = !sim->other_rules;
+    zf_engine_access (sim->engine, access);
+}
+
+void scenario_check_rules (sim_t *sim)
+{
+    static const char prefix[] = "hostile-";
+    const size_t size = sizeof prefix - 1;
+    const zf_queue_t *queue = sim->ruled ? sim->engine->queues : NULL;
+    for (; queue != NULL; queue = queue->hh.next)
+        if (strncmp (queue->name, prefix, size) == 0 && strchr ("123", queue->name[size]) == NULL)
+            sim_fail (sim, "%s is there, which nobody may make", queue->name);
 }
 
 /* -- peers ------------------------------------------------------------------------------------- */
@@ -156,7 +192,9 @@ void scenario_make (sim_t *sim)
         scenario_streams (sim);
     else
         make_queues (sim);
+    sim->ruled = sim->seed % 2 == 1;
     make_engine (sim);
+    scenario_rule (sim);
     if (sim->durable)
         disk_open (sim);
     if (sim->chronicle != NULL)

@@ -88,21 +88,6 @@ static holder_t *add_holder (conn_t *conn, zf_session_t *session)
 
 /* -- input ------------------------------------------------------------------------------------- */
 
-static bool attach (conn_t *conn, zf_frame_t **frames, size_t count)
-{
-    uint8_t address[5] = {0};
-    if (!zf_dialect_native.matches (frames, count))
-        return false;
-    zf_store_u32le (address + 1, conn->number);
-    conn->session = zf_engine_attach (conn->sim->engine, conn, zf_bytes (address, sizeof address),
-                                      &zf_dialect_native);
-    if (conn->session == NULL)
-        return false;
-    if (is_booked (conn->sim))
-        add_holder (conn, conn->session);
-    return true;
-}
-
 static void unbooked_input (conn_t *conn, zf_frame_t **frames, size_t count)
 {
     sim_t *sim = conn->sim;
@@ -112,29 +97,64 @@ static void unbooked_input (conn_t *conn, zf_frame_t **frames, size_t count)
         ledger_input (sim, conn->session, control, body);
     else if (!conn->peer->hostile)
         chronicle_input (sim, conn->session, control, body);
-    zf_engine_input (conn->session, frames, count);
+    zf_dialect_native.input (conn->session, frames, count);
     if (sim->chronicle != NULL)
         observe (sim);
 }
 
-static void input (conn_t *conn, zf_frame_t **frames, size_t count)
+/* A message that the engine deals with, maybe after it was held back. */
+static void input (zf_session_t *session, zf_frame_t **frames, size_t count)
 {
+    conn_t *conn = session->host;
     sim_t *sim = conn->sim;
     if (!is_booked (sim)) {
         unbooked_input (conn, frames, count);
         return;
     }
+    observe (sim); /* what timers of this turn have done comes before what was held back */
     book_input_t in = {.holder = book_holder (sim, conn->session)};
-    if (in.holder == NULL) { /* ended earlier in this turn */
-        zf_engine_input (conn->session, frames, count);
-        return;
-    }
     in.control = zf_bytes (frames[0]->data, frames[0]->size);
     in.body = count > 1 ? zf_bytes (frames[1]->data, frames[1]->size) : zf_bytes (NULL, 0);
     book_before (&in);
-    zf_engine_input (conn->session, frames, count);
+    zf_dialect_native.input (conn->session, frames, count);
     book_after (&in);
     observe (sim);
+}
+
+/* The native one, with us at its door. */
+static const zf_dialect_t *watched_dialect (void)
+{
+    static zf_dialect_t dialect;
+    dialect = zf_dialect_native;
+    dialect.input = input;
+    return &dialect;
+}
+
+/* Whose key it has. */
+static void identify (conn_t *conn)
+{
+    zf_subject_t subject = {.key = ""};
+    bool hostile = conn->peer->hostile;
+    memset (subject.key, hostile ? 'x' : 'o', ZF_KEY_TEXT - 1);
+    snprintf (subject.name, sizeof subject.name, "%s", hostile ? "hostile" : "honest");
+    if (conn->sim->ruled)
+        zf_engine_identify (conn->session, &subject);
+}
+
+static bool attach (conn_t *conn, zf_frame_t **frames, size_t count)
+{
+    uint8_t address[5] = {0};
+    if (!zf_dialect_native.matches (frames, count))
+        return false;
+    zf_store_u32le (address + 1, conn->number);
+    conn->session = zf_engine_attach (conn->sim->engine, conn, zf_bytes (address, sizeof address),
+                                      watched_dialect ());
+    if (conn->session == NULL)
+        return false;
+    identify (conn);
+    if (is_booked (conn->sim))
+        add_holder (conn, conn->session);
+    return true;
 }
 
 static void on_message (conn_t *conn, message_t *message)
@@ -146,7 +166,7 @@ static void on_message (conn_t *conn, message_t *message)
     frames[0] = take_part (sim, &message->part[0]);
     frames[1] = message->count > 1 ? take_part (sim, &message->part[1]) : NULL;
     if (conn->session != NULL || attach (conn, frames, message->count))
-        input (conn, frames, message->count);
+        zf_engine_input (conn->session, frames, message->count);
     zf_frame_drop (frames[0]);
     zf_frame_drop (frames[1]);
 }
@@ -201,8 +221,12 @@ static void send_effects (sim_t *sim)
     sim->effects_seen = sim->outs_seen = 0;
 }
 
+#define RULES_EVERY 500 /* turns */
+
 static void let_things_happen (sim_t *sim)
 {
+    if (sim->turn % RULES_EVERY == 0)
+        scenario_rule (sim);
     while (clock_next (&sim->clock) <= sim->now_ms) {
         event_t event = clock_pop (&sim->clock);
         event.fn (event.target, event.arg);
@@ -238,6 +262,7 @@ static void plain_turn (sim_t *sim)
     if (sim->durable)
         disk_commit (sim);
     audit (sim);
+    scenario_check_rules (sim);
     if (sim->chronicle != NULL)
         chronicle_turn (sim);
     if (dies (sim, DEATH_COMMITTED))
@@ -262,6 +287,7 @@ void shell_turn (sim_t *sim)
     book_gone (sim);
     observe (sim);
     audit (sim);
+    scenario_check_rules (sim);
     send_effects (sim);
     if (sim->turn % sim->walk_every == 0)
         book_walk (sim);

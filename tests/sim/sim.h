@@ -78,6 +78,8 @@ struct sim {
     bool chaos;   /* things break: only while ACTIVE */
     bool tight;   /* memory is short: dead letters may find none */
     bool hostile; /* some peers break the protocol */
+    bool ruled;   /* peers have keys, and there are rules: hostile ones may not do all they want */
+    bool other_rules; /* for those the second kind is in force */
     sim_clock_t clock;
     zf_engine_t *engine;
     uint64_t frames;     /* frames of the shell that somebody still holds */
@@ -159,6 +161,13 @@ void audit_empty (sim_t *sim);
 
 /* Chooses queues and peers. */
 void scenario_make (sim_t *sim);
+
+/* Puts rules into force that let hostile peers use some of their queues, and others everything;
+ * with each call other ones. Nothing if there are to be none. */
+void scenario_rule (sim_t *sim);
+
+/* Fails if there is a queue that no hostile peer may have made at any time. */
+void scenario_check_rules (sim_t *sim);
 
 queue_t *scenario_queue (sim_t *sim, const char *name, const char *suffix);
 queue_t *scenario_dead_queue (sim_t *sim, const char *name, const char *suffix);

@@ -165,9 +165,10 @@ class Switch:
 
 
 class Wire(threading.Thread):
-    """A cable between two hosts that loses frames from a to b and takes its time: netem for machines that have none."""
+    """A cable between two hosts that loses frames (`losses`: how many of those from a, of those from b) and takes its
+    time: netem for machines that have none."""
 
-    def __init__(self, a, b, name, loss, delay_s, seed):
+    def __init__(self, a, b, name, losses, delay_s, seed):
         super().__init__(daemon=True)
         self.ends = []
         try:
@@ -177,7 +178,7 @@ class Wire(threading.Thread):
             self.close_ends()
             raise
         self.random = random.Random(seed)
-        self.loss = loss
+        self.losses = losses
         self.delay_s = delay_s
         self.waiting = []  # (when, number, to, frame)
         self.number = 0
@@ -189,7 +190,8 @@ class Wire(threading.Thread):
         while True:
             now = time.monotonic()
             wait = self.waiting[0][0] - now if self.waiting else None
-            ready, _, _ = select.select([*self.ends, self.stopping], [], [], None if wait is None else max(wait, 0))
+            wait = None if wait is None else max(wait, 0)
+            ready, _, _ = select.select([*self.ends, self.stopping], [], [], wait)
             if self.stopping in ready:
                 return
             for fd in ready:
@@ -202,7 +204,7 @@ class Wire(threading.Thread):
                 frame = os.read(source, 65536)
             except OSError:  # none, or the interface is down
                 return
-            if source == self.ends[0] and self.random.random() < self.loss:
+            if self.random.random() < self.losses[self.ends.index(source)]:
                 self.lost += 1
                 continue
             self.number += 1
@@ -231,9 +233,9 @@ class Wire(threading.Thread):
 class Netem:
     """The same, by the system."""
 
-    def __init__(self, a, b, name, loss, delay_s):
+    def __init__(self, a, b, name, losses, delay_s):
         cable(a, name, b, name)
-        for host, lost in ((a, loss), (b, 0)):
+        for host, lost in zip((a, b), losses):
             host.run(
                 *("tc", "qdisc", "add", "dev", name, "root", "netem"),
                 *("loss", f"{lost * 100:g}%", "delay", f"{delay_s * 1000:g}ms"),
@@ -254,8 +256,11 @@ def has_netem():
         host.close()
 
 
-def bad_cable(a, b, name, loss, delay_s):
-    """A cable that loses frames from a to b, and takes its time both ways: netem's, or one of our own."""
+def bad_cable(a, b, name, losses, delay_s):
+    """A cable that loses so many of the frames from a and from b, and takes its time both ways: netem's, or one of our
+    own; it is told which."""
     if has_netem():
-        return Netem(a, b, name, loss, delay_s)
-    return Wire(a, b, name, loss, delay_s, seed=7)
+        print("the cable loses frames by netem")
+        return Netem(a, b, name, losses, delay_s)
+    print("the cable loses frames by a wire of our own: this kernel has no netem")
+    return Wire(a, b, name, losses, delay_s, seed=7)

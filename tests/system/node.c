@@ -36,6 +36,8 @@ static void take_option (options_t *options, const char *word, const char *value
         add (&options->seeds, value);
     else if (strcmp (word, "hub") == 0)
         options->peer.hub = value;
+    else if (strcmp (word, "endpoint") == 0)
+        options->peer.endpoint = value;
     else if (strcmp (word, "space") == 0)
         options->peer.space = value;
     else if (strcmp (word, "beacon") == 0)
@@ -51,6 +53,7 @@ static void take_options (options_t *options, int argc, char **argv)
     memset (options, 0, sizeof *options);
     zf_peer_defaults (&options->peer);
     options->peer.name = argv[1];
+    options->peer.security = zf_security_insecure (); /* there is nobody else on these networks */
     for (int i = 2; i + 1 < argc; i += 2)
         take_option (options, argv[i], argv[i + 1]);
     options->peer.interfaces = options->interfaces.items;

@@ -3,8 +3,10 @@
 import os
 import re
 import subprocess
+import tempfile
 import time
 import unittest
+from unittest import mock
 
 import lab
 
@@ -12,7 +14,8 @@ lab.enter_lab()
 
 import rig  # noqa: E402 (the lab first)
 
-rig.DEADLINE_S = 25
+rig.DEADLINE_S = 60  # where a third is lost, it takes its time
+STEADY_S = 50  # so long that each has been asked several times
 NODE = os.environ["ZFERRY_NODE"]
 QUICK = ("evasive", "1500", "expired", "3000")  # so that a partition shows soon
 
@@ -247,10 +250,10 @@ class Partition(Case):
 
 
 class Loss(Case):
-    def test_30_percent_and_delay(self):
+    def meet(self, losses):
         a, b = self.host("a"), self.host("b")
         try:
-            bad = lab.bad_cable(a, b, "eth0", 0.3, 0.02)
+            bad = lab.bad_cable(a, b, "eth0", losses, 0.02)
         except lab.Skipped as why:
             self.skipTest(str(why))
         self.addCleanup(bad.close)
@@ -259,6 +262,10 @@ class Loss(Case):
         one, two = self.node(a, "one"), self.node(b, "two")
         self.greet(one, two)
         self.greet(two, one)
+        return one, two
+
+    def test_30_percent_and_delay(self):
+        one, two = self.meet((0.3, 0))
         exits = one.count("exit") + two.count("exit")
         for i in range(50):
             one.say(f"whisper two number {i}")
@@ -266,6 +273,35 @@ class Loss(Case):
         numbers = [int(n) for n in re.findall(r"whisper one  number (\d+)", two.log.text())]
         self.assertEqual(numbers, list(range(50)))
         self.assertEqual(one.count("exit") + two.count("exit"), exits)
+
+    def test_30_percent_both_ways_drops_nobody(self):
+        """Who is asked for an answer now and then is given the time that it takes."""
+        one, two = self.meet((0.3, 0.3))
+        exits = one.count("exit") + two.count("exit")
+        end = time.monotonic() + STEADY_S
+        rig.until(lambda: time.monotonic() > end or one.count("exit") + two.count("exit") > exits, "the end")
+        self.assertEqual(one.count("exit") + two.count("exit"), exits, one.log.text() + two.log.text())
+
+    def test_netem_is_told_what_to_lose(self):
+        """Also where this kernel has none: what tc is told."""
+        a, b = self.host("a"), self.host("b")
+        with tempfile.TemporaryDirectory() as folder:
+            told = os.path.join(folder, "told")
+            fake = os.path.join(folder, "tc")
+            with open(fake, "w") as script:
+                script.write(f'#!/bin/sh\necho "$@" >> {told}\n')
+            os.chmod(fake, 0o755)
+            with mock.patch.dict(os.environ, PATH=folder + ":" + os.environ["PATH"]):
+                self.assertTrue(lab.has_netem())
+                lab.Netem(a, b, "eth0", (0.3, 0.05), 0.02).close()
+            with open(told) as lines:
+                self.assertEqual(
+                    lines.read().splitlines()[1:],
+                    [
+                        "qdisc add dev eth0 root netem loss 30% delay 20ms",
+                        "qdisc add dev eth0 root netem loss 5% delay 20ms",
+                    ],
+                )
 
     def greet(self, one, other):
         """Until the other has heard it. While it is not known whether he does, he is greeted at his next address too,
@@ -316,7 +352,10 @@ class Program(Case):
 
     def start(self, host, *args):
         popen = subprocess.Popen(
-            host.inside(rig.PROGRAM, *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=rig.environment()
+            host.inside(rig.PROGRAM, *args, "--insecure"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=rig.environment(),
         )
         self.addCleanup(self.end, popen)
         out, err = rig.Stream(popen.stdout.fileno()), rig.Stream(popen.stderr.fileno())
@@ -331,7 +370,10 @@ class Program(Case):
 
     def run_on(self, host, *args):
         done = subprocess.run(
-            host.inside(rig.PROGRAM, *args), capture_output=True, timeout=rig.DEADLINE_S, env=rig.environment()
+            host.inside(rig.PROGRAM, *args, "--insecure"),
+            capture_output=True,
+            timeout=rig.DEADLINE_S,
+            env=rig.environment(),
         )
         return rig.Result(done.returncode, done.stdout, done.stderr)
 
