@@ -32,8 +32,9 @@ typedef enum {
 
 /* Somebody known by his key. */
 typedef struct {
-    char key[ZF_KEY_TEXT];          /* Z85 */
-    char name[ZF_KEY_NAME_MAX + 1]; /* that it is authorised under */
+    char key[ZF_KEY_TEXT];                 /* Z85 */
+    char name[ZF_KEY_NAME_MAX + 1];        /* that it is authorised under */
+    char fingerprint[ZF_FINGERPRINT_TEXT]; /* of the key, for people */
 } zf_subject_t;
 
 typedef struct zf_access zf_access_t;

@@ -17,8 +17,8 @@ static void tell_denied (zf_session_t *session, const char *what)
 {
     const zf_subject_t *who = &session->subject;
     session->engine->counters.denied++;
-    zf_notice (session->engine, ZF_EVENT_DENIED, "%s (%.8s): %s",
-               who->name[0] != '\0' ? who->name : "?", who->key, what);
+    zf_notice (session->engine, ZF_EVENT_DENIED, "%s (%s): %s",
+               who->name[0] != '\0' ? who->name : "?", who->fingerprint, what);
 }
 
 bool zf_session_may (zf_session_t *session, uint32_t rights, zf_bytes_t name)

@@ -74,8 +74,9 @@ int zf_keyring_load (zf_writer_t *text, const char *path, size_t max, bool is_se
 /* Wipes and frees. */
 void zf_keyring_wipe (zf_writer_t *text);
 
-/* A new table of a list's keys, or of the certificates *.pub in a directory. On failure *keys is
- * NULL. */
+/* A new table of a list's keys, or of the certificates *.pub in a directory. If some files of a
+ * directory are wrong, *keys has the others, and the code and words are of the first; on any other
+ * failure it is NULL. */
 int zf_keyring_read (zf_keyring_t **keys, const char *path, zf_error_t *err);
 
 /* Changes when a file, or any *.pub in a directory, does: made of times, sizes and inodes. *newest

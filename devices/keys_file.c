@@ -110,15 +110,28 @@ static int walk (DIR *folder, const char *path, file_fn *fn, void *arg, zf_error
     return rc == 0 && errno != 0 ? fail (err, path) : rc;
 }
 
-/* One that has gone since it was listed is not there. */
+/* What was found in a directory. */
+typedef struct {
+    zf_keyring_t *keys;
+    int rc; /* of the first file that is wrong; 0: none is */
+} folder_t;
+
+/* One that has gone since it was listed is not there; one that is wrong is left out, and told. */
 static int add_file (void *arg, const char *path, zf_error_t *err)
 {
     zf_writer_t text;
-    int rc = zf_keyring_load (&text, path, ZF_CERT_FILE, false, err);
+    zf_error_t why = {.code = 0};
+    folder_t *folder = arg;
+    int rc = zf_keyring_load (&text, path, ZF_CERT_FILE, false, &why);
     if (rc == 0)
-        rc = zf_keyring_add_cert (arg, zf_bytes (text.data, text.size), path, err);
+        rc = zf_keyring_add_cert (folder->keys, zf_bytes (text.data, text.size), path, &why);
     zf_keyring_wipe (&text);
-    return rc == ZF_E_NOT_FOUND && access (path, F_OK) != 0 ? 0 : rc;
+    if (rc == 0 || (rc == ZF_E_NOT_FOUND && access (path, F_OK) != 0))
+        return 0;
+    if (folder->rc == 0)
+        zf_error_set (err, rc, "%s", why.text);
+    folder->rc = folder->rc == 0 ? rc : folder->rc;
+    return rc == ZF_E_INVAL || rc == ZF_E_DENIED ? 0 : rc;
 }
 
 static int read_list (zf_keyring_t *keys, const char *path, zf_error_t *err)
@@ -131,16 +144,18 @@ static int read_list (zf_keyring_t *keys, const char *path, zf_error_t *err)
     return rc;
 }
 
-static int read_any (zf_keyring_t *keys, const char *path, zf_error_t *err)
+static int read_any (zf_keyring_t *keys, const char *path, bool *is_partial, zf_error_t *err)
 {
     DIR *folder = opendir (path);
     if (folder == NULL && errno == ENOTDIR)
         return read_list (keys, path, err);
     if (folder == NULL)
         return fail (err, path);
-    int rc = walk (folder, path, add_file, keys, err);
+    folder_t found = {keys, 0};
+    int rc = walk (folder, path, add_file, &found, err);
     closedir (folder);
-    return rc;
+    *is_partial = rc == 0 && found.rc != 0;
+    return rc == 0 ? found.rc : rc;
 }
 
 int zf_keyring_read (zf_keyring_t **keys, const char *path, zf_error_t *err)
@@ -148,8 +163,9 @@ int zf_keyring_read (zf_keyring_t **keys, const char *path, zf_error_t *err)
     *keys = zf_keyring_new ();
     if (*keys == NULL)
         return zf_error_set (err, ZF_E_NOMEM, "%s: out of memory", path);
-    int rc = read_any (*keys, path, err);
-    if (rc != 0)
+    bool is_partial = false;
+    int rc = read_any (*keys, path, &is_partial, err);
+    if (rc != 0 && !is_partial)
         zf_keyring_free (keys);
     return rc;
 }

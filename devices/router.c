@@ -356,8 +356,8 @@ void zf_router_review (zf_router_t *self)
         memcpy (key, peer->who->key, sizeof key);
         if (identify (peer, key))
             continue;
-        zf_notice (self->engine, ZF_EVENT_DENIED, "%s: its key is not authorised any more",
-                   peer->who->name);
+        zf_notice (self->engine, ZF_EVENT_DENIED, "%s (%s): its key is not authorised any more",
+                   peer->who->name, peer->who->fingerprint);
         zf_socket_cut (peer->fd);
         lose_peer (peer);
     }

@@ -58,8 +58,10 @@ bool zf_security_find (zf_security_t *security, const char *key, zf_subject_t *s
         who = *listed;
     pthread_mutex_unlock (&security->lock);
     found |= listed != NULL;
-    if (found && subject != NULL)
+    if (found && subject != NULL) {
+        zf_key_fingerprint (who.key, who.fingerprint);
         *subject = who;
+    }
     return found;
 }
 

@@ -138,7 +138,7 @@ static int read_source (const zf_security_t *self, const zf_source_t *source, fo
     if (source == &self->rules)
         return read_rules (found, source->path, err);
     int rc = zf_keyring_read (&found->keys, source->path, err);
-    found->content = rc == 0 ? zf_keyring_content (found->keys) : 0;
+    found->content = found->keys != NULL ? zf_keyring_content (found->keys) : 0;
     return rc;
 }
 
@@ -180,13 +180,14 @@ static void install (zf_security_t *self, zf_source_t *source, found_t *found)
 
 /* Once for each change, however often it is tried. What can't be read for want of something else is
  * tried again, changed or not. */
-static void tell_failure (zf_security_t *self, zf_source_t *source, const zf_error_t *err)
+static void tell_failure (zf_security_t *self, zf_source_t *source, const zf_error_t *err,
+                          const char *outcome)
 {
     char text[TEXT_MAX];
     bool is_known = source->told.code != 0 && strcmp (source->told.text, err->text) == 0;
     source->is_fresh |= err->code != ZF_E_INVAL;
     source->told = *err;
-    snprintf (text, sizeof text, "%s; what was in force stays so", err->text);
+    snprintf (text, sizeof text, "%s; %s", err->text, outcome);
     if (!is_known)
         tell (self, text);
 }
@@ -199,10 +200,15 @@ static void watch (zf_security_t *self, zf_source_t *source)
         return;
     if (read_source (self, source, &found, &err) == 0) {
         install (self, source, &found);
-        return;
+    } else if (found.keys != NULL) { /* who is taken out is out, whatever else is wrong */
+        zf_error_t told = source->told;
+        install (self, source, &found);
+        source->told = told;
+        tell_failure (self, source, &err, "it is left out");
+    } else {
+        drop_found (&found);
+        tell_failure (self, source, &err, "what was in force stays so");
     }
-    drop_found (&found);
-    tell_failure (self, source, &err);
 }
 
 void zf_security_watch (zf_security_t *security)

@@ -27,6 +27,7 @@ static inline zf_subject_t subject_of (const char *name)
     zf_subject_t subject = {.key = KNOWN_KEY};
     memcpy (subject.key, name, strlen (name));
     snprintf (subject.name, sizeof subject.name, "%s", name);
+    snprintf (subject.fingerprint, sizeof subject.fingerprint, "print of %s", name);
     return subject;
 }
 

@@ -29,7 +29,7 @@ static void post_without_right_is_refused_and_makes_nothing (void **state)
     assert_int_equal (queues (rig), 0);
     assert_int_equal (rig->engine->counters.denied, 1);
     assert_int_equal (rig->engine->counters.peer_errors, 0);
-    assert_told (rig, "anna (annakkkk): may not post to 'jobs'");
+    assert_told (rig, "anna (print of anna): may not post to 'jobs'");
 }
 
 static void post_with_right_is_taken (void **state)

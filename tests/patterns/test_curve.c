@@ -68,6 +68,36 @@ static void endpoint_may_say_the_key (void **state)
     assert_int_equal (try_post (anna, "jobs"), 0);
 }
 
+/* What people read, has the fingerprint of who wanted too much. */
+static char told[300];
+
+static void note_denied (void *arg, zf_event_t event, const char *text)
+{
+    (void) arg;
+    if (event == ZF_EVENT_DENIED)
+        snprintf (told, sizeof told, "%s", text);
+}
+
+static void what_is_denied_is_told_with_the_fingerprint (void **state)
+{
+    static const char *const any_port[] = {ANY_PORT};
+    char fingerprint[ZF_FINGERPRINT_TEXT], expected[300];
+    zf_broker_options_t options;
+    make_pair ();
+    authorise ("anna");
+    zf_broker_defaults (&options);
+    options.endpoints = any_port;
+    options.security = secure ("broker", NULL, "anna post other\n");
+    options.on_event = note_denied;
+    zf_device_t *broker = start_broker (&options);
+    zf_client_t *anna = open_secured (endpoint_of (broker), secure ("anna", "broker", NULL));
+    assert_int_equal (try_post (anna, "jobs"), ZF_E_DENIED);
+    figure (broker, "denied"); /* it has turned since */
+    zf_key_fingerprint (key_of ("anna"), fingerprint);
+    snprintf (expected, sizeof expected, "anna (%s): may not post to 'jobs'", fingerprint);
+    assert_string_equal (told, expected);
+}
+
 static void unknown_key_is_told_so (void **state)
 {
     make_pair ();
@@ -490,6 +520,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         SECURE_CASE (authorised_key_is_let_in),
         SECURE_CASE (endpoint_may_say_the_key),
+        SECURE_CASE (what_is_denied_is_told_with_the_fingerprint),
         SECURE_CASE (unknown_key_is_told_so),
         SECURE_CASE (key_that_is_authorised_later_gets_in),
         SECURE_CASE (plain_client_is_told_so),
