@@ -22,6 +22,16 @@ static const cli_option_t options[] = {
      .min = 1,
      .max = UINT16_MAX,
      .help = "UDP port of the beacons (default 5670)"},
+    {.name = "seed",
+     .kind = CLI_TEXT,
+     .value = "EP",
+     .repeat = true,
+     .help = "does this seed answer? May be repeated"},
+    {.name = "namespace",
+     .kind = CLI_TEXT,
+     .value = "NAME",
+     .help = "how many nodes of this namespace are there?"},
+    {.name = "insecure", .help = "look for them beyond this machine"},
     {.name = "journal",
      .kind = CLI_TEXT,
      .value = "DIR",
@@ -102,13 +112,19 @@ static int run (cli_t *cli)
 {
     zf_doctor_options_t doctor;
     const char **interfaces = NULL;
+    const char **seeds = NULL;
     zf_doctor_defaults (&doctor);
     doctor.interface_count = cli_list (cli, "interface", &interfaces);
     doctor.interfaces = interfaces;
     doctor.port = (uint16_t) cli_number (cli, "discovery-port", doctor.port);
     doctor.journal = cli_text (cli, "journal", NULL);
+    doctor.seed_count = cli_list (cli, "seed", &seeds);
+    doctor.seeds = seeds;
+    doctor.space = cli_text (cli, "namespace", NULL);
+    doctor.security = cli_has (cli, "insecure") ? zf_security_insecure () : NULL;
     int rc = visit (cli, &doctor);
     free (interfaces);
+    free (seeds);
     return rc;
 }
 
@@ -119,7 +135,8 @@ const cli_verb_t verbs_doctor[] = {
      .details = "Each line is ok, warn (it works, but not as well as it might) or FAIL. The exit "
                 "code is 1\nif there is a FAIL.\n",
      .example = "  zferry doctor\n"
-                "  zferry doctor --journal /var/lib/app --interface '!docker*'\n",
+                "  zferry doctor --journal /var/lib/app --interface '!docker*'\n"
+                "  zferry doctor --seed tcp://hub:5700 --namespace staging --insecure\n",
      .options = options,
      .run = run},
     {.name = NULL}};

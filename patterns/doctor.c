@@ -174,6 +174,8 @@ static int check_options (const zf_doctor_options_t *options, zf_error_t *err)
         return zf_error_set (err, ZF_E_INVAL,
                              "'%.60s' is no name of an interface, no address and no network",
                              options->interfaces[bad]);
+    if (options->seed_count > 64)
+        return zf_error_set (err, ZF_E_INVAL, "more than 64 seeds");
     if (options->port == 0)
         return zf_error_set (err, ZF_E_INVAL, "the UDP port must be the same for all, so not 0");
     return 0;
@@ -193,6 +195,8 @@ int zf_doctor_run (const zf_doctor_options_t *options, zf_doctor_fn *fn, void *a
     look_at_versions (&doctor);
     look_at_curve (&doctor);
     zf_doctor_look_at_net (&doctor, options);
+    if (options->seed_count > 0 || options->space != NULL)
+        zf_doctor_look_at_peers (&doctor, options);
     look_at_files (&doctor);
     look_at_clock (&doctor);
     look_at_memory (&doctor);

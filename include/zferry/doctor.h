@@ -1,13 +1,14 @@
 /* The doctor: looks at this machine as far as zferry needs something of it, and says of each thing
  * that it is in order, or what to do. Nothing is changed; a few datagrams are sent that no node
- * listens to.
+ * listens to. To look at seeds and a namespace it takes part as a node for some seconds.
  *
- * Threads: any. It takes at most two seconds or so. */
+ * Threads: any. It takes at most two seconds or so, with seeds or a namespace six. */
 #ifndef ZFERRY_DOCTOR_H
 #define ZFERRY_DOCTOR_H
 
 #include <zferry/error.h>
 #include <zferry/message.h>
+#include <zferry/security.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,8 +22,9 @@ typedef enum {
 
 typedef struct {
     zf_doctor_level_t level;
-    const char *name;   /* what was looked at: "versions", "curve", "interface", "broadcast", "udp
-                           port", "tcp port", "open files", "clock", "memory", "cores", "journal" */
+    const char *name;   /* what was looked at: "versions", "curve", "interface", "broadcast",
+                           "udp port", "tcp port", "open files", "clock", "memory", "cores",
+                           "seed", "namespace", "journal" */
     const char *text;   /* what was found */
     const char *advice; /* what to do; "" if nothing */
 } zf_doctor_item_t;
@@ -37,6 +39,12 @@ typedef struct {
     uint16_t port;       /* UDP; default 5670 */
     const char *journal; /* directory of a broker's journal, there or to be made; default NULL: not
                             looked at */
+    const char *const *seeds; /* do they answer? As of zf_peer_options_t; default: none */
+    size_t seed_count;        /* at most 64 */
+    const char *space;        /* who is in this namespace? Default NULL: not looked at, unless there
+                                 are seeds */
+    zf_security_t *security;  /* of the node that looks for seeds and others; NULL: only this
+                                 machine is looked at (peer.h) */
 } zf_doctor_options_t;
 
 ZF_API void zf_doctor_defaults_sized (zf_doctor_options_t *options, size_t size);

@@ -49,6 +49,23 @@ class Doctor(rig.Case):
         self.assertRegex(items(result, "versions")[0]["text"], r"^zferry \d+\.\d+\.\d+, libzmq 4\.\d+\.\d+, czmq 4\.")
         self.assertEqual([row["text"][:13] for row in items(result, "tcp port")], ["TCP port 5555", "TCP port 5556"])
 
+    def test_seed_that_answers_and_one_that_does_not(self):
+        port = self.udp_port(shared=True)
+        net = ("--interface", "127.0.0.0/8", "--discovery-port", port, "--namespace", "seen")
+        hub = self.start("peers", "--watch", "--hub", "tcp://127.0.0.1:*", *net)
+        seed = hub.err.wait_for(r"listening on (tcp://127\.0\.0\.1:\d+) for gossip\n").group(1)
+        closed = socket.socket()
+        self.addCleanup(closed.close)
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+        result = self.look("--seed", seed, "--seed", nobody, "--namespace", "seen", port=port)
+        self.assertEqual(result.code, 1, result.out + result.err)
+        self.assertEqual(
+            [(row["level"], row["text"]) for row in items(result, "seed")],
+            [("ok", f"{seed}: connected"), ("FAIL", f"{nobody}: no connection within 2 s")],
+        )
+        self.assertEqual([row["text"] for row in items(result, "namespace")], ["'seen': 1 other node"])
+
     def test_broadcast_comes_back(self):
         port = self.udp_port(shared=True)
         result = self.look(port=port)
