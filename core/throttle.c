@@ -37,6 +37,7 @@ static void join_line (zf_session_t *session)
 static void leave_line (zf_session_t *session)
 {
     zf_account_t *account = session->account;
+    /* NOLINTNEXTLINE(clang-analyzer-*): it is in the line */
     DL_DELETE2 (account->waiting, session, throttle.prev, throttle.next);
     if (account->waiting == NULL)
         zf_timers_cancel (&account->engine->timers, &account->timer);
@@ -105,7 +106,7 @@ static void go_on (zf_session_t *session)
 {
     zf_throttle_t *throttle = &session->throttle;
     zf_waiting_t *waiting = throttle->held;
-    if (session->doomed) {
+    if (session->doomed || waiting == NULL) {
         zf_throttle_release (session);
         return;
     }

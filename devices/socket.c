@@ -296,7 +296,7 @@ static void explain (zf_error_t *why, int event, int value)
 {
     if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         zf_error_set (why, ZF_E_TIMEOUT, "it broke off the handshake; is its key the right one?");
-    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == atoi (ZF_ZAP_CROWDED))
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == ZF_ZAP_CROWDED)
         zf_error_set (why, ZF_E_LIMIT, "it has as many connections as it may have");
     else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         zf_error_set (why, ZF_E_DENIED, "key not authorised there");

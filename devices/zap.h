@@ -14,7 +14,9 @@
 
 #include "devices/security.h"
 
-#define ZF_ZAP_CROWDED "500" /* status: there is no room for another connection */
+/* Status: there is no room for another connection. */
+#define ZF_ZAP_CROWDED      500
+#define ZF_ZAP_CROWDED_TEXT "500"
 
 typedef struct zf_domain zf_domain_t;
 

@@ -91,6 +91,8 @@ ZF_API void zf_client_close (zf_client_t **client);
 
 /* Posts and waits for the confirm. Returns 0, or
  *   ZF_E_TIMEOUT   not confirmed in time; it may still arrive, once
+ *   ZF_E_DENIED    no rule allows it; or the key is not authorised, or the other side has none: it
+ *                  may still arrive, once, if that changes
  *   ZF_E_FULL      refused by the queue's overflow rule;  ZF_E_LIMIT  too many queues
  *   ZF_E_TOO_BIG, ZF_E_INVAL, ZF_E_NOMEM */
 ZF_API int zf_client_post (zf_client_t *client, const char *queue, const void *body, size_t size,

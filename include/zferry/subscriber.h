@@ -77,8 +77,8 @@ ZF_API void zf_subscriber_close (zf_subscriber_t **subscriber);
 ZF_API int zf_subscriber_ready (zf_subscriber_t *subscriber, int timeout_ms, zf_error_t *err);
 
 /* The next message; id is its offset, zf_message_topic its topic. timeout_ms 0: do not wait, -1:
- * for ever. Returns 0, ZF_E_TIMEOUT (ZF_E_AGAIN with timeout 0), ZF_E_CLOSED, or why the
- * subscription was refused. */
+ * for ever. Returns 0, ZF_E_TIMEOUT (ZF_E_AGAIN with timeout 0), ZF_E_CLOSED, ZF_E_DENIED (as in
+ * worker.h), or why the subscription was refused. */
 ZF_API int zf_subscriber_recv (zf_subscriber_t *subscriber, zf_message_t *message, int timeout_ms,
                                zf_error_t *err);
 

@@ -58,7 +58,9 @@ ZF_API int zf_worker_open (zf_worker_t **worker, const char *queue,
 ZF_API void zf_worker_close (zf_worker_t **worker);
 
 /* The next message. timeout_ms 0: do not wait, -1: for ever.
- * Returns 0, ZF_E_TIMEOUT (ZF_E_AGAIN with timeout 0), ZF_E_CLOSED once drained. */
+ * Returns 0, ZF_E_TIMEOUT (ZF_E_AGAIN with timeout 0), ZF_E_CLOSED once drained, or ZF_E_DENIED at
+ * once, each time, as long as no broker lets us in or no rule lets us consume. That is asked for
+ * again by itself, every few seconds: who goes on calling should wait a little before. */
 ZF_API int zf_worker_recv (zf_worker_t *worker, zf_message_t *message, int timeout_ms,
                            zf_error_t *err);
 

@@ -12,8 +12,8 @@ static void number_is_that_of_siphash (void **state)
 {
     uint8_t key[ZF_SECRET_BYTES];
     (void) state;
-    for (uint8_t i = 0; i < sizeof key; i++)
-        key[i] = i;
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t) i;
     assert_true (zf_secret_number (key, UINT64_C (0x0706050403020100),
                                    UINT64_C (0x0f0e0d0c0b0a0908)) == UINT64_C (0x3f2acc7f57c29bdb));
 }

@@ -246,7 +246,7 @@ static void node_that_comes_again_at_its_old_endpoint_is_seen (void **state)
 
 static bool is_connected_to (int fd, const char *endpoint)
 {
-    struct sockaddr_in to;
+    struct sockaddr_in to = {0};
     socklen_t size = sizeof to;
     const char *port = strrchr (endpoint, ':') + 1;
     return getpeername (fd, (struct sockaddr *) &to, &size) == 0 && to.sin_family == AF_INET &&
