@@ -453,31 +453,34 @@ bool zf_socket_is_local (const char *endpoint)
     return false;
 }
 
-static void set_own_keys (zf_socket_t *socket)
+/* Returns false if this libzmq can't encrypt. */
+static bool set_own_keys (zf_socket_t *socket)
 {
     const zf_security_t *security = socket->security;
-    zmq_setsockopt (socket->raw, ZMQ_CURVE_PUBLICKEY, zf_security_own_public (security), 32);
-    zmq_setsockopt (socket->raw, ZMQ_CURVE_SECRETKEY, zf_security_own_secret (security), 32);
+    void *raw = socket->raw;
+    return zmq_setsockopt (raw, ZMQ_CURVE_PUBLICKEY, zf_security_own_public (security), 32) == 0 &&
+           zmq_setsockopt (raw, ZMQ_CURVE_SECRETKEY, zf_security_own_secret (security), 32) == 0;
 }
 
-/* As one who is connected to. */
-static void be_server (zf_socket_t *socket)
+/* As one who is connected to. What could not be made so must not be bound. */
+static bool be_server (zf_socket_t *socket)
 {
-    if (zf_security_is_on (socket->security)) {
-        set_own_keys (socket);
-        set_int (socket, ZMQ_CURVE_SERVER, 1);
-    }
-    if (socket->domain != NULL) {
+    bool is_made = true;
+    if (zf_security_is_on (socket->security))
+        is_made = set_own_keys (socket) && set_int (socket, ZMQ_CURVE_SERVER, 1) == 0;
+    if (is_made && socket->domain != NULL) {
         const char *domain = zf_domain_name (socket->domain);
-        zmq_setsockopt (socket->raw, ZMQ_ZAP_DOMAIN, domain, strlen (domain));
+        is_made = zmq_setsockopt (socket->raw, ZMQ_ZAP_DOMAIN, domain, strlen (domain)) == 0;
         set_int (socket, ZAP_ENFORCE_DOMAIN, 1); /* without the handler nobody is let in */
     }
+    return is_made;
 }
 
 /* As one who connects to whoever has this key. */
 static int be_client (zf_socket_t *socket, const char *key)
 {
-    set_own_keys (socket);
+    if (!set_own_keys (socket))
+        return -1;
     return zmq_setsockopt (socket->raw, ZMQ_CURVE_SERVERKEY, key, ZF_KEY_TEXT - 1);
 }
 
@@ -575,7 +578,9 @@ int zf_socket_bind (zf_socket_t *socket, const char *endpoint, char *bound, size
                              "bind %s: other machines can reach that, and there is no key; give "
                              "one, say that it is meant to be insecure, or bind 127.0.0.1",
                              endpoint);
-    be_server (socket);
+    if (!be_server (socket))
+        return zf_error_set (err, ZF_E_IO, "bind %s: it can't be secured: %s", endpoint,
+                             zmq_strerror (zmq_errno ()));
     if (strncmp (endpoint, "ipc://", 6) == 0 && is_taken (endpoint + 6))
         error = EADDRINUSE;
     else if (strncmp (endpoint, "tcp://*:", 8) == 0)

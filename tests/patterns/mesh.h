@@ -33,7 +33,9 @@ static inline uint16_t free_udp_port (void)
     return ntohs (address.sin_port);
 }
 
-static inline zf_peer_t *start_peer (const char *name)
+/* interval_ms 0: the default between beacons. */
+static inline zf_peer_t *start_peer_with (const char *name, zf_security_t *security,
+                                          uint32_t interval_ms)
 {
     static const char *const only_loopback[] = {"lo"};
     zf_peer_options_t options;
@@ -48,9 +50,17 @@ static inline zf_peer_t *start_peer (const char *name)
     options.port = mesh.port;
     options.interfaces = only_loopback;
     options.interface_count = 1;
+    options.security = security;
+    if (interval_ms != 0)
+        options.interval_ms = interval_ms;
     if (zf_peer_start (&mesh.peers[i], &options, &stage.err) != 0)
         fail_msg ("%s", stage.err.text);
     return mesh.peers[i];
+}
+
+static inline zf_peer_t *start_peer (const char *name)
+{
+    return start_peer_with (name, NULL, 0);
 }
 
 static inline void stop_peer (zf_peer_t *peer)

@@ -6,24 +6,7 @@
 
 static zf_peer_t *start_secured (const char *name, zf_security_t *security)
 {
-    static const char *const only_loopback[] = {"lo"};
-    zf_peer_options_t options;
-    size_t i = 0;
-    while (mesh.peers[i] != NULL)
-        i++;
-    assert_true (i < PEERS_MAX);
-    if (mesh.port == 0)
-        mesh.port = free_udp_port ();
-    zf_peer_defaults (&options);
-    options.name = name;
-    options.port = mesh.port;
-    options.interfaces = only_loopback;
-    options.interface_count = 1;
-    options.interval_ms = 100;
-    options.security = security;
-    if (zf_peer_start (&mesh.peers[i], &options, &stage.err) != 0)
-        fail_msg ("%s", stage.err.text);
-    return mesh.peers[i];
+    return start_peer_with (name, security, 100);
 }
 
 static void make_keys (void)
